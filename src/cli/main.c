@@ -1,6 +1,37 @@
-#include <stdio.h>
+/* One program, several faces: by the name it was called under, by hidden modes that must start before anything heavy is
+ * initialised, else by the command table. */
+#include <signal.h>
 
-int main(void) {
-        puts("firesteel " FIRESTEEL_VERSION);
-        return 0;
+#include "base/fs.h"
+#include "base/log.h"
+#include "cli/cmd.h"
+
+/* A name (argv[0]) or a first argument that leads to another main(). */
+struct face {
+        const char *name;
+        int (*main)(int argc, char **argv);
+};
+
+/* Called as ... */
+static const struct face names[] = {
+        {0},
+};
+
+/* Called with this first argument: helper processes of the pod runtime. */
+static const struct face modes[] = {
+        {0},
+};
+
+int main(int argc, char **argv) {
+        for (const struct face *m = modes; argc > 1 && m->name; m++)
+                if (streq(argv[1], m->name))
+                        return m->main(argc - 1, argv + 1);
+        log_init_from_env();
+        /* Writing to a peer that is gone is an error to be handled, not a reason to die. */
+        signal(SIGPIPE, SIG_IGN);
+        const char *called = argc > 0 ? fs_basename(argv[0]) : "";
+        for (const struct face *f = names; f->name; f++)
+                if (streq(called, f->name))
+                        return f->main(argc, argv);
+        return cmd_main(&cmd_root, argc, argv);
 }

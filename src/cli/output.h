@@ -1,0 +1,59 @@
+/* What commands print: the terminal's properties, tables, documents.
+ *
+ * Colour only on a terminal and without NO_COLOR (or with FORCE_COLOR); width from COLUMNS, then the terminal, then none.
+ * A table fits the width by shortening its shrinkable columns, never by wrapping; when standard output is no terminal
+ * nothing is shortened.
+ */
+#ifndef FIRESTEEL_CLI_OUTPUT_H
+#define FIRESTEEL_CLI_OUTPUT_H
+
+#include <stdio.h>
+
+#include "base/str.h"
+#include "base/vec.h"
+#include "codec/json.h"
+
+enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML, OUTPUT_NAME };
+/* The value of CMD_OPTION_OUTPUT, which the option parser has checked. */
+enum output_format output_format_of(const char *name);
+
+struct terminal {
+        bool is_tty;
+        bool colour;
+        int width; /* columns; 0 = unlimited */
+};
+/* Of standard output (fd 1) or standard error (fd 2); looked up once. */
+const struct terminal *terminal_of(int fd);
+
+enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_YELLOW, STYLE_BLUE, STYLE_CYAN };
+/* Escape sequence that begins a style, or "" without colour; style_end() ends it. */
+const char *style_begin(int fd, enum style style);
+const char *style_end(int fd);
+
+struct table_column {
+        const char *title;
+        bool right;  /* numbers */
+        bool shrink; /* may be cut to fit the terminal */
+};
+struct table;
+/* columns: ended by a NULL title; must outlive the table. */
+struct table *table_new(const struct table_column *columns);
+void table_free(struct table *t);
+DEFINE_AUTO_PTR(table, struct table, table_free)
+/* Adds a cell to the current row; the row is full after as many cells as there are columns. NULL prints as `-`. */
+void table_cell(struct table *t, const char *text);
+void table_cell_style(struct table *t, enum style style, const char *text);
+void table_cellf(struct table *t, const char *fmt, ...) PRINTF(2, 3);
+size_t table_rows(const struct table *t);
+void table_print(const struct table *t, FILE *out);
+
+/* A document in the format asked for (JSON or YAML). */
+void output_doc(yyjson_val *root, enum output_format format, FILE *out);
+void output_mut_doc(yyjson_mut_val *root, enum output_format format, FILE *out);
+
+/* Columns that the text takes on a terminal (UTF-8, one column a character, escape sequences none). */
+size_t text_width(const char *text);
+/* 1234567 -> "1.2 MB". */
+void bytes_human(int64_t bytes, char ret[16]);
+
+#endif
