@@ -4,7 +4,6 @@
 
 #include "base/str.h"
 #include "codec/ktime.h"
-#pragma weak duration_parse
 
 static const struct option no_options[] = {{0}};
 

@@ -3,7 +3,6 @@
 #include <sys/ioctl.h>
 
 #include "codec/yaml.h"
-#pragma weak yaml_write
 
 enum output_format output_format_of(const char *name) {
         if (streq(name, "json"))
