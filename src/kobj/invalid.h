@@ -44,7 +44,6 @@ void invalid_required(struct invalid *list, const char *field, const char *fmt, 
 /* Unsupported value: "x": supported values: "a", "b". `supported` ends with a NULL. */
 void invalid_not_supported(struct invalid *list, const char *field, const char *value, const char *const *supported);
 /* Each message of a name check (names.h) as one item. */
-struct strv;
 void invalid_names(struct invalid *list, const char *field, const char *value, const struct strv *messages);
 /* Go's %q, for messages; owned by the caller. */
 char *invalid_quote(const char *value);

@@ -30,7 +30,7 @@ size_t name_check_path_segment(struct sv v, struct strv *ret); /* RBAC objects: 
 typedef size_t name_check_fn(struct sv v, struct strv *ret);
 /* generateName's result: prefix cut to 58 characters plus `suffix`, owned by the caller. */
 char *name_generate(const char *prefix, const char *suffix);
-/* Messages for a generateName prefix: trailing '-' and '.' are forgiven, as the suffix follows. */
+/* Messages for a generateName prefix: one trailing '-' is forgiven, as the suffix follows. */
 size_t name_check_prefix(name_check_fn *check, struct sv prefix, struct strv *ret);
 
 #endif
