@@ -41,7 +41,7 @@ void *vec_grow_(void *items, size_t len, size_t *cap, size_t item_size);
                 vec_->len--;                                                                       \
         } while (0)
 #define vec_foreach(p, v)                                                                          \
-        for (__typeof__(&(v)->items[0]) p = (v)->items; (p) && (p) < (v)->items + (v)->len; (p)++)
+        for (__typeof__((v)->items + 0) p = (v)->items; (p) && (p) < (v)->items + (v)->len; (p)++)
 #define vec_done(v)                                                                                \
         do {                                                                                       \
                 __typeof__(v) vec_ = (v);                                                          \
