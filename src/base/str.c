@@ -111,6 +111,7 @@ bool str_reserve(struct str *s, size_t extra) {
                 while (cap < need)
                         cap += cap / 2 + 16;
                 s->data = xrealloc(s->data, cap);
+                s->data[s->len] = '\0';
                 s->cap = cap;
         }
         return true;

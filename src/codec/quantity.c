@@ -18,11 +18,11 @@ static const struct {
 
 static __int128 saturated(__int128 n) { return n > max_nano ? max_nano : n < -max_nano ? -max_nano : n; }
 
-/* n * 10^power or n * 2^power in saturating arithmetic; division rounds away from zero. */
+/* n * base^power for n >= 0 in saturating arithmetic; division rounds up. */
 static __int128 scale(__int128 n, int base, int power) {
         for (; power > 0; power--)
                 if (__builtin_mul_overflow(n, (__int128)base, &n))
-                        return n < 0 ? -max_nano : max_nano;
+                        return max_nano;
         bool inexact = false;
         for (; power < 0 && n; power++) {
                 inexact |= n % base != 0;
