@@ -85,7 +85,9 @@ void mjson_set(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, yyj
         yyjson_mut_val *k, *v;
         yyjson_mut_obj_foreach(object, i, max, k, v) {
                 if (yyjson_mut_equals_str(k, key)) {
-                        yyjson_mut_obj_replace(object, k, value);
+                        /* Linked in, not copied as yyjson_mut_obj_replace() does: the caller may go on filling `value`. */
+                        value->next = v->next;
+                        k->next = value;
                         return;
                 }
         }
