@@ -1,0 +1,64 @@
+# A thin front: Meson builds (meson.build), this names what people do.
+#
+#   make            build/firesteel, and the same program as build/spark-submit
+#   make demo       a real PySpark job on an embedded cluster; SPARK=3.5 for Spark 3.5
+#   make test       everything; TESTS='local store' runs only what matches
+#   make bench      the measurements of docs/
+#   make fuzz       each fuzz target for FUZZ_SECONDS (default 60); needs clang
+#   make install    into PREFIX (default /usr/local), DESTDIR respected
+#   make clean
+
+BUILD ?= build
+PREFIX ?= /usr/local
+SPARK ?= 4.1
+FUZZ_SECONDS ?= 60
+JOBS ?= $(shell nproc)
+
+.PHONY: all demo test bench fuzz install uninstall clean
+.DEFAULT_GOAL := all
+
+# What the system lacks is looked for once, and again when tools/setup changes.
+third_party/.setup: tools/setup VERSION
+	@tools/setup build
+	@touch $@
+
+$(BUILD)/build.ninja: third_party/.setup
+	@test -f $@ || $$(tools/setup meson) setup $(BUILD) >/dev/null || $$(tools/setup meson) setup $(BUILD)
+	@touch $@
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j $(JOBS) firesteel
+	@ln -sf firesteel $(BUILD)/spark-submit
+
+demo: all
+	@tools/setup run $(SPARK)
+	@tools/demo --firesteel $(BUILD)/firesteel --spark $(SPARK)
+
+test: all
+	@tools/setup test
+	@tools/run-tests --build $(BUILD) --jobs 2 $(TESTS)
+
+bench: all
+	@tools/setup run 4.1
+	@tools/bench --firesteel $(BUILD)/firesteel
+
+fuzz: third_party/.setup
+	@tools/run-fuzz $(FUZZ_SECONDS)
+
+install: all
+	install -D -m 755 $(BUILD)/firesteel $(DESTDIR)$(PREFIX)/bin/firesteel
+	ln -sf firesteel $(DESTDIR)$(PREFIX)/bin/firesteel-spark-submit
+	$(BUILD)/firesteel man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	        $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BUILD)/firesteel completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/firesteel
+	$(BUILD)/firesteel completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_firesteel
+	$(BUILD)/firesteel completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/firesteel.fish
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/firesteel $(DESTDIR)$(PREFIX)/bin/firesteel-spark-submit $(DESTDIR)$(PREFIX)/share/man/man1/firesteel*.1 \
+	        $(DESTDIR)$(PREFIX)/share/bash-completion/completions/firesteel $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_firesteel \
+	        $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/firesteel.fish
+
+clean:
+	rm -rf $(BUILD) build-*
