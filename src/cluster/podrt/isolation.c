@@ -1,0 +1,178 @@
+#include "cluster/podrt/isolation.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "base/fs.h"
+#include "event/loop.h"
+
+void isolation_done(struct isolation *i) {
+        free(i->why_not);
+        free(i->runtime);
+        free(i->runtime_version);
+        strv_done(&i->notes);
+        *i = (struct isolation){0};
+}
+
+const char *cgroup_mode_name(enum cgroup_mode mode) {
+        return mode == CGROUP_V1 ? "v1" : mode == CGROUP_V2 ? "v2" : "none";
+}
+
+/* What the probing child found, as bits of its exit code. */
+enum { FOUND_NAMESPACES = 1, FOUND_OVERLAY = 2, FOUND_PROC = 4 };
+
+static int put(const char *path, const char *text) {
+        int fd = open(path, O_WRONLY);
+        int r = fd < 0 ? -1 : fs_write_all(fd, text, strlen(text));
+        if (fd >= 0)
+                close(fd);
+        return r;
+}
+
+/* The child: makes the namespaces pods would have, tries the mounts in them. */
+static int probe_child(const char *scratch, uid_t uid, gid_t gid) {
+        char map[32];
+        if (uid != 0) {
+                if (unshare(CLONE_NEWUSER) < 0)
+                        return 0;
+                put("/proc/self/setgroups", "deny");
+                snprintf(map, sizeof map, "0 %u 1", uid);
+                if (put("/proc/self/uid_map", map) < 0)
+                        return 0;
+                snprintf(map, sizeof map, "0 %u 1", gid);
+                if (put("/proc/self/gid_map", map) < 0)
+                        return 0;
+        }
+        if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+                return 0;
+        int found = FOUND_NAMESPACES;
+        AUTO(free) char *upper = fs_join(scratch, "upper");
+        AUTO(free) char *work = fs_join(scratch, "work");
+        AUTO(free) char *merged = fs_join(scratch, "merged");
+        AUTO(free) char *options = xasprintf("lowerdir=/usr,upperdir=%s,workdir=%s%s", upper, work, uid ? ",userxattr" : "");
+        if (mount("overlay", merged, "overlay", 0, options) == 0) {
+                found |= FOUND_OVERLAY;
+                umount2(merged, MNT_DETACH);
+        }
+        /* A fresh /proc wants a process inside the new pid namespace. */
+        pid_t inside = fork();
+        if (inside == 0)
+                _exit(mount("proc", merged, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 ? 0 : 1);
+        int status = 0;
+        if (inside > 0 && waitpid(inside, &status, 0) == inside && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+                found |= FOUND_PROC;
+        return found;
+}
+
+static int probe_namespaces(const char *scratch) {
+        AUTO(free) char *dir = fs_join(scratch, "probe");
+        static const char *const parts[] = {"upper", "work", "merged"};
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+                AUTO(free) char *part = fs_join(dir, parts[i]);
+                if (fs_mkdirs(part, 0700, NULL) < 0)
+                        return 0;
+        }
+        pid_t pid = fork();
+        if (pid == 0)
+                _exit(probe_child(dir, geteuid(), getegid()));
+        int status = 0;
+        int found = pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+        (void)!fs_remove_tree(dir, NULL);
+        return found;
+}
+
+static bool file_has_word(const char *path, const char *word) {
+        AUTO(str) struct str text = STR_INIT(65536);
+        if (fs_read(path, 65536, &text, NULL) < 0)
+                return false;
+        for (char *p = text.data; p && *p; p++)
+                if (*p == '\n')
+                        *p = ' ';
+        struct sv rest = str_sv(&text), part;
+        while (sv_split(&rest, ' ', &part))
+                if (sv_eqs(part, word))
+                        return true;
+        return false;
+}
+
+static void probe_cgroups(struct isolation *i) {
+        if (fs_exists("/sys/fs/cgroup/cgroup.procs")) {
+                bool writable = i->is_root && access("/sys/fs/cgroup/cgroup.subtree_control", W_OK) == 0;
+                i->cgroups = writable ? CGROUP_V2 : CGROUP_NONE;
+                i->limits_memory = writable && file_has_word("/sys/fs/cgroup/cgroup.controllers", "memory");
+                i->limits_cpu = writable && file_has_word("/sys/fs/cgroup/cgroup.controllers", "cpu");
+        } else if (fs_is_dir("/sys/fs/cgroup/memory") || fs_is_dir("/sys/fs/cgroup/cpu")) {
+                i->cgroups = i->is_root ? CGROUP_V1 : CGROUP_NONE;
+                i->limits_memory = i->is_root && access("/sys/fs/cgroup/memory/cgroup.procs", W_OK) == 0;
+                i->limits_cpu = i->is_root && access("/sys/fs/cgroup/cpu/cgroup.procs", W_OK) == 0;
+        }
+        if (!i->limits_memory)
+                strv_add(&i->notes, i->is_root ? "no memory control group: memory limits are enforced by polling four times a second"
+                                               : "control groups need root: memory limits are enforced by polling four times a second, CPU limits "
+                                                 "not at all (start the instance as root for both)");
+}
+
+static void probe_runtime(struct isolation *i) {
+        static const char *const names[] = {"crun", "runc"};
+        for (size_t n = 0; n < ARRAY_LEN(names) && !i->runtime; n++) {
+                i->runtime = fs_find_program(names[n]);
+                if (!i->runtime) {
+                        AUTO(free) char *sbin = fs_join("/usr/sbin", names[n]);
+                        if (access(sbin, X_OK) == 0)
+                                i->runtime = TAKE(sbin);
+                }
+                i->runtime_is_crun = i->runtime && n == 0;
+        }
+        if (!i->runtime)
+                return;
+        const char *const argv[] = {i->runtime, "--version", NULL};
+        struct child_spec spec = {.argv = argv};
+        AUTO(str) struct str out = STR_INIT(4096);
+        int code = 0;
+        if (child_run(&spec, &code, &out, NULL, NULL) == 0 && code == 0) {
+                struct sv text = str_sv(&out), line;
+                sv_split(&text, '\n', &line);
+                /* "crun version 1.8.1" */
+                ssize_t at = sv_find(line, SV(" version "));
+                i->runtime_version = at >= 0 ? xasprintf("%s %.*s", fs_basename(i->runtime), SV_ARG(sv_new(line.data + at + 9, line.len - (size_t)at - 9)))
+                                             : sv_dup(line);
+        }
+}
+
+static void decide(struct isolation *i, int found) {
+        if (!i->runtime) {
+                i->why_not = xstrdup("neither crun nor runc is installed; install one (Debian, Ubuntu: apt-get install crun)");
+        } else if (!(found & FOUND_NAMESPACES) && i->is_root) {
+                i->why_not = xstrdup("this root may not make namespaces (a container without CAP_SYS_ADMIN?); run on the host, or with --privileged");
+        } else if (!(found & FOUND_NAMESPACES)) {
+                i->why_not = fs_exists("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+                                 ? xstrdup("ordinary users may not make user namespaces here; allow it once as root: "
+                                           "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or start the instance as root")
+                                 : xstrdup("ordinary users may not make user namespaces here; allow it once as root: sysctl -w user.max_user_namespaces=65536 "
+                                           "(and kernel.unprivileged_userns_clone=1 where it exists), or start the instance as root");
+        } else if (!(found & FOUND_PROC)) {
+                i->why_not = xstrdup("a fresh /proc cannot be mounted here (a container that hides parts of /proc?); run on the host, or with --privileged");
+        }
+        i->is_possible = !i->why_not;
+        if (i->is_possible && !i->runtime_is_crun && !i->is_root) {
+                i->is_possible = false;
+                i->why_not = xstrdup("without root only crun works, and only runc is installed; install crun (Debian, Ubuntu: apt-get install crun)");
+        }
+        if (i->is_possible && !i->has_overlay)
+                strv_add(&i->notes, "no overlay file system here: /usr and /opt/spark are read-only in pods");
+}
+
+void isolation_probe(struct isolation *ret, const char *scratch) {
+        struct isolation i = {.is_root = geteuid() == 0};
+        int found = probe_namespaces(scratch);
+        i.has_user_namespaces = !i.is_root && (found & FOUND_NAMESPACES);
+        i.has_overlay = found & FOUND_OVERLAY;
+        i.has_proc = found & FOUND_PROC;
+        probe_cgroups(&i);
+        probe_runtime(&i);
+        decide(&i, found);
+        *ret = i;
+}
