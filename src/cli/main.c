@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "cli/cmd.h"
+#include "cluster/podrt/reexec.h"
 
 /* A name (argv[0]) or a first argument that leads to another main(). */
 struct face {
@@ -23,6 +24,10 @@ static const struct face modes[] = {
 };
 
 int main(int argc, char **argv) {
+        /* Helper processes of the pod runtime: many and long-lived, so before anything is initialised. */
+        int code;
+        if (reexec_dispatch(argc, argv, &code))
+                return code;
         for (const struct face *m = modes; argc > 1 && m->name; m++)
                 if (streq(argv[1], m->name))
                         return m->main(argc - 1, argv + 1);

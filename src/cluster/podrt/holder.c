@@ -202,7 +202,7 @@ int holder_enter(const struct holder *h, struct err *err) {
         int r = procid_open(&h->proc, &fd, err);
         if (r < 0)
                 return err_wrap(err, r, "entering the instance's namespaces");
-        if (setns(fd, (h->has_user_namespace ? CLONE_NEWUSER : 0) | CLONE_NEWNS | CLONE_NEWNET) < 0)
+        if (setns(fd, (h->has_user_namespace ? CLONE_NEWUSER : 0) | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
                 return err_errno(err, -errno, "entering the namespaces of process %d", (int)h->proc.pid);
         if (h->has_user_namespace && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
                 return err_errno(err, -errno, "becoming the root of the user namespace");
@@ -268,7 +268,8 @@ static int become_holder(const struct podnet_ranges *ranges) {
                 if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
                         return complain("becoming the root of the user namespace", errno);
         }
-        if (unshare(CLONE_NEWNS | CLONE_NEWNET) < 0)
+        /* ipc and uts too: whoever makes a pod's has to come back to his own, which only its user namespace's root may. */
+        if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
                 return complain("making mount and network namespaces", errno);
         if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return complain("detaching the mount namespace", errno);

@@ -162,7 +162,8 @@ int nl_add_veth(struct nl *nl, const char *name, int master, const char *peer_na
         nlmsg_attr_str(&m, IFLA_INFO_KIND, "veth");
         size_t data = nlmsg_nest(&m, IFLA_INFO_DATA);
         size_t peer = nlmsg_nest(&m, VETH_INFO_PEER);
-        struct ifinfomsg peer_info = {.ifi_family = AF_UNSPEC, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+        /* Not up yet: the kernel opens it before it knows its other end. */
+        struct ifinfomsg peer_info = {.ifi_family = AF_UNSPEC};
         nlmsg_raw(&m, &peer_info, sizeof peer_info);
         nlmsg_attr_str(&m, IFLA_IFNAME, peer_name);
         nlmsg_attr_u32(&m, IFLA_NET_NS_FD, (uint32_t)peer_netns_fd);
