@@ -324,6 +324,24 @@ int yaml_parse(struct sv text, yyjson_doc **ret, struct err *err) {
 
 /* ---- writer ---- */
 
+/* Length of the UTF-8 sequence at v[i] that a YAML reader would refuse or take for a line break (C0, DEL, C1,
+ * NEL, LS, PS, byte order mark, noncharacters), with its code point; 0 when it may stand as it is. */
+static size_t unprintable_at(struct sv v, size_t i, unsigned *ret_code) {
+        const unsigned char *p = (const unsigned char *)v.data + i;
+        size_t left = v.len - i;
+        *ret_code = p[0];
+        if (p[0] < 0x20 || p[0] == 0x7f)
+                return 1;
+        if (left >= 2 && p[0] == 0xc2 && p[1] < 0xa0) {
+                *ret_code = p[1];
+                return 2;
+        }
+        if (left < 3 || (p[0] != 0xe2 && p[0] != 0xef))
+                return 0;
+        *ret_code = (p[0] & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+        return *ret_code == 0x2028 || *ret_code == 0x2029 || *ret_code == 0xfeff || *ret_code >= 0xfffe ? 3 : 0;
+}
+
 static bool needs_quotes(struct sv v) {
         bool truth, bad = false;
         if (is_null(v) || is_bool(v, &truth) || is_special_float(v))
@@ -343,18 +361,41 @@ static bool needs_quotes(struct sv v) {
             sv_starts(v, SV("---")) || sv_starts(v, SV("...")))
                 return true;
         for (size_t i = 0; i < v.len; i++) {
-                unsigned char c = (unsigned char)v.data[i];
-                if (c < 0x20 || c == 0x7f || (c == ':' && i + 1 < v.len && v.data[i + 1] == ' ') || (c == '#' && i && v.data[i - 1] == ' '))
+                unsigned code;
+                if (unprintable_at(v, i, &code) || (v.data[i] == ':' && i + 1 < v.len && v.data[i + 1] == ' ') ||
+                    (v.data[i] == '#' && i && v.data[i - 1] == ' '))
                         return true;
         }
         return false;
 }
 
-static bool has_controls(struct sv v) {
+/* Anything unprintable besides line feeds? */
+static bool has_unprintables(struct sv v) {
+        unsigned code;
         for (size_t i = 0; i < v.len; i++)
-                if (((unsigned char)v.data[i] < 0x20 && v.data[i] != '\n') || v.data[i] == 0x7f)
+                if (v.data[i] != '\n' && unprintable_at(v, i, &code))
                         return true;
         return false;
+}
+
+static void append_double_quoted(struct str *out, struct sv v) {
+        str_append_c(out, '"');
+        for (size_t i = 0; i < v.len; i++) {
+                unsigned code;
+                size_t len = unprintable_at(v, i, &code);
+                if (len == 0) {
+                        if (v.data[i] == '"' || v.data[i] == '\\')
+                                str_append_c(out, '\\');
+                        str_append_c(out, v.data[i]);
+                        continue;
+                }
+                if (code == '\n' || code == '\t' || code == '\r')
+                        str_append(out, (char[]){'\\', code == '\n' ? 'n' : code == '\t' ? 't' : 'r'}, 2);
+                else
+                        str_appendf(out, "\\u%04X", code);
+                i += len - 1;
+        }
+        str_append_c(out, '"');
 }
 
 static void indent(struct str *out, int level) {
@@ -382,12 +423,12 @@ static void write_literal(struct str *out, struct sv v, int level) {
 }
 
 static void write_string(struct str *out, struct sv v, int level, bool is_key) {
-        if (!is_key && v.len && sv_find_char(v, '\n') >= 0 && !has_controls(v)) {
+        if (!is_key && level > 0 && v.len && sv_find_char(v, '\n') >= 0 && !has_unprintables(v)) {
                 write_literal(out, v, level);
         } else if (v.len && !needs_quotes(v)) {
                 str_append_sv(out, v);
-        } else if (has_controls(v) || sv_find_char(v, '\n') >= 0 || sv_find_char(v, '\'') >= 0 || v.len == 0 || !strchr("!&*{}[]|>@`\"%#,", v.data[0])) {
-                json_append_quoted(out, v);
+        } else if (v.len == 0 || has_unprintables(v) || sv_find_char(v, '\n') >= 0 || sv_find_char(v, '\'') >= 0 || !strchr("!&*{}[]|>@`\"%#,", v.data[0])) {
+                append_double_quoted(out, v);
         } else {
                 str_append_c(out, '\'');
                 str_append_sv(out, v);
