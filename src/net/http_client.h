@@ -1,5 +1,6 @@
 /* An HTTP/1.1 client: keep-alive pool per origin, TLS, proxies (CONNECT and plain), whole or streamed bodies,
- * upgrades. It makes one try: retries are the callers' policy (kube/client.h). Loop thread only. */
+ * upgrades. It makes one try: retries are the callers' policy (kube/client.h), but for an idempotent request on a kept
+ * connection that turns out to be closed, which is sent once more on a new one. Redirects are not followed. Loop thread only. */
 #ifndef FIRESTEEL_NET_HTTP_CLIENT_H
 #define FIRESTEEL_NET_HTTP_CLIENT_H
 
@@ -18,7 +19,9 @@ struct http_client_options {
         int64_t connect_timeout_ms; /* 0 = 10 s */
         size_t max_idle;            /* idle connections kept per origin; 0 = 4 */
 };
+/* Texts are copied. An unusable proxy URL is reported by each call. */
 struct http_client *http_client_new(struct loop *l, const struct http_client_options *o);
+/* Cancels what is under way, without callbacks. */
 void http_client_free(struct http_client *c);
 DEFINE_AUTO_PTR(http_client, struct http_client, http_client_free)
 
@@ -36,21 +39,23 @@ struct http_call_options {
         const struct http_headers *headers; /* borrowed for the call of http_call_start; NULL = none */
         struct sv body;                     /* the same */
         bool has_body;                      /* send Content-Length: 0 for an empty body */
+        /* Headers of ours that may be replaced: Host, User-Agent. Content-Length and Connection are ours. */
         int64_t timeout_ms;                 /* whole call, or idle time when streaming; 0 = 60 s, -1 = none */
         size_t max_body;                    /* 0 = HTTP_MAX_BODY_BYTES */
-        /* Streaming: when on_data is set the body comes in pieces; on_headers first. */
+        /* Streaming: when on_data is set the body comes in pieces, whatever the status; on_headers (may be NULL) first. */
         void (*on_headers)(void *arg, const struct http_response *response);
         void (*on_data)(void *arg, struct sv data);
         /* Upgrade: when set and the answer is 101, the stream is handed over; after it on_done is not called. */
         void (*on_upgrade)(void *arg, const struct http_response *response, struct stream *s);
         /* Once. err NULL: the response (whole body unless streamed) is there, whatever its status. The callee may
-         * take `response->body` and headers by moving them. */
+         * take `response->body` and headers by moving them. err set: response is NULL. Never from within http_call_start. */
         void (*on_done)(void *arg, struct http_response *response, const struct err *err);
         void *arg;
 };
 struct http_call *http_call_start(struct http_client *c, const struct http_call_options *o);
-/* No callback after this. */
+/* No callback after this. Not after on_done or on_upgrade, with which the call ends. */
 void http_call_cancel(struct http_call *call);
+/* Of a streamed body; what was already read may still come. */
 void http_call_pause(struct http_call *call, bool paused);
 
 /* Runs the loop until the call is done: for commands. Streaming callbacks may be set. */

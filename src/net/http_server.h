@@ -6,6 +6,10 @@
  * handled one after the other. An exchange lives until it is answered; when the peer goes away first, on_gone (if set) is
  * called once and the exchange must then not be touched again, except that a handler which has handed it to a worker
  * keeps it alive with http_hold()/http_release().
+ *
+ * A client that ends its side after the request still gets its answer; one that does so during a streamed answer is gone.
+ * Held streams are many and idle, so http_start() lets go of the request's headers and body (target, path, query,
+ * method and peer stay) as soon as the handler returns, unless the exchange is held.
  */
 #ifndef FIRESTEEL_NET_HTTP_SERVER_H
 #define FIRESTEEL_NET_HTTP_SERVER_H
@@ -37,7 +41,7 @@ typedef void (*http_handler)(struct http_exchange *x, const struct http_request 
 struct http_server_options {
         struct tls_context *tls; /* NULL = plain; borrowed */
         size_t max_body;         /* 0 = HTTP_MAX_BODY_BYTES; larger bodies are answered 413 */
-        int64_t idle_timeout_ms; /* 0 = 120 s; also the limit for receiving one request */
+        int64_t idle_timeout_ms; /* 0 = 120 s; also the limit for receiving one request, and for taking none of an answer */
         size_t max_connections;  /* 0 = 4096 */
         http_handler handler;
         void *arg;
@@ -48,9 +52,11 @@ struct http_server *http_server_new(struct loop *l, const struct http_server_opt
 MUST_USE int http_server_listen(struct http_server *s, const char *address, int port, int *ret_port, struct err *err);
 /* The same with a socket made elsewhere (another network namespace); takes the descriptor, which must be bound and listening. */
 MUST_USE int http_server_adopt(struct http_server *s, int listening_fd, struct err *err);
-/* Stops listening, closes idle connections, gives busy ones grace_ms, then calls done. */
+/* Stops listening, closes idle connections, gives busy ones grace_ms, then calls done (may be NULL). */
 void http_server_stop(struct http_server *s, int64_t grace_ms, void (*done)(void *arg), void *arg);
+/* Closes everything; on_gone of what is unanswered is called. Not from a handler. */
 void http_server_free(struct http_server *s);
+DEFINE_AUTO_PTR(http_server, struct http_server, http_server_free)
 
 const struct http_request *http_request_of(struct http_exchange *x);
 /* Response headers, before the answer begins. Content-Length/Transfer-Encoding, Date and Connection are ours. */
@@ -69,7 +75,8 @@ void http_on_gone(struct http_exchange *x, void (*fn)(void *arg), void *arg);
 /* Keeps the memory of the exchange and its request until released; answering a gone exchange does nothing. */
 void http_hold(struct http_exchange *x);
 void http_release(struct http_exchange *x);
-/* Answers 101 with these headers (Connection and Upgrade included by `protocol`) and hands over the bytes. */
+/* Answers 101 with these headers (Connection and Upgrade included by `protocol`) and hands over the bytes. The exchange is
+ * answered with it. NULL when the client is gone. */
 struct stream *http_upgrade(struct http_exchange *x, const char *protocol);
 
 #endif
