@@ -26,6 +26,7 @@ enum schema_kind {
         SCHEMA_FIELDS_V1, /* managedFields' fieldsV1: JSON in a bytes field */
         SCHEMA_RAW,       /* runtime.RawExtension */
         SCHEMA_JSON,      /* apiextensions JSON: raw bytes in field 1 */
+        SCHEMA_ITEMS,     /* a list of strings that protobuf wraps in a message (ExtraValue) */
         SCHEMA_OBJECT,    /* a message with fields of its own */
 };
 
@@ -47,6 +48,7 @@ struct schema_field {
         const char *name;      /* JSON name; "" for inline messages */
         const char *merge_key; /* patchMergeKey, or NULL */
         const char *keys;      /* listMapKey names separated by blanks, or NULL */
+        const char *fallback;  /* +default of a string, or NULL */
         uint16_t number;       /* protobuf field number */
         uint16_t type;         /* index into schema_types[] when kind is SCHEMA_OBJECT */
         uint16_t flags;
@@ -57,12 +59,14 @@ struct schema_type {
         const char *name; /* Go's, as in messages: `Container`, `ObjectMeta` */
         const struct schema_field *fields;
         uint16_t len;
+        bool atomic; /* structType=atomic */
 };
 
 struct schema {
         const struct schema_type *type;   /* built-in object, or NULL */
         const struct schema_field *field; /* how this value is a member of its parent; NULL at the root and in lists */
         yyjson_val *openapi;              /* CRD schema of this value, or NULL */
+        bool crd_root;                    /* the custom resource itself: metadata is built in */
         bool element;                     /* stands on an element of the list or map described by `field` */
 };
 
@@ -72,7 +76,7 @@ struct schema {
 struct schema schema_of_kind(const char *group, const char *version, const char *kind);
 /* The root of a custom resource: spec.versions[].schema.openAPIV3Schema; metadata is the built-in ObjectMeta. */
 struct schema schema_of_crd(yyjson_val *openapi_v3_schema);
-struct schema schema_of_type(const char *name); /* by Go name, of the core group first */
+struct schema schema_of_type(const char *name); /* by Go name: "ObjectMeta", "PodSpec" */
 static inline bool schema_known(struct schema s) { return s.type || s.field || s.openapi; }
 /* The member `key` of an object or map. */
 struct schema schema_member(struct schema s, const char *key);
@@ -91,9 +95,8 @@ bool schema_is_atomic(struct schema s); /* objects and maps that are owned as a 
 /* The i-th listMapKey, copied into `ret`; false when there are no more. */
 bool schema_list_key(struct schema s, size_t i, char ret[128]);
 /* The default of a list key that an element leaves out (protocol of ports: TCP), or NULL. */
-const char *schema_key_default_text(struct schema s, const char *key);
+const char *schema_key_default(struct schema s, const char *key);
 
 extern const struct schema_type schema_types[];
-extern const size_t schema_types_len;
 
 #endif
