@@ -697,6 +697,8 @@ void http_client_free(struct http_client *c) {
         free(c);
 }
 
+struct loop *http_client_loop(struct http_client *c) { return c->loop; }
+
 struct waiting {
         bool done;
         struct http_response *ret;

@@ -25,6 +25,8 @@ struct http_client *http_client_new(struct loop *l, const struct http_client_opt
 void http_client_free(struct http_client *c);
 DEFINE_AUTO_PTR(http_client, struct http_client, http_client_free)
 
+struct loop *http_client_loop(struct http_client *c);
+
 struct http_response {
         int status;
         struct http_headers headers;

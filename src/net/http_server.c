@@ -844,6 +844,8 @@ void http_abort(struct http_exchange *x) {
         conn_unref(c);
 }
 
+struct loop *http_exchange_loop(struct http_exchange *x) { return x->conn->server->loop; }
+
 struct stream *http_upgrade(struct http_exchange *x, const char *protocol) {
         if (is_gone(x) || x->state != EXCHANGE_WAITING)
                 return NULL;

@@ -75,6 +75,7 @@ void http_on_gone(struct http_exchange *x, void (*fn)(void *arg), void *arg);
 /* Keeps the memory of the exchange and its request until released; answering a gone exchange does nothing. */
 void http_hold(struct http_exchange *x);
 void http_release(struct http_exchange *x);
+struct loop *http_exchange_loop(struct http_exchange *x);
 /* Answers 101 with these headers (Connection and Upgrade included by `protocol`) and hands over the bytes. The exchange is
  * answered with it. NULL when the client is gone. */
 struct stream *http_upgrade(struct http_exchange *x, const char *protocol);

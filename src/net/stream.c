@@ -375,7 +375,7 @@ static void after_writing(struct stream *s) {
                 return;
         if (s->drain_wanted) {
                 s->drain_wanted = false;
-                if (s->has_events && !s->ended && s->ev.on_drain)
+                if (s->has_events && s->ev.on_drain)
                         s->ev.on_drain(s->ev.arg);
         }
 }
@@ -526,6 +526,50 @@ void stream_shutdown(struct stream *s) {
         }
         s->shutdown_wanted = true;
         flush(s);
+}
+
+struct finisher {
+        struct stream *stream;
+        struct timer *timer;
+        bool peer_ended;
+};
+
+static void finisher_free(struct finisher *f) {
+        stream_free(f->stream);
+        timer_free(f->timer);
+        free(f);
+}
+
+static void finisher_data(void *arg, struct sv data) {}
+
+static void finisher_end(void *arg, const struct err *err) {
+        struct finisher *f = arg;
+        f->peer_ended = true;
+        if (err || stream_pending(f->stream) == 0)
+                finisher_free(f);
+}
+
+static void finisher_drain(void *arg) {
+        struct finisher *f = arg;
+        if (f->peer_ended)
+                finisher_free(f);
+}
+
+static void finisher_expired(void *arg) { finisher_free(arg); }
+
+void stream_finish(struct stream *s, int64_t linger_ms) {
+        if (s->ended && stream_pending(s) == 0) {
+                stream_free(s);
+                return;
+        }
+        struct finisher *f = NEW(struct finisher);
+        f->stream = s;
+        f->peer_ended = s->ended;
+        f->timer = timer_new(s->loop, linger_ms, 0, finisher_expired, f);
+        struct stream_events ev = {.on_data = finisher_data, .on_end = finisher_end, .on_drain = finisher_drain, .arg = f};
+        stream_set_events(s, &ev);
+        stream_pause(s, false);
+        stream_shutdown(s);
 }
 
 /* ---- the rest of the face ---- */

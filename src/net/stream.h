@@ -10,7 +10,8 @@ struct stream;
 
 struct stream_events {
         void (*on_data)(void *arg, struct sv data); /* valid during the call */
-        /* The peer ended its side (err NULL; one may go on writing) or the connection broke; called once, and nothing after it. */
+        /* The peer ended its side (err NULL; one may go on writing, and on_drain comes) or the connection broke; called once, and
+         * no on_data after it. */
         void (*on_end)(void *arg, const struct err *err);
         void (*on_drain)(void *arg); /* may be NULL: there was something pending, and all of it was taken */
         void *arg;
@@ -39,6 +40,9 @@ size_t stream_pending(const struct stream *s);
 void stream_pause(struct stream *s, bool paused); /* back-pressure on the reading side */
 void stream_shutdown(struct stream *s);           /* half-close after what is pending */
 void stream_free(struct stream *s);               /* at once, with what is pending; no more callbacks */
+/* Frees it when the peer has had the chance to read everything: writes what is pending, ends our side, waits up to
+ * linger_ms for the peer to end its own (whatever it sends is dropped). No more callbacks. */
+void stream_finish(struct stream *s, int64_t linger_ms);
 /* Puts bytes back in front of those to be read: what a protocol's parser did not eat. */
 void stream_unread(struct stream *s, struct sv data);
 /* "127.0.0.1:53211", "[::1]:443"; "unix" for Unix sockets. */
