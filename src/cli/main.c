@@ -7,7 +7,7 @@
 #include "cli/cmd.h"
 #include "cluster/podrt/reexec.h"
 
-/* A name (argv[0]) or a first argument that leads to another main(). */
+/* A name (argv[0]) that leads to another main(). */
 struct face {
         const char *name;
         int (*main)(int argc, char **argv);
@@ -18,19 +18,11 @@ static const struct face names[] = {
         {0},
 };
 
-/* Called with this first argument: helper processes of the pod runtime. */
-static const struct face modes[] = {
-        {0},
-};
-
 int main(int argc, char **argv) {
         /* Helper processes of the pod runtime: many and long-lived, so before anything is initialised. */
         int code;
         if (reexec_dispatch(argc, argv, &code))
                 return code;
-        for (const struct face *m = modes; argc > 1 && m->name; m++)
-                if (streq(argv[1], m->name))
-                        return m->main(argc - 1, argv + 1);
         log_init_from_env();
         /* Writing to a peer that is gone is an error to be handled, not a reason to die. */
         signal(SIGPIPE, SIG_IGN);

@@ -1,0 +1,142 @@
+/* firesteel local: the group, and what its commands share. */
+#include <poll.h>
+#include <sys/syscall.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "cli/local.h"
+#include "cluster/hostport.h"
+#include "codec/ktime.h"
+#include "codec/quantity.h"
+#include "net/http_client.h"
+
+int local_open(const struct cmd_ctx *ctx, struct instance *ret, struct err *err) { return instance_open(option_str(&ctx->o, "name"), ret, err); }
+
+char *local_context_name(const struct instance *i) {
+        return streq(i->name, "default") ? xstrdup("firesteel") : xasprintf("firesteel-%s", i->name);
+}
+
+static int apply_spark_home(struct instance_settings *s, const char *text, struct err *err) {
+        const char *equals = strchr(text, '=');
+        if (!equals || equals == text || !equals[1])
+                return err_set(err, -EINVAL, "--spark-home takes VERSION=DIR, for instance 4.1=/opt/spark, not \"%s\"", text);
+        AUTO(free) char *dir = fs_absolute(equals + 1);
+        AUTO(free) char *submit = fs_join(dir, "bin/spark-submit");
+        AUTO(free) char *jars = fs_join(dir, "jars");
+        if (!fs_is_dir(dir))
+                return err_set(err, -ENOENT, "--spark-home %s: there is no directory %s", text, dir);
+        if (!fs_exists(submit) || !fs_is_dir(jars)) {
+                err_set(err, -EINVAL, "--spark-home %s: %s is no Spark: bin/spark-submit or jars/ is missing", text, dir);
+                err_hint(err, "of a PySpark installed with pip it is the directory site-packages/pyspark");
+                return -EINVAL;
+        }
+        map_set_n(&s->spark_homes, text, (size_t)(equals - text), TAKE(dir));
+        return 0;
+}
+
+static int apply_quantity(const struct cmd_ctx *ctx, const char *option, int64_t least, bool milli, int64_t *ret, struct err *err) {
+        const char *text = option_str(&ctx->o, option);
+        struct quantity q;
+        if (!text)
+                return 0;
+        int64_t value = -1;
+        if (quantity_parse(sv_of(text), &q, NULL) >= 0)
+                value = milli ? quantity_milli(q) : quantity_value(q);
+        if (value < least)
+                return err_set(err, -EINVAL, milli ? "--%s takes processors, such as 4 or 2500m (at least 100m), not \"%s\""
+                                                   : "--%s takes an amount of memory, such as 8Gi or 4000M (at least 64Mi), not \"%s\"",
+                               option, text);
+        *ret = value;
+        return 0;
+}
+
+int local_apply_options(const struct cmd_ctx *ctx, struct instance_settings *s, struct err *err) {
+        if (option_given(&ctx->o, "port"))
+                s->port = (int)option_int(&ctx->o, "port");
+        const char *bind = option_str(&ctx->o, "bind");
+        if (bind) {
+                if (!hostport_is_loopback(bind)) {
+                        err_set(err, -EINVAL, "--bind %s: only loopback addresses (127.x.y.z) are allowed", bind);
+                        err_hint(err, "the administrator's token must not travel over a network; reach it from elsewhere through ssh -L");
+                        return -EINVAL;
+                }
+                free(s->bind);
+                s->bind = xstrdup(bind);
+        }
+        int r = apply_quantity(ctx, "memory", 64 * 1024 * 1024, false, &s->memory_bytes, err);
+        if (r >= 0)
+                r = apply_quantity(ctx, "cpus", 100, true, &s->cpu_milli, err);
+        const char *const *homes;
+        size_t count = option_list(&ctx->o, "spark-home", &homes);
+        for (size_t i = 0; r >= 0 && i < count; i++)
+                r = apply_spark_home(s, homes[i], err);
+        return r < 0 ? r : 0;
+}
+
+int local_get(const struct instance *i, const struct instance_server *s, const char *path, yyjson_doc **ret, struct err *err) {
+        AUTO(instance_pki) struct instance_pki pki = {0};
+        int r = instance_client_pki(i, &pki, err);
+        if (r < 0)
+                return r;
+        AUTO(tls_context) struct tls_context *tls = NULL;
+        r = tls_client_new(&(struct tls_client_options){.ca_pem = sv_of(pki.ca_cert)}, &tls, err);
+        if (r < 0)
+                return r;
+        AUTO(loop) struct loop *l = loop_new();
+        AUTO(http_client) struct http_client *c = http_client_new(l, &(struct http_client_options){.tls = tls});
+        AUTO(http_headers) struct http_headers headers = {0};
+        AUTO(http_response) struct http_response response = {0};
+        AUTO(free) char *url = xasprintf("https://%s:%d%s", s->bind, s->port, path);
+        http_headers_addf(&headers, "Authorization", "Bearer %s", pki.admin_token);
+        r = http_call_wait(c, l, &(struct http_call_options){.method = "GET", .url = url, .headers = &headers, .timeout_ms = 10000}, &response, err);
+        if (r < 0)
+                return err_wrap(err, r, "the server of instance \"%s\" does not answer", i->name);
+        if (response.status != 200)
+                return err_http(err, -EIO, response.status, NULL, "%s: %d %s", url, response.status, http_status_text(response.status));
+        return json_parse(str_sv(&response.body), ret, err);
+}
+
+int local_not_running(const struct instance *i) {
+        AUTO(err) struct err e = ERR_INIT;
+        err_set(&e, -ESRCH, instance_exists(i) ? "instance \"%s\" is not running" : "there is no instance \"%s\"", i->name);
+        err_hint(&e, streq(i->name, "default") ? "\"firesteel local up\" starts it" : "\"firesteel local up --name %s\" starts it", i->name);
+        log_err(&e);
+        return EXIT_NOT_FOUND;
+}
+
+bool local_wait_exit(pid_t pid, int64_t timeout_ms, void (*tick)(void *arg), void *arg) {
+        AUTO(fd) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (fd < 0)
+                return errno == ESRCH;
+        int64_t until = clock_mono_ms() + timeout_ms;
+        for (;;) {
+                int64_t left = until - clock_mono_ms();
+                struct pollfd p = {.fd = fd, .events = POLLIN};
+                int n = poll(&p, 1, left <= 0 ? 0 : left < 100 ? (int)left : 100);
+                if (n > 0)
+                        return true;
+                if (left <= 0)
+                        return false;
+                if (tick)
+                        tick(arg);
+        }
+}
+
+void local_age(int64_t since_ms, char ret[40]) { duration_human(clock_now_ms() - since_ms, ret); }
+
+static const struct cmd *const subs[] = {
+        &cmd_local_up,         &cmd_local_down, &cmd_local_status, &cmd_local_logs,
+        &cmd_local_kubeconfig, &cmd_local_ls,   &cmd_local_reset,  &cmd_local_serve,
+        NULL,
+};
+
+const struct cmd cmd_local = {
+        .name = "local",
+        .summary = "Run a Kubernetes-compatible cluster on this machine",
+        .description =
+                "An API server and a pod runtime in this program: no Docker, no virtual machine, no root rights. kubectl, Spark and Helm "
+                "talk to it as to any cluster.\n\n"
+                "Each instance has a name, its own directory below ~/.local/state/firesteel, its own port and its own network.",
+        .subs = subs,
+};

@@ -1,0 +1,231 @@
+#include "cluster/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "cluster/apiserver.h"
+#include "cluster/hostport.h"
+#include "cluster/podrt/holder.h"
+#include "cluster/podrt/isolation.h"
+#include "net/http_server.h"
+#include "net/tls.h"
+
+enum { DEFAULT_PORT = 6443, PORTS_TRIED = 100, SERVICE_PORT = 443, HTTP_GRACE_MS = 500 };
+
+struct server {
+        const struct instance *instance;
+        struct instance_settings *settings;
+        const struct server_events *events;
+        int64_t began_ms;
+
+        int lock_fd;
+        int host_fd; /* the port on the host, made before the namespaces are entered */
+        int port;
+        struct instance_pki pki;
+        struct isolation isolation;
+        bool has_namespaces;
+
+        struct loop *loop;
+        struct tls_context *tls;
+        struct apiserver *api;
+        struct http_server *http;
+        struct sigwatch *on_term, *on_int;
+        int signals; /* received so far */
+};
+
+
+/* ---------------------------------------------------------------- the port */
+
+static int take_port(struct server *s, struct err *err) {
+        struct instance_settings *settings = s->settings;
+        if (settings->port) {
+                int r = hostport_listen(settings->bind, settings->port, &s->host_fd, &s->port, err);
+                if (r == -EADDRINUSE)
+                        err_hint(err, "end that program, or choose another port: \"firesteel local up --name %s --port PORT\"", s->instance->name);
+                return r;
+        }
+        AUTO(err) struct err first = ERR_INIT;
+        for (int port = DEFAULT_PORT; port < DEFAULT_PORT + PORTS_TRIED; port++) {
+                AUTO(err) struct err why = ERR_INIT;
+                int r = hostport_listen(settings->bind, port, &s->host_fd, &s->port, &why);
+                if (r >= 0) {
+                        if (first.code)
+                                log_info("%s; using %d", err_message(&first), s->port);
+                        settings->port = s->port;
+                        return 0;
+                }
+                if (r != -EADDRINUSE)
+                        return err_move(err, &why);
+                if (!first.code)
+                        err_move(&first, &why);
+        }
+        return err_set(err, -EADDRINUSE, "no free port between %d and %d on %s", DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED - 1, settings->bind);
+}
+
+/* ---------------------------------------------------------------- namespaces */
+
+static int enter_namespaces(struct server *s, struct err *err) {
+        isolation_probe(&s->isolation, s->instance->dir);
+        if (!s->isolation.is_possible) {
+                log_warn("pods cannot run here: %s", s->isolation.why_not);
+                return 0;
+        }
+        struct holder h = {0};
+        const struct holder_options o = {.dir = s->instance->dir, .ranges = PODNET_RANGES_DEFAULT};
+        int r = holder_start(&o, &h, err);
+        if (r >= 0)
+                r = holder_enter(&h, err);
+        if (r < 0)
+                return err_wrap(err, r, "namespaces of instance \"%s\"", s->instance->name);
+        s->has_namespaces = true;
+        return 0;
+}
+
+/* ---------------------------------------------------------------- API */
+
+static int start_api(struct server *s, struct err *err) {
+        AUTO(free) char *database = instance_path(s->instance, "cluster.db");
+        const struct apiserver_options o = {
+                .database = database,
+                .advertise_address = s->has_namespaces ? SERVER_SERVICE_ADDRESS : s->settings->bind,
+                .advertise_port = s->has_namespaces ? SERVICE_PORT : s->port,
+                .ca_cert_pem = sv_of(s->pki.ca_cert),
+                .token_key_pem = sv_of(s->pki.token_key),
+                .admin_token = s->pki.admin_token,
+        };
+        int r = apiserver_new(s->loop, &o, &s->api, err);
+        if (r < 0)
+                return r;
+        const struct tls_server_options tls = {
+                .cert_pem = sv_of(s->pki.server_cert), .key_pem = sv_of(s->pki.server_key), .client_ca_pem = sv_of(s->pki.ca_cert)};
+        r = tls_server_new(&tls, &s->tls, err);
+        if (r < 0)
+                return r;
+        s->http = http_server_new(s->loop, &(struct http_server_options){.tls = s->tls, .handler = apiserver_handle, .arg = s->api});
+        r = http_server_adopt(s->http, TAKE_FD(s->host_fd), err);
+        if (r < 0 || !s->has_namespaces)
+                return r;
+        /* The same server inside: what pods know as kubernetes.default.svc. */
+        int fd, port;
+        r = hostport_listen(SERVER_SERVICE_ADDRESS, SERVICE_PORT, &fd, &port, err);
+        return r < 0 ? err_wrap(err, r, "inside the cluster's network") : http_server_adopt(s->http, fd, err);
+}
+
+/* ---------------------------------------------------------------- server.json */
+
+static void describe_isolation(const struct isolation *i, yyjson_mut_doc *doc, yyjson_mut_val *root) {
+        yyjson_mut_val *o = mjson_obj(doc, root, "isolation");
+        AUTO(str) struct str summary = STR_INIT(0);
+        if (!i->is_possible)
+                str_appendf(&summary, "pods cannot run: %s", i->why_not);
+        else
+                str_appendf(&summary, "%s, %s, memory limits %s, CPU limits %s", i->is_root ? "root" : "user namespace", i->runtime_version,
+                            i->limits_memory ? "by the kernel" : "by watching", i->limits_cpu ? "by the kernel" : "not enforced");
+        mjson_set_str(doc, o, "summary", str_cstr(&summary));
+        mjson_set_bool(doc, o, "possible", i->is_possible);
+        mjson_set_bool(doc, o, "root", i->is_root);
+        mjson_set_bool(doc, o, "overlay", i->has_overlay);
+        mjson_set_str(doc, o, "cgroups", cgroup_mode_name(i->cgroups));
+        mjson_set_bool(doc, o, "limitsMemory", i->limits_memory);
+        mjson_set_bool(doc, o, "limitsCpu", i->limits_cpu);
+        mjson_set_str(doc, o, "runtime", i->runtime_version);
+        yyjson_mut_val *notes = mjson_arr(doc, o, "notes");
+        for (size_t n = 0; n < i->notes.len; n++)
+                mjson_add_str(doc, notes, i->notes.items[n]);
+}
+
+static int announce(struct server *s, struct err *err) {
+        AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        yyjson_mut_val *root = yyjson_mut_obj(doc);
+        yyjson_mut_doc_set_root(doc, root);
+        if (s->has_namespaces)
+                mjson_set_str(doc, root, "serviceAddress", SERVER_SERVICE_ADDRESS);
+        mjson_set_int(doc, root, "readyMs", clock_mono_ms() - s->began_ms);
+        describe_isolation(&s->isolation, doc, root);
+        map_foreach(e, &s->settings->spark_homes) mjson_set_str(doc, mjson_obj(doc, root, "sparkHomes"), e->key, e->value);
+        const struct instance_server me = {
+                .pid = getpid(),
+                .start_ticks = process_start_ticks(getpid()),
+                .bind = s->settings->bind,
+                .port = s->port,
+                .version = (char *)FIRESTEEL_VERSION,
+                .started_ms = clock_now_ms(),
+        };
+        int r = instance_write_server(s->instance, &me, root, err);
+        return r < 0 ? r : s->events->on_ready(s->events->arg, &me, &s->pki, err);
+}
+
+/* ---------------------------------------------------------------- life */
+
+static void stopped(void *arg) {
+        struct server *s = arg;
+        loop_stop(s->loop);
+}
+
+static void end_http(struct server *s) { http_server_stop(s->http, HTTP_GRACE_MS, stopped, s); }
+
+static void on_signal(void *arg) {
+        struct server *s = arg;
+        if (++s->signals == 1) {
+                log_info("ending");
+                end_http(s);
+        } else if (s->signals == 2) {
+                log_info("ending at once");
+        }
+}
+
+static int start(struct server *s, struct err *err) {
+        int r = instance_lock(s->instance, &s->lock_fd, err);
+        if (r == -EBUSY)
+                return err_set(err, r, "instance \"%s\" is already running", s->instance->name);
+        if (r >= 0)
+                r = take_port(s, err);
+        if (r >= 0)
+                r = instance_save_settings(s->instance, s->settings, err);
+        if (r >= 0)
+                r = instance_load_pki(s->instance, s->settings->bind, SERVER_SERVICE_ADDRESS, &s->pki, err);
+        /* From here on there may be threads only after the namespaces were entered. */
+        if (r >= 0)
+                r = enter_namespaces(s, err);
+        if (r < 0)
+                return r;
+        s->loop = loop_new();
+        s->on_term = sigwatch_new(s->loop, SIGTERM, on_signal, s);
+        s->on_int = sigwatch_new(s->loop, SIGINT, on_signal, s);
+        r = start_api(s, err);
+        return r < 0 ? r : announce(s, err);
+}
+
+static void end(struct server *s) {
+        if (s->http)
+                http_server_free(s->http);
+        apiserver_free(s->api);
+        tls_context_free(s->tls);
+        sigwatch_free(s->on_term);
+        sigwatch_free(s->on_int);
+        if (s->loop)
+                loop_free(s->loop);
+        isolation_done(&s->isolation);
+        instance_pki_done(&s->pki);
+        if (s->host_fd >= 0)
+                close(s->host_fd);
+        if (s->lock_fd >= 0)
+                close(s->lock_fd);
+}
+
+int server_run(const struct instance *i, struct instance_settings *settings, const struct server_events *events, struct err *err) {
+        struct server s = {
+                .instance = i, .settings = settings, .events = events, .began_ms = clock_mono_ms(), .lock_fd = -1, .host_fd = -1};
+        int r = start(&s, err);
+        if (r >= 0) {
+                loop_run(s.loop);
+                instance_remove_server(i);
+        }
+        if (s.has_namespaces && r >= 0)
+                r = holder_stop(i->dir, err);
+        end(&s);
+        return r < 0 ? r : 0;
+}
