@@ -89,6 +89,19 @@ int err_move(struct err *dst, struct err *src) {
         return code;
 }
 
+void err_copy(struct err *dst, const struct err *src) {
+        struct err copy = {
+                .code = src->code,
+                .http_status = src->http_status,
+                .message = xstrdup_null(src->message),
+                .reason = xstrdup_null(src->reason),
+                .details = xstrdup_null(src->details),
+                .hint = xstrdup_null(src->hint),
+        };
+        err_done(dst);
+        *dst = copy;
+}
+
 const char *err_message(const struct err *err) {
         return err->message ? err->message : strerror(-err->code);
 }

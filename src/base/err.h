@@ -47,6 +47,8 @@ int err_http(struct err *err, int code, int status, const char *reason, const ch
 void err_hint(struct err *err, const char *fmt, ...) PRINTF(2, 3);
 /* Moves an error; `dst` is cleared first, `src` is left empty. dst may be NULL. Returns the code moved. */
 int err_move(struct err *dst, struct err *src);
+/* A copy of all of it; `dst` is cleared first. */
+void err_copy(struct err *dst, const struct err *src);
 /* The message, or strerror of the code, never NULL. */
 const char *err_message(const struct err *err);
 
