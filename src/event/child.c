@@ -74,11 +74,17 @@ static void open_pipe(struct child *c, int i, uv_stdio_container_t *stdio) {
         stdio->data.stream = (uv_stream_t *)&c->pipes[i];
 }
 
+static bool inherits(const struct child_spec *spec, int fd) {
+        return spec->inherit_stdio || (fd == 0 && spec->inherit_stdin) || (fd == 2 && spec->inherit_stderr);
+}
+
 static void start_pipes(struct child *c, const struct child_spec *spec) {
         for (int i = 1; i < 3; i++) {
-                if (uv_read_start((uv_stream_t *)&c->pipes[i], on_alloc, on_output) < 0)
+                if (!inherits(spec, i) && uv_read_start((uv_stream_t *)&c->pipes[i], on_alloc, on_output) < 0)
                         uv_close((uv_handle_t *)&c->pipes[i], child_unref);
         }
+        if (inherits(spec, 0))
+                return;
         c->input = sv_dup(spec->stdin_text);
         uv_buf_t buf = uv_buf_init(c->input, (unsigned)spec->stdin_text.len);
         if (spec->stdin_text.len == 0 || uv_write(&c->input_req, (uv_stream_t *)&c->pipes[0], &buf, 1, on_input_written) < 0)
@@ -96,12 +102,12 @@ int child_start(struct loop *l, const struct child_spec *spec, void (*done)(void
         struct child *c = NEW(struct child);
         c->loop = l;
         c->out = c->err = STR_INIT(spec->max_output ? spec->max_output : CHILD_DEFAULT_OUTPUT);
-        c->has_group = !spec->inherit_stdio;
+        c->has_group = !spec->inherit_stdio && !spec->inherit_stdin;
         c->process.data = c;
         c->open_handles = 1;
         uv_stdio_container_t stdio[3] = {0};
         for (int i = 0; i < 3; i++) {
-                if (spec->inherit_stdio) {
+                if (inherits(spec, i)) {
                         stdio[i].flags = UV_INHERIT_FD;
                         stdio[i].data.fd = i;
                 } else {
@@ -114,21 +120,22 @@ int child_start(struct loop *l, const struct child_spec *spec, void (*done)(void
                 .args = (char **)(uintptr_t)spec->argv,
                 .env = (char **)(uintptr_t)spec->env,
                 .cwd = spec->cwd,
-                .flags = spec->inherit_stdio ? 0 : UV_PROCESS_DETACHED,
+                .flags = c->has_group ? UV_PROCESS_DETACHED : 0,
                 .stdio = stdio,
                 .stdio_count = 3,
         };
         int r = uv_spawn(loop_uv(l), &c->process, &o);
         if (r < 0) {
                 uv_close((uv_handle_t *)&c->process, child_unref);
-                for (int i = 0; i < 3 && !spec->inherit_stdio; i++)
-                        uv_close((uv_handle_t *)&c->pipes[i], child_unref);
+                for (int i = 0; i < 3; i++) {
+                        if (!inherits(spec, i))
+                                uv_close((uv_handle_t *)&c->pipes[i], child_unref);
+                }
                 return err_errno(err, r, "cannot run %s", spec->argv[0]);
         }
         c->done = done;
         c->arg = arg;
-        if (!spec->inherit_stdio)
-                start_pipes(c, spec);
+        start_pipes(c, spec);
         if (ret)
                 *ret = c;
         return 0;

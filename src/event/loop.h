@@ -61,6 +61,8 @@ struct child_spec {
         struct sv stdin_text;    /* written, then closed */
         size_t max_output;       /* 0 = 1 MiB */
         bool inherit_stdio;      /* the child shares our terminal; nothing is collected */
+        bool inherit_stdin;      /* it may ask the user; it then stays in our session */
+        bool inherit_stderr;     /* what it says is seen at once, not collected */
 };
 struct child_result {
         int exit_code; /* 128 + signal when killed */

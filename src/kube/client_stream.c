@@ -145,8 +145,7 @@ struct kube_ws_connecting {
         void *arg;
         struct timer *timer;
         bool waits_for_credentials, wants_refresh, has_refreshed;
-        bool is_connecting; /* ws_connect() cannot be called back: it is left to end, and its socket closed */
-        bool is_cancelled;
+        struct ws_connecting *connecting;
 };
 
 static void ws_connecting_free(struct kube_ws_connecting *k) {
@@ -154,6 +153,8 @@ static void ws_connecting_free(struct kube_ws_connecting *k) {
                 timer_free(k->timer);
         if (k->waits_for_credentials)
                 kube_credentials_forget(k->client->credentials, k);
+        if (k->connecting)
+                ws_connect_cancel(k->connecting);
         free(k->path);
         free(k->query);
         strv_done(&k->protocols);
@@ -161,11 +162,7 @@ static void ws_connecting_free(struct kube_ws_connecting *k) {
 }
 
 void kube_ws_cancel(struct kube_ws_connecting *k) {
-        if (!k)
-                return;
-        if (k->is_connecting)
-                k->is_cancelled = true;
-        else
+        if (k)
                 ws_connecting_free(k);
 }
 
@@ -180,12 +177,7 @@ static void ws_begin(void *arg);
 
 static void ws_connected(void *arg, struct ws *w, const char *protocol, const struct err *cause) {
         struct kube_ws_connecting *k = arg;
-        k->is_connecting = false;
-        if (k->is_cancelled) {
-                ws_free(w);
-                ws_connecting_free(k);
-                return;
-        }
+        k->connecting = NULL;
         if (!cause) {
                 ws_finish(k, w, protocol, NULL);
                 return;
@@ -218,8 +210,7 @@ static void ws_send_request(void *arg, const struct err *cause) {
         AUTO(http_headers) struct http_headers headers = {0};
         kube_client_headers_(k->client, NULL, NULL, &headers);
         AUTO(free) char *url = kube_client_url_(k->client, k->path, k->query);
-        k->is_connecting = true;
-        ws_connect(http, url, &headers, k->protocols.len ? (const char *const *)k->protocols.items : NULL, k->max_message, ws_connected, k);
+        k->connecting = ws_connect(http, url, &headers, k->protocols.len ? (const char *const *)k->protocols.items : NULL, k->max_message, ws_connected, k);
 }
 
 static void ws_begin(void *arg) {
