@@ -1,0 +1,79 @@
+# What shell tests share: source it first. Run by tools/run-tests, or by hand: FIRESTEEL=build/firesteel tests/integration/x.sh
+# shellcheck shell=bash
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+: "${FIRESTEEL:=$here/../../build/firesteel}"
+FIRESTEEL=$(readlink -f "$FIRESTEEL")
+if [ -z "${TEST_TMP:-}" ]; then
+        TEST_TMP=$(mktemp -d)
+        export XDG_STATE_HOME=$TEST_TMP/state HOME=$TEST_TMP/home
+fi
+mkdir -p "$HOME"
+export NO_COLOR=1
+unset KUBECONFIG
+out= code=
+
+fail() {
+        echo "FAILED: $*"
+        [ -z "$out" ] || printf 'last output:\n%s\n' "$out"
+        exit 1
+}
+skip() {
+        echo "$*"
+        exit 77
+}
+# Runs a command; its output (both streams) is in $out, its exit code in $code.
+try() {
+        code=0
+        out=$("$@" 2>&1 </dev/null) || code=$?
+}
+# expect CODE COMMAND...
+expect() {
+        local wanted=$1
+        shift
+        try "$@"
+        [ "$code" = "$wanted" ] || fail "exit code $code instead of $wanted from: $*"
+}
+says() { [[ $out == *"$1"* ]] || fail "the output does not say: $1"; }
+says_not() { [[ $out != *"$1"* ]] || fail "the output must not say: $1"; }
+# A field of JSON on standard input: json .a.b
+json() { python3 -c 'import json,sys
+v=json.load(sys.stdin)
+for k in sys.argv[1].strip(".").split("."):
+    v=v[int(k)] if isinstance(v,list) else v.get(k,"")
+print(v if not isinstance(v,bool) else str(v).lower())' "$1"; }
+# Waits until a command succeeds, at most SECONDS: eventually 10 test -e x
+eventually() {
+        local until=$((SECONDS + $1))
+        shift
+        until "$@" >/dev/null 2>&1; do
+                [ $SECONDS -lt $until ] || fail "did not become true: $*"
+                sleep 0.05
+        done
+}
+server_pid() { "$FIRESTEEL" local status --name "${1:-default}" -o json 2>/dev/null | json .pid; }
+need_kubectl() {
+        command -v kubectl >/dev/null || skip "kubectl is not here"
+        export KUBECACHEDIR=$TEST_TMP/kubecache
+}
+# kubectl on an instance: k get pods
+k() { kubectl --kubeconfig "$("$FIRESTEEL" local kubeconfig --name "${instance:-default}")" "$@"; }
+
+clean_up() {
+        local status=$? name
+        trap - EXIT
+        if [ $status -ne 0 ] && [ $status -ne 77 ]; then
+                for name in $("$FIRESTEEL" local ls -o name 2>/dev/null); do
+                        echo "--- log of instance $name"
+                        tail -n 30 "$XDG_STATE_HOME/firesteel/$name/server.log" 2>/dev/null || true
+                done
+        fi
+        [ -z "$(jobs -p)" ] || kill $(jobs -p) 2>/dev/null || true
+        for name in $("$FIRESTEEL" local ls -o name 2>/dev/null); do
+                "$FIRESTEEL" local reset --yes --name "$name" >/dev/null 2>&1 || true
+        done
+        exit $status
+}
+trap clean_up EXIT
+trap 'exit 143' TERM

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Everything that can be wrong with an instance is said in words that help.
+# timeout: 120
+. "$(dirname "$0")/lib.sh"
+f=$FIRESTEEL
+
+# --- command lines
+expect 2 "$f" local
+expect 2 "$f" local upp
+says 'did you mean "firesteel local up"?'
+expect 2 "$f" local up --prot 1
+says 'did you mean --port?'
+expect 2 "$f" local up --port 70000
+says 'must be between 1 and 65535'
+expect 2 "$f" local up extra
+says 'unexpected argument "extra"'
+expect 1 "$f" local up --name 'Not A Name'
+says 'lower-case letters'
+expect 1 "$f" local up --bind 0.0.0.0
+says 'only loopback addresses'
+expect 1 "$f" local up --bind localhost
+expect 1 "$f" local up --memory lots
+says '--memory takes an amount of memory, such as 8Gi'
+expect 1 "$f" local up --cpus 0
+says 'at least 100m'
+expect 1 "$f" local up --spark-home 4.1
+says 'VERSION=DIR'
+expect 1 "$f" local up --spark-home "4.1=$TEST_TMP/none"
+says 'there is no directory'
+mkdir "$TEST_TMP/empty"
+expect 1 "$f" local up --spark-home "4.1=$TEST_TMP/empty"
+says 'is no Spark'
+[ -z "$("$f" local ls -o name | grep -v '^default$')" ] || fail "a refused command made an instance"
+
+# --- a port that is taken: who has it
+python3 -c 'import socket,sys,time
+s=socket.socket(); s.bind(("127.0.0.1",0)); s.listen(); print(s.getsockname()[1],flush=True); time.sleep(600)' >"$TEST_TMP/port" &
+listener=$!
+eventually 10 test -s "$TEST_TMP/port"
+port=$(cat "$TEST_TMP/port")
+expect 1 "$f" local up --port "$port"
+says "port $port on 127.0.0.1 is taken by python3"
+says "process $listener"
+says '--port PORT'
+expect 3 "$f" local status
+
+# --- another loopback address has its own ports
+expect 0 "$f" local up --bind 127.0.0.2 --port "$port"
+says "https://127.0.0.2:$port"
+expect 0 "$f" local status
+says_not warning
+expect 0 "$f" local reset --yes
+kill $listener
+
+# --- settings that are no JSON
+expect 0 "$f" local up -q
+expect 0 "$f" local down -q
+dir=$XDG_STATE_HOME/firesteel/default
+cp "$dir/instance.json" "$TEST_TMP/instance.json"
+echo '{"port": }' >"$dir/instance.json"
+expect 1 "$f" local up
+says 'instance.json: line 1'
+says 'correct the file or remove it'
+cp "$TEST_TMP/instance.json" "$dir/instance.json"
+
+# --- a database that is none is kept aside
+rm -f "$dir"/cluster.db*
+head -c 100000 /dev/urandom >"$dir/cluster.db"
+expect 0 "$f" local up
+expect 0 "$f" local logs
+says 'cluster.db'
+[ "$(find "$dir" -name 'cluster.db*' -size +90k | wc -l)" -ge 1 ] || fail "the damaged database was not kept"
+expect 0 "$f" local down
+
+# --- keys that are none
+echo garbage >"$dir/pki/ca.key"
+expect 1 "$f" local up
+says 'instance "default"'
+expect 0 "$f" local reset --yes
+
+# --- the kubeconfig: merged, and taken out again without touching the rest
+mkdir -p "$HOME/.kube"
+cat >"$HOME/.kube/config" <<'Y'
+apiVersion: v1
+kind: Config
+current-context: other
+clusters: [{name: other, cluster: {server: "https://other:1"}}]
+users: [{name: other, user: {token: t}}]
+contexts: [{name: other, context: {cluster: other, user: other}}]
+Y
+expect 0 "$f" local up --merge
+grep -q 'current-context: firesteel' "$HOME/.kube/config" || fail "the context was not made current"
+grep -q 'https://other:1' "$HOME/.kube/config" || fail "the other cluster is gone"
+expect 0 "$f" local down
+! grep -q 'firesteel' "$HOME/.kube/config" || fail "the cluster is still in the kubeconfig"
+grep -q 'https://other:1' "$HOME/.kube/config" || fail "the other cluster is gone"
+expect 0 "$f" local up -q
+echo 'clusters: [' >"$HOME/.kube/config"
+expect 1 "$f" local up --merge
+says "$HOME/.kube/config"
+rm "$HOME/.kube/config"
+expect 0 "$f" local reset --yes
+
+# --- a place where one may not write
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+        cp "$f" "$TEST_TMP/firesteel"
+        chmod 755 "$TEST_TMP" "$TEST_TMP/firesteel"
+        mkdir "$TEST_TMP/locked"
+        chmod 755 "$TEST_TMP/locked"
+        user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+else
+        mkdir -m 555 "$TEST_TMP/locked"
+        cp "$f" "$TEST_TMP/firesteel"
+        user=()
+fi
+expect 1 env XDG_STATE_HOME="$TEST_TMP/locked" "${user[@]}" "$TEST_TMP/firesteel" local up
+says "$TEST_TMP/locked"
+says 'set XDG_STATE_HOME to a directory that you may write to'
