@@ -1,4 +1,5 @@
 /* firesteel local: the group, and what its commands share. */
+#include <dirent.h>
 #include <poll.h>
 #include <sys/syscall.h>
 
@@ -17,21 +18,39 @@ char *local_context_name(const struct instance *i) {
         return streq(i->name, "default") ? xstrdup("firesteel") : xasprintf("firesteel-%s", i->name);
 }
 
+/* "4.1.4" when DIR/jars has spark-core_2.13-4.1.4.jar; NULL when it is no Spark. */
+static char *spark_version(const char *dir) {
+        AUTO(free) char *jars = fs_join(dir, "jars");
+        DIR *d = opendir(jars);
+        char *version = NULL;
+        for (struct dirent *e; d && !version && (e = readdir(d));) {
+                const char *dash = str_starts(e->d_name, "spark-core_") && str_ends(e->d_name, ".jar") ? strchr(e->d_name, '-') : NULL;
+                dash = dash ? strchr(dash + 1, '-') : NULL;
+                if (dash)
+                        version = xstrndup(dash + 1, strlen(dash + 1) - strlen(".jar"));
+        }
+        if (d)
+                closedir(d);
+        return version;
+}
+
+/* DIR, or VERSION=DIR where the version must be what is there. */
 static int apply_spark_home(struct instance_settings *s, const char *text, struct err *err) {
         const char *equals = strchr(text, '=');
-        if (!equals || equals == text || !equals[1])
-                return err_set(err, -EINVAL, "--spark-home takes VERSION=DIR, for instance 4.1=/opt/spark, not \"%s\"", text);
-        AUTO(free) char *dir = fs_absolute(equals + 1);
-        AUTO(free) char *submit = fs_join(dir, "bin/spark-submit");
-        AUTO(free) char *jars = fs_join(dir, "jars");
+        AUTO(free) char *dir = fs_absolute(equals ? equals + 1 : text);
+        AUTO(free) char *wanted = equals ? xstrndup(text, (size_t)(equals - text)) : NULL;
         if (!fs_is_dir(dir))
                 return err_set(err, -ENOENT, "--spark-home %s: there is no directory %s", text, dir);
-        if (!fs_exists(submit) || !fs_is_dir(jars)) {
-                err_set(err, -EINVAL, "--spark-home %s: %s is no Spark: bin/spark-submit or jars/ is missing", text, dir);
+        AUTO(free) char *version = spark_version(dir);
+        if (!version) {
+                err_set(err, -EINVAL, "--spark-home %s: %s is no Spark: it has no jars/spark-core_*.jar", text, dir);
                 err_hint(err, "of a PySpark installed with pip it is the directory site-packages/pyspark");
                 return -EINVAL;
         }
-        map_set_n(&s->spark_homes, text, (size_t)(equals - text), TAKE(dir));
+        if (wanted && (!str_starts(version, wanted) || !strchr(".", version[strlen(wanted)])))
+                return err_set(err, -EINVAL, "--spark-home %s: that is Spark %s", text, version);
+        if (!strv_has(&s->spark_homes, dir))
+                strv_take(&s->spark_homes, TAKE(dir));
         return 0;
 }
 

@@ -123,13 +123,9 @@ static void print_running(const struct instance *i, const struct instance_server
                 line("Node", text);
         }
         print_pods(root);
-        yyjson_mut_val *homes = yyjson_mut_obj_get(root, "sparkHomes"), *key, *value;
+        yyjson_mut_val *home;
         size_t n, max;
-        if (homes)
-                yyjson_mut_obj_foreach(homes, n, max, key, value) {
-                        AUTO(free) char *text = xasprintf("%s in %s", yyjson_mut_get_str(key), yyjson_mut_get_str(value));
-                        line(n ? "" : "Spark", text);
-                }
+        yyjson_mut_arr_foreach(yyjson_mut_obj_get(root, "sparkHomes"), n, max, home) line(n ? "" : "Spark", yyjson_mut_get_str(home));
         line("Kubeconfig", mjson_get_str(root, "kubeconfig"));
         if (mjson_get_str(root, "problem"))
                 log_warn("%s", mjson_get_str(root, "problem"));

@@ -55,10 +55,10 @@ static int spawn(const struct cmd_ctx *ctx, const struct instance *i, pid_t *ret
         const char *const *homes;
         size_t count = option_list(&ctx->o, "spark-home", &homes);
         for (size_t n = 0; n < count; n++) {
-                /* The server works in another directory. */
+                /* The server works in another directory; the version was checked here. */
                 const char *equals = strchr(homes[n], '=');
-                AUTO(free) char *dir = fs_absolute(equals + 1);
-                strv_addf(&argv, "--spark-home=%.*s=%s", (int)(equals - homes[n]), homes[n], dir);
+                AUTO(free) char *dir = fs_absolute(equals ? equals + 1 : homes[n]);
+                strv_addf(&argv, "--spark-home=%s", dir);
         }
 
         AUTO(fd) int log_fd = open_log(i, err);
@@ -211,11 +211,8 @@ static int wait_other(const struct instance *i, struct instance_server *s, int64
 }
 
 static int start(struct cmd_ctx *ctx, const struct instance *i, struct instance_server *server, struct err *err) {
-        /* What is wrong with the options is said here, before anything is started. */
         AUTO(instance_settings) struct instance_settings settings = {0};
         int r = instance_load_settings(i, &settings, err);
-        if (r >= 0)
-                r = local_apply_options(ctx, &settings, err);
         if (r < 0)
                 return r;
         AUTO(progress) struct progress *p = progress_new(option_on(&ctx->o, "quiet"));
@@ -241,9 +238,16 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
         AUTO(instance) struct instance i = {0};
         AUTO(instance_server) struct instance_server server = {0};
         AUTO(fd) int command_lock = -1;
+        AUTO(instance_settings) struct instance_settings checked = {0};
         int r = local_open(ctx, &i, err);
+        /* What is wrong with the command line is said here, before anything is made. */
         if (r >= 0)
-                r = instance_prepare(&i, err);
+                r = local_apply_options(ctx, &checked, err);
+        if (r < 0) {
+                log_err(err);
+                return EXIT_USAGE;
+        }
+        r = instance_prepare(&i, err);
         if (r >= 0)
                 r = instance_lock_command(&i, &command_lock, err);
         if (r < 0)
@@ -296,8 +300,8 @@ const struct cmd cmd_local_up = {
                                            {0}},
         .examples = (const struct cmd_example[]){{"A cluster, and kubectl on it", "firesteel local up --merge && kubectl get nodes"},
                                                  {"A second one", "firesteel local up --name two"},
-                                                 {"Pods of the image apache/spark:4.1.4 run this Spark",
-                                                  "firesteel local up --spark-home 4.1.4=$HOME/venv/lib/python3.11/site-packages/pyspark"},
+                                                 {"Pods of apache/spark images run this Spark",
+                                                  "firesteel local up --spark-home $HOME/venv/lib/python3.11/site-packages/pyspark"},
                                                  {0}},
         .see_also = "firesteel-local-down(1), firesteel-local-status(1)",
         .run = run,

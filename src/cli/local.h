@@ -15,7 +15,7 @@
                 {"memory", 0, OPTION_STRING, "QUANTITY", "memory the node offers, e.g. 8Gi (default: the machine's)"},                     \
                 {"cpus", 0, OPTION_STRING, "QUANTITY", "processors the node offers, e.g. 4 or 2500m (default: the machine's)"},            \
         {                                                                                                                                  \
-                "spark-home", 0, OPTION_LIST, "VERSION=DIR", "what images apache/spark:VERSION run, e.g. 4.1=/opt/spark"                   \
+                "spark-home", 0, OPTION_LIST, "[VERSION=]DIR", "a Spark installation for images apache/spark:VERSION", .complete = "dir"   \
         }
 
 extern const struct cmd cmd_local_up, cmd_local_down, cmd_local_status, cmd_local_logs, cmd_local_reset, cmd_local_kubeconfig, cmd_local_ls, cmd_local_serve;

@@ -73,7 +73,7 @@ int instance_names(struct strv *ret, struct err *err) {
 void instance_settings_done(struct instance_settings *s) {
         free(s->bind);
         free(s->merged_into);
-        map_done(&s->spark_homes);
+        strv_done(&s->spark_homes);
         *s = (struct instance_settings){0};
 }
 
@@ -102,7 +102,7 @@ int instance_load_settings(const struct instance *i, struct instance_settings *r
                 return r;
         }
         yyjson_val *root = yyjson_doc_get_root(doc);
-        struct instance_settings s = {.spark_homes = MAP_INIT(free)};
+        struct instance_settings s = {0};
         const char *bind = json_get_str(root, "bind");
         s.bind = xstrdup(bind ? bind : "127.0.0.1");
         s.port = (int)json_get_int(root, "port", 0);
@@ -110,10 +110,10 @@ int instance_load_settings(const struct instance *i, struct instance_settings *r
         s.cpu_milli = json_get_int(root, "cpuMilli", 0);
         s.merged_into = xstrdup_null(json_get_str(root, "mergedInto"));
         size_t n, max;
-        yyjson_val *key, *value;
-        yyjson_obj_foreach(yyjson_obj_get(root, "sparkHomes"), n, max, key, value) {
-                if (yyjson_is_str(value))
-                        map_set(&s.spark_homes, yyjson_get_str(key), xstrdup(yyjson_get_str(value)));
+        yyjson_val *home;
+        yyjson_arr_foreach(yyjson_obj_get(root, "sparkHomes"), n, max, home) {
+                if (yyjson_is_str(home))
+                        strv_add(&s.spark_homes, yyjson_get_str(home));
         }
         *ret = s;
         return 0;
@@ -130,7 +130,8 @@ int instance_save_settings(const struct instance *i, const struct instance_setti
         if (s->cpu_milli)
                 mjson_set_int(doc, root, "cpuMilli", s->cpu_milli);
         mjson_set_str(doc, root, "mergedInto", s->merged_into);
-        map_foreach(e, &s->spark_homes) mjson_set_str(doc, mjson_obj(doc, root, "sparkHomes"), e->key, e->value);
+        for (size_t n = 0; n < s->spark_homes.len; n++)
+                mjson_add_str(doc, mjson_arr(doc, root, "sparkHomes"), s->spark_homes.items[n]);
         size_t len;
         AUTO(free) char *text = mjson_write(root, true, &len);
         AUTO(free) char *path = instance_path(i, "instance.json");

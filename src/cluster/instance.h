@@ -19,7 +19,6 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "codec/json.h"
@@ -46,7 +45,7 @@ struct instance_settings {
         int port;                 /* 0: none chosen yet */
         int64_t memory_bytes;     /* what the node offers; 0 = what the machine has */
         int64_t cpu_milli;        /* the same */
-        struct map spark_homes;   /* version ("4.1") -> directory */
+        struct strv spark_homes;  /* Spark installations that images lead to, besides those found by themselves */
         char *merged_into;        /* kubeconfig file that also has this cluster; NULL = none */
 };
 void instance_settings_done(struct instance_settings *s);

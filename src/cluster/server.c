@@ -145,7 +145,8 @@ static int announce(struct server *s, struct err *err) {
                 mjson_set_str(doc, root, "serviceAddress", SERVER_SERVICE_ADDRESS);
         mjson_set_int(doc, root, "readyMs", clock_mono_ms() - s->began_ms);
         describe_isolation(&s->isolation, doc, root);
-        map_foreach(e, &s->settings->spark_homes) mjson_set_str(doc, mjson_obj(doc, root, "sparkHomes"), e->key, e->value);
+        for (size_t n = 0; n < s->settings->spark_homes.len; n++)
+                mjson_add_str(doc, mjson_arr(doc, root, "sparkHomes"), s->settings->spark_homes.items[n]);
         const struct instance_server me = {
                 .pid = getpid(),
                 .start_ticks = process_start_ticks(getpid()),

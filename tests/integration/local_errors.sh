@@ -14,22 +14,26 @@ expect 2 "$f" local up --port 70000
 says 'must be between 1 and 65535'
 expect 2 "$f" local up extra
 says 'unexpected argument "extra"'
-expect 1 "$f" local up --name 'Not A Name'
+expect 2 "$f" local up --name 'Not A Name'
 says 'lower-case letters'
-expect 1 "$f" local up --bind 0.0.0.0
+expect 2 "$f" local up --bind 0.0.0.0
 says 'only loopback addresses'
-expect 1 "$f" local up --bind localhost
-expect 1 "$f" local up --memory lots
+expect 2 "$f" local up --bind localhost
+expect 2 "$f" local up --memory lots
 says '--memory takes an amount of memory, such as 8Gi'
-expect 1 "$f" local up --cpus 0
+expect 2 "$f" local up --cpus 0
 says 'at least 100m'
-expect 1 "$f" local up --spark-home 4.1
-says 'VERSION=DIR'
-expect 1 "$f" local up --spark-home "4.1=$TEST_TMP/none"
+expect 2 "$f" local up --spark-home "4.1=$TEST_TMP/none"
 says 'there is no directory'
 mkdir "$TEST_TMP/empty"
-expect 1 "$f" local up --spark-home "4.1=$TEST_TMP/empty"
+expect 2 "$f" local up --spark-home "4.1=$TEST_TMP/empty"
 says 'is no Spark'
+mkdir -p "$TEST_TMP/spark/jars"
+touch "$TEST_TMP/spark/jars/spark-core_2.13-4.1.4.jar"
+expect 2 "$f" local up --spark-home "3.5=$TEST_TMP/spark"
+says 'that is Spark 4.1.4'
+expect 2 "$f" local up --spark-home "4=$TEST_TMP/spark" --memory 1
+says_not 'spark-home'
 [ -z "$("$f" local ls -o name | grep -v '^default$')" ] || fail "a refused command made an instance"
 
 # --- a port that is taken: who has it

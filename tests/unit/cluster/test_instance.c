@@ -1,0 +1,174 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "base/fs.h"
+#include "cluster/instance.h"
+
+static char home[] = "/tmp/firesteel-test-XXXXXX";
+
+static int set_up(void **state) {
+        if (!mkdtemp(home))
+                return -1;
+        return setenv("XDG_STATE_HOME", home, 1);
+}
+
+static int tear_down(void **state) { return fs_remove_tree(home, NULL); }
+
+static void open_prepared(const char *name, struct instance *ret) {
+        assert_int_equal(instance_open(name, ret, NULL), 0);
+        assert_int_equal(instance_prepare(ret, NULL), 0);
+}
+
+static void names_are_labels(void **state) {
+        static const char *const bad[] = {"", "A", "a_b", "-a", "a-", "a/b", "..", "a.b", "an-instance-name-of-more-than-forty-characters"};
+        AUTO(err) struct err err = ERR_INIT;
+        for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+                struct instance none = {0};
+                assert_int_equal(instance_open(bad[i], &none, &err), -EINVAL);
+                assert_null(none.name);
+        }
+        AUTO(instance) struct instance i = {0};
+        assert_int_equal(instance_open("spark-4-1", &i, NULL), 0);
+        assert_true(str_ends(i.dir, "/firesteel/spark-4-1"));
+        assert_false(instance_exists(&i));
+}
+
+static void a_directory_that_cannot_be_made_comes_with_a_remedy(void **state) {
+        AUTO(instance) struct instance i = {0};
+        AUTO(err) struct err err = ERR_INIT;
+        setenv("XDG_STATE_HOME", "/proc/nowhere", 1);
+        assert_int_equal(instance_open("x", &i, NULL), 0);
+        assert_true(instance_prepare(&i, &err) < 0);
+        assert_non_null(strstr(err.message, "/proc/nowhere"));
+        setenv("XDG_STATE_HOME", home, 1);
+}
+
+static void settings_survive(void **state) {
+        AUTO(instance) struct instance i = {0};
+        open_prepared("settings", &i);
+        AUTO(instance_settings) struct instance_settings s = {0};
+        assert_int_equal(instance_load_settings(&i, &s, NULL), 0);
+        assert_string_equal(s.bind, "127.0.0.1");
+        assert_int_equal(s.port, 0);
+        s.port = 7000;
+        s.memory_bytes = 8LL << 30;
+        s.merged_into = xstrdup("/home/u/.kube/config");
+        strv_add(&s.spark_homes, "/opt/spark");
+        assert_int_equal(instance_save_settings(&i, &s, NULL), 0);
+        AUTO(instance_settings) struct instance_settings back = {0};
+        assert_int_equal(instance_load_settings(&i, &back, NULL), 0);
+        assert_int_equal(back.port, 7000);
+        assert_true(back.memory_bytes == 8LL << 30);
+        assert_string_equal(back.merged_into, "/home/u/.kube/config");
+        assert_int_equal(back.spark_homes.len, 1);
+}
+
+static void broken_settings_name_the_file_and_the_line(void **state) {
+        AUTO(instance) struct instance i = {0};
+        AUTO(err) struct err err = ERR_INIT;
+        open_prepared("broken", &i);
+        AUTO(free) char *path = instance_path(&i, "instance.json");
+        assert_int_equal(fs_write(path, SV("{\n \"port\": x}"), 0600, NULL), 0);
+        AUTO(instance_settings) struct instance_settings s = {0};
+        assert_int_equal(instance_load_settings(&i, &s, &err), -EINVAL);
+        assert_non_null(strstr(err.message, "instance.json: line 2"));
+        assert_non_null(err.hint);
+}
+
+static void the_lock_and_not_the_file_says_that_it_runs(void **state) {
+        AUTO(instance) struct instance i = {0};
+        open_prepared("lock", &i);
+        const struct instance_server me = {.pid = getpid(), .start_ticks = process_start_ticks(getpid()), .bind = (char *)"127.0.0.1", .port = 1,
+                                           .version = (char *)"1"};
+        assert_int_equal(instance_write_server(&i, &me, NULL, NULL), 0);
+        AUTO(instance_server) struct instance_server seen = {0};
+        assert_int_equal(instance_running(&i, &seen, NULL), 0);
+
+        int fd = -1;
+        assert_int_equal(instance_lock(&i, &fd, NULL), 0);
+        assert_int_equal(instance_running(&i, &seen, NULL), 1);
+        assert_int_equal(seen.pid, getpid());
+        assert_int_equal(seen.port, 1);
+        int second = -1;
+        assert_int_equal(instance_lock(&i, &second, NULL), -EBUSY);
+        close(fd);
+        assert_int_equal(instance_lock(&i, &fd, NULL), 0);
+        close(fd);
+}
+
+static void a_server_that_has_not_described_itself_is_starting(void **state) {
+        AUTO(instance) struct instance i = {0};
+        open_prepared("starting", &i);
+        AUTO(fd) int fd = -1;
+        assert_int_equal(instance_lock(&i, &fd, NULL), 0);
+        AUTO(instance_server) struct instance_server seen = {0};
+        assert_int_equal(instance_running(&i, &seen, NULL), 2);
+        /* The description of one that died, whose number another process now has. */
+        const struct instance_server dead = {.pid = getpid(), .start_ticks = 1, .bind = (char *)"127.0.0.1", .port = 1, .version = (char *)"1"};
+        assert_int_equal(instance_write_server(&i, &dead, NULL, NULL), 0);
+        assert_int_equal(instance_running(&i, &seen, NULL), 2);
+}
+
+static void the_lock_ends_with_its_process(void **state) {
+        AUTO(instance) struct instance i = {0};
+        open_prepared("killed", &i);
+        int ready[2];
+        assert_int_equal(pipe(ready), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+                int fd;
+                char c = instance_lock(&i, &fd, NULL) == 0 ? 'y' : 'n';
+                if (write(ready[1], &c, 1) == 1)
+                        pause();
+                _exit(0);
+        }
+        char c = 0;
+        assert_int_equal(read(ready[0], &c, 1), 1);
+        assert_int_equal(c, 'y');
+        AUTO(instance_server) struct instance_server seen = {0};
+        assert_int_equal(instance_running(&i, &seen, NULL), 2);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        assert_int_equal(instance_running(&i, &seen, NULL), 0);
+        close(ready[0]);
+        close(ready[1]);
+}
+
+static void lists_what_there_is(void **state) {
+        AUTO(strv) struct strv names = {0};
+        AUTO(instance) struct instance i = {0};
+        open_prepared("listed", &i);
+        AUTO(free) char *stray = xasprintf("%s/firesteel/Not-An-Instance", home);
+        assert_int_equal(fs_mkdirs(stray, 0700, NULL), 0);
+        assert_true(instance_names(&names, NULL) >= 1);
+        assert_true(strv_has(&names, "listed"));
+        assert_false(strv_has(&names, "Not-An-Instance"));
+}
+
+static void start_times_tell_processes_apart(void **state) {
+        assert_true(process_start_ticks(getpid()) > 0);
+        assert_true(process_start_ticks(getpid()) >= process_start_ticks(getppid()));
+        assert_int_equal(process_start_ticks(0x7ffffffe), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(names_are_labels),
+                cmocka_unit_test(a_directory_that_cannot_be_made_comes_with_a_remedy),
+                cmocka_unit_test(settings_survive),
+                cmocka_unit_test(broken_settings_name_the_file_and_the_line),
+                cmocka_unit_test(the_lock_and_not_the_file_says_that_it_runs),
+                cmocka_unit_test(a_server_that_has_not_described_itself_is_starting),
+                cmocka_unit_test(the_lock_ends_with_its_process),
+                cmocka_unit_test(lists_what_there_is),
+                cmocka_unit_test(start_times_tell_processes_apart),
+        };
+        return cmocka_run_group_tests_name("cluster/instance", tests, set_up, tear_down);
+}
