@@ -1,0 +1,77 @@
+"""Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, CronJobs: defaulting, validation, scale, what controllers make of them."""
+from areas import *
+
+D, RS, SS, DS, J, CJ = (APPS + "/deployments", APPS + "/replicasets", APPS + "/statefulsets", APPS + "/daemonsets", BATCH + "/jobs", BATCH + "/cronjobs")
+
+
+def cron(name, schedule="*/5 * * * *", **spec):
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name}, "spec": {
+        "schedule": schedule, "jobTemplate": {"spec": {"template": {"spec": {"restartPolicy": "Never", "schedulerName": "nobody", "containers": [container()]}}}}, **spec}}
+
+
+REQUESTS = [
+    R("dep", "POST", D, workload("Deployment", "dep", spec={"replicas": 2})),
+    R("dep-observed", "GET", D + "/dep", wait=lambda o: o["status"].get("observedGeneration") == 1 and o["status"].get("updatedReplicas") == 2),
+    R("dep-rs", "GET", RS + "?labelSelector=app%3Ddep"),
+    R("dep-table", "GET", D, accept=TABLE),
+    R("dep-scale-get", "GET", D + "/dep/scale"),
+    R("dep-scale-put", "PUT", D + "/dep/scale", {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "dep", "namespace": "${NS}"}, "spec": {"replicas": 1}}),
+    R("dep-scale-patch", "PATCH", D + "/dep/scale", {"spec": {"replicas": 3}}, MERGE),
+    R("dep-scale-negative", "PATCH", D + "/dep/scale", {"spec": {"replicas": -1}}, MERGE),
+    R("dep-status-patch", "PATCH", D + "/dep/status", {"spec": {"replicas": 9}, "status": {"collisionCount": 1}}, MERGE,
+      wait=lambda o: o["status"].get("observedGeneration") == 3 and o["status"].get("unavailableReplicas") == 3),
+    R("dep-no-selector", "POST", D, {"metadata": {"name": "x"}, "spec": {"template": template({"a": "b"})}}),
+    R("dep-negative", "POST", D, workload("Deployment", "x", spec={"replicas": -1})),
+    R("dep-bad-strategy", "POST", D, workload("Deployment", "x", spec={"strategy": {"type": "Blue"}})),
+    R("dep-recreate-with-rolling", "POST", D, workload("Deployment", "x", spec={"strategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}})),
+    R("dep-zero-zero", "POST", D, workload("Deployment", "x", spec={"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}})),
+    R("dep-restart-never", "POST", D, workload("Deployment", "x", spec={"template": template({"app": "x"}, {"restartPolicy": "Never"})})),
+    R("dep-no-containers", "POST", D, workload("Deployment", "x", spec={"template": {"metadata": {"labels": {"app": "x"}}, "spec": {}}})),
+    R("dep-paused", "POST", D, workload("Deployment", "depp", spec={"paused": True, "replicas": 0, "minReadySeconds": 5, "revisionHistoryLimit": 3, "progressDeadlineSeconds": 60})),
+    R("dep-bad-deadline", "POST", D, workload("Deployment", "x", spec={"minReadySeconds": 60, "progressDeadlineSeconds": 30})),
+    R("dep-expressions", "POST", D, workload("Deployment", "depe", spec={"selector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["depe"]}]}, "replicas": 0})),
+    R("dep-bad-expression", "POST", D, workload("Deployment", "x", spec={"selector": {"matchExpressions": [{"key": "app", "operator": "Near", "values": ["x"]}]}})),
+    R("rs", "POST", RS, workload("ReplicaSet", "rs", spec={"replicas": 1})),
+    R("rs-observed", "GET", RS + "/rs", wait=lambda o: o["status"].get("replicas") == 1),
+    R("rs-pods", "GET", CORE + "/pods?labelSelector=app%3Drs"),
+    R("rs-table", "GET", RS + "/rs", accept=TABLE),
+    R("ss", "POST", SS, workload("StatefulSet", "ss", spec={"replicas": 1, "serviceName": "ss"})),
+    R("ss-observed", "GET", SS + "/ss", wait=lambda o: o["status"].get("replicas") == 1),
+    R("ss-pod", "GET", CORE + "/pods/ss-0", wait=200),
+    R("ss-table", "GET", SS + "/ss", accept=TABLE),
+    R("ss-service-name-change", "PATCH", SS + "/ss", {"spec": {"serviceName": "other"}}, MERGE),
+    R("ss-claims", "POST", SS, workload("StatefulSet", "ssc", spec={"replicas": 0, "podManagementPolicy": "Parallel", "volumeClaimTemplates": [
+        {"metadata": {"name": "v"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]})),
+    R("ss-bad-policy", "POST", SS, workload("StatefulSet", "x", spec={"podManagementPolicy": "Random"})),
+    R("ds", "POST", DS, workload("DaemonSet", "ds")),
+    R("ds-bad-selector", "POST", DS, workload("DaemonSet", "x", spec={"selector": {"matchLabels": {"app": "zz"}}})),
+    R("job", "POST", J, job("job", {"completions": 2, "parallelism": 1, "backoffLimit": 1})),
+    R("job-observed", "GET", J + "/job", wait=lambda o: o["status"].get("active") == 1),
+    R("job-pods", "GET", CORE + "/pods?labelSelector=job-name%3Djob"),
+    R("job-table", "GET", J, accept=TABLE),
+    R("job-suspended", "POST", J, job("jobs", {"suspend": True})),
+    R("job-suspended-observed", "GET", J + "/jobs", wait=lambda o: o["status"].get("conditions")),
+    R("job-indexed", "POST", J, job("jobi", {"completions": 2, "completionMode": "Indexed", "suspend": True})),
+    R("job-indexed-no-completions", "POST", J, job("x", {"completionMode": "Indexed"})),
+    R("job-negative", "POST", J, job("x", {"completions": -1, "parallelism": -2, "backoffLimit": -3})),
+    R("job-selector", "POST", J, job("x", {"selector": {"matchLabels": {"a": "b"}}})),
+    R("job-template-change", "PATCH", J + "/job", {"spec": {"template": {"metadata": {"labels": {"x": "y"}}}}}, MERGE),
+    R("job-completions-change", "PATCH", J + "/job", {"spec": {"completions": 5}}, MERGE),
+    R("job-parallelism-change", "PATCH", J + "/job", {"spec": {"parallelism": 0}}, MERGE),
+    R("job-restart-always", "POST", J, job("x", pod_spec={"restartPolicy": "Always"})),
+    R("job-ttl", "POST", J, job("jobt", {"ttlSecondsAfterFinished": 10, "suspend": True, "activeDeadlineSeconds": 60})),
+    R("cron", "POST", CJ, cron("cron")),
+    R("cron-table", "GET", CJ, accept=TABLE),
+    R("cron-full", "POST", CJ, cron("cronf", "@daily", suspend=True, concurrencyPolicy="Forbid", timeZone="Etc/UTC", startingDeadlineSeconds=10, successfulJobsHistoryLimit=1)),
+    R("cron-bad-schedule", "POST", CJ, cron("x", "often")),
+    R("cron-bad-zone", "POST", CJ, cron("x", timeZone="Mars/Olympus")),
+    R("cron-tz-in-schedule", "POST", CJ, cron("x", "TZ=UTC * * * * *")),
+    R("cron-bad-policy", "POST", CJ, cron("x", concurrencyPolicy="Maybe")),
+    R("cron-name-long", "POST", CJ, cron("c" * 53)),
+    R("dep-delete-foreground", "DELETE", D + "/dep", {"propagationPolicy": "Foreground"}),
+    R("rs-delete-orphan", "DELETE", RS + "/rs", {"propagationPolicy": "Orphan"}),
+    R("rs-orphan-pod", "GET", CORE + "/pods?labelSelector=app%3Drs", wait=lambda o: "ownerReferences" not in o["items"][0]["metadata"]),
+    R("job-delete", "DELETE", J + "/job", {"propagationPolicy": "Background"}),
+    R("delete-bad-policy", "DELETE", D + "/depp", {"propagationPolicy": "Sideways"}),
+    R("delete-orphan-and-policy", "DELETE", D + "/depp", {"propagationPolicy": "Background", "orphanDependents": True}),
+]
