@@ -49,7 +49,7 @@ static int internal(struct merge *m, const char *fmt, ...) {
         va_start(ap, fmt);
         AUTO(free) char *text = xvasprintf(fmt, ap);
         va_end(ap);
-        return err_http(m->err, -EINVAL, 500, "InternalError", "%s", text);
+        return err_http(m->err, -EINVAL, 500, NULL, "%s", text);
 }
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
