@@ -11,7 +11,7 @@ def apply(id, path, body, query, **more):
 
 POD = pod("p", c={"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], "ports": [{"containerPort": 80}]},
           spec={"tolerations": [{"key": "k", "operator": "Exists"}], "volumes": [{"name": "v", "emptyDir": {}}]}, labels={"a": "1"})
-DEP = workload("Deployment", "d", spec={"replicas": 1})
+DEP = workload("Deployment", "d", spec={"replicas": 1, "paused": True})
 REQUESTS = [
     R("cm", "POST", CM, configmap("c", {"a": "1", "b": "2"}), silent=True),
     R("pod", "POST", PODS, POD),
@@ -41,7 +41,8 @@ REQUESTS = [
     R("strategic-merge-ports", "PATCH", SVC + "/s", {"spec": {"ports": [{"port": 81, "name": "bb"}]}}, STRATEGIC),
     R("strategic-delete-port", "PATCH", SVC + "/s", {"spec": {"ports": [{"port": 80, "$patch": "delete"}]}}, STRATEGIC),
     R("strategic-replace-ports", "PATCH", SVC + "/s", {"spec": {"ports": [{"port": 99, "name": "z"}, {"$patch": "replace"}]}}, STRATEGIC),
-    R("strategic-env", "PATCH", APPS + "/deployments/d", {"spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "A", "value": "1"}]}]}}}}, STRATEGIC),
+    R("strategic-env", "PATCH", APPS + "/deployments/d", {"spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "A", "value": "1"}]}]}}}}, STRATEGIC,
+      wait=lambda o: o["status"].get("observedGeneration") == 1),
     R("strategic-env-second", "PATCH", APPS + "/deployments/d", {"spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "B", "value": "2"}]}]}}}}, STRATEGIC),
     R("strategic-env-delete", "PATCH", APPS + "/deployments/d", {"spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "A", "$patch": "delete"}]}]}}}}, STRATEGIC),
     R("strategic-add-container", "PATCH", APPS + "/deployments/d", {"spec": {"template": {"spec": {"containers": [{"name": "side", "image": "x"}]}}}}, STRATEGIC),
