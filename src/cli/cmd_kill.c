@@ -1,4 +1,5 @@
 /* firesteel kill: stop applications by deleting their driver pods. */
+#include "base/log.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "kobj/meta.h"

@@ -52,7 +52,7 @@ static void row_cells(const struct spark_app *app, struct strv *ret) {
         char age[KTIME_SIZE], memory[16];
         int64_t end = app->finished_ms ? app->finished_ms : clock_now_ms();
         duration_human(app->created_ms ? end - app->created_ms : 0, age);
-        bytes_human(app->memory_bytes, memory);
+        memory_text(app->memory_bytes, memory);
         AUTO(free) char *executors = executors_text(app);
         const char *state = app->state;
         if (streq(state, "Pending") && app->reason.reason)

@@ -119,7 +119,7 @@ static void print_executors(const struct spark_app *app) {
                 char size[16], age[KTIME_SIZE];
                 const char *id = meta_label(*pod, "spark-exec-id");
                 pod_requests(*pod, &cpu, &memory);
-                bytes_human(memory, size);
+                memory_text(memory, size);
                 duration_human(clock_now_ms() - meta_created_ms(*pod), age);
                 table_cellf(t, "  %s", id ? id : "-");
                 table_cell_style(t, style_of(why.phase), why.phase);
@@ -166,7 +166,7 @@ static void print_app(const struct showing *s, const struct spark_app *app) {
         print_times(app);
         print_progress(&s->progress);
         print_wanted(app);
-        bytes_human(app->memory_bytes, memory);
+        memory_text(app->memory_bytes, memory);
         if (app_is_active(app))
                 field("Holds", "%g cores, %s", (double)app->cpu_milli / 1000, memory);
         print_executors(app);

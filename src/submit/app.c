@@ -1,6 +1,7 @@
 #include "submit/app.h"
 
 #include <fnmatch.h>
+#include <stdio.h>
 
 #include "base/map.h"
 #include "codec/ktime.h"
@@ -38,6 +39,17 @@ void pod_requests(yyjson_val *pod, int64_t *ret_cpu_milli, int64_t *ret_memory_b
         }
         *ret_cpu_milli = cpu;
         *ret_memory_bytes = memory;
+}
+
+void memory_text(int64_t bytes, char ret[16]) {
+        static const char *const units[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi"};
+        size_t unit = 0;
+        double value = (double)bytes;
+        while (value >= 1024 && unit + 1 < ARRAY_LEN(units)) {
+                value /= 1024;
+                unit++;
+        }
+        snprintf(ret, 16, value < 10 && value != (double)(int64_t)value ? "%.1f%s" : "%.0f%s", value, units[unit]);
 }
 
 static bool holds_place(const char *phase) { return streq(phase, "Running") || streq(phase, "Pending"); }

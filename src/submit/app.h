@@ -57,6 +57,8 @@ void app_load_wanted(struct kube_client *c, struct spark_app *app);
 
 /* The application as a document, with its executors when asked. */
 yyjson_mut_val *app_doc(const struct spark_app *app, bool with_executors, yyjson_mut_doc *doc);
+/* 1476395008 -> "1.4Gi": memory as Kubernetes users write it. */
+void memory_text(int64_t bytes, char ret[16]);
 /* CPU and memory that a pod asks for. */
 void pod_requests(yyjson_val *pod, int64_t *ret_cpu_milli, int64_t *ret_memory_bytes);
 
