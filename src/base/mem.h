@@ -25,7 +25,8 @@
 #define UNUSED __attribute__((unused))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-#define AUTO(kind) __attribute__((cleanup(kind##_cleanup_)))
+/* Being cleaned up is a use (clang thinks otherwise). */
+#define AUTO(kind) __attribute__((cleanup(kind##_cleanup_), unused))
 /* Defines kind##_cleanup_ for a pointer type whose destructor takes NULL. */
 #define DEFINE_AUTO_PTR(kind, type, destructor)                                                    \
         static inline void kind##_cleanup_(type **p) {                                             \
