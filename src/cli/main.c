@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/cmd.h"
 #include "cluster/podrt/reexec.h"
+#include "submit/spark_submit.h"
 
 /* A name (argv[0]) that leads to another main(). */
 struct face {
@@ -15,6 +16,7 @@ struct face {
 
 /* Called as ... */
 static const struct face names[] = {
+        {"spark-submit", spark_submit_main},
         {0},
 };
 

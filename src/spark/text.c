@@ -1,0 +1,121 @@
+#include "spark/text.h"
+
+#include <ctype.h>
+
+/* Lower case, every other sign a dash, runs of dashes one. ASCII rules, as the result is ASCII. */
+static void append_dashed(struct str *out, struct sv text) {
+        for (size_t i = 0; i < text.len; i++) {
+                unsigned char c = (unsigned char)text.data[i];
+                char lower = isupper(c) ? (char)tolower(c) : (char)c;
+                bool keep = (lower >= 'a' && lower <= 'z') || isdigit(c);
+                if (keep)
+                        str_append_c(out, lower);
+                else if (out->len == 0 || out->data[out->len - 1] != '-')
+                        str_append_c(out, '-');
+        }
+}
+
+char *spark_name_prefix(const char *app_name, const char *id) {
+        AUTO(free) char *whole = xasprintf("%s-%s", app_name, id);
+        struct str out = STR_INIT(0);
+        append_dashed(&out, sv_trim(sv_of(whole)));
+        size_t dashes = 0;
+        while (dashes < out.len && out.data[dashes] == '-')
+                dashes++;
+        str_consume(&out, dashes);
+        if (out.len && isdigit((unsigned char)out.data[0]))
+                out.data[0] = 'x';
+        return str_take(&out);
+}
+
+char *spark_app_name_label(const char *app_name) {
+        struct str out = STR_INIT(0);
+        append_dashed(&out, sv_trim(sv_of(app_name)));
+        if (out.len > 63)
+                str_truncate(&out, 63);
+        if (out.len && out.data[0] == '-')
+                str_consume(&out, 1);
+        if (out.len && out.data[out.len - 1] == '-')
+                str_truncate(&out, out.len - 1);
+        return str_take(&out);
+}
+
+char *text_replace_all(const char *text, const char *what, const char *by) {
+        struct str out = STR_INIT(0);
+        const char *at;
+        while ((at = strstr(text, what))) {
+                str_append(&out, text, (size_t)(at - text));
+                str_append_s(&out, by);
+                text = at + strlen(what);
+        }
+        str_append_s(&out, text);
+        return str_take(&out);
+}
+
+char *spark_substitute_ids(const char *text, const char *app_id, const char *executor_id) {
+        AUTO(free) char *first = text_replace_all(text, "{{APP_ID}}", app_id);
+        return text_replace_all(first, "{{EXECUTOR_ID}}", executor_id);
+}
+
+/* The length of the valid sequence at the start of `text`; 0 when there is none. */
+static size_t utf8_sequence(const unsigned char *p, size_t len) {
+        if (p[0] < 0x80)
+                return 1;
+        size_t n = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+        if (n == 0 || n > len)
+                return 0;
+        for (size_t i = 1; i < n; i++)
+                if ((p[i] & 0xc0) != 0x80)
+                        return 0;
+        if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90))
+                return 0;
+        return n;
+}
+
+bool utf8_is_valid(struct sv text) {
+        for (size_t i = 0, n; i < text.len; i += n) {
+                n = utf8_sequence((const unsigned char *)text.data + i, text.len - i);
+                if (n == 0)
+                        return false;
+        }
+        return true;
+}
+
+void utf8_patch(struct sv text, struct str *out) {
+        for (size_t i = 0; i < text.len;) {
+                size_t n = utf8_sequence((const unsigned char *)text.data + i, text.len - i);
+                if (n)
+                        str_append(out, text.data + i, n);
+                else
+                        str_append_s(out, "\xef\xbf\xbd");
+                i += n ? n : 1;
+        }
+}
+
+size_t utf16_length(struct sv text) {
+        size_t n = 0;
+        for (size_t i = 0; i < text.len; i++) {
+                unsigned char c = (unsigned char)text.data[i];
+                if ((c & 0xc0) != 0x80)
+                        n += c >= 0xf0 ? 2 : 1;
+        }
+        return n;
+}
+
+void utf8_append(struct str *out, uint32_t c) {
+        if (c < 0x80) {
+                str_append_c(out, (char)c);
+        } else if (c < 0x800) {
+                str_append_c(out, (char)(0xc0 | c >> 6));
+                str_append_c(out, (char)(0x80 | (c & 0x3f)));
+        } else if (c < 0x10000) {
+                str_append_c(out, (char)(0xe0 | c >> 12));
+                str_append_c(out, (char)(0x80 | (c >> 6 & 0x3f)));
+                str_append_c(out, (char)(0x80 | (c & 0x3f)));
+        } else {
+                str_append_c(out, (char)(0xf0 | c >> 18));
+                str_append_c(out, (char)(0x80 | (c >> 12 & 0x3f)));
+                str_append_c(out, (char)(0x80 | (c >> 6 & 0x3f)));
+                str_append_c(out, (char)(0x80 | (c & 0x3f)));
+        }
+}

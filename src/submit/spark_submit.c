@@ -1,0 +1,268 @@
+#include "submit/spark_submit.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/rand.h"
+#include "event/loop.h"
+#include "submit/compat.h"
+#include "submit/gather.h"
+#include "submit/submit.h"
+
+enum { EXIT_NO_ARGUMENTS = 255 };
+
+struct face {
+        int argc;
+        char **argv;
+        struct submission_inputs in;
+        struct submit_args args;
+        struct spark_version version;
+};
+
+static void face_done(struct face *f) {
+        submission_inputs_done(&f->in);
+        submit_args_done(&f->args);
+}
+DEFINE_AUTO_VALUE(face, struct face, face_done)
+
+/* Lines in the form of Spark's default log, which scripts read. */
+static void log_spark(const char *level, const char *who, const char *message) {
+        time_t now = (time_t)(clock_now_ms() / 1000);
+        struct tm tm;
+        localtime_r(&now, &tm);
+        fprintf(stderr, "%02d/%02d/%02d %02d:%02d:%02d %s %s: %s\n", tm.tm_year % 100, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, level, who,
+                message);
+}
+
+static void say_info(void *arg, const char *line) { log_spark("INFO", arg, line); }
+static void say_plain(void *arg, const char *line) {
+        (void)arg;
+        fprintf(stderr, "%s\n", line);
+}
+
+static int fail(const struct face *f, const struct err *err) {
+        fprintf(stderr, "Error: %s\n", err_message(err));
+        if (err->hint)
+                fprintf(stderr, "  hint: %s\n", err->hint);
+        if (f->args.usage) {
+                AUTO(str) struct str usage = STR_INIT(0);
+                submit_usage(f->version.line, &usage);
+                fprintf(stderr, "\n%s", str_cstr(&usage));
+        }
+        return EXIT_FAILURE;
+}
+
+/* --- handing over --- */
+
+static int hand_over(const struct face *f) {
+        const char *home = inputs_env(&f->in, "SPARK_HOME");
+        if (getenv("FIRESTEEL_HANDED_OVER")) {
+                fprintf(stderr, "Error: %s/bin/spark-submit is firesteel itself: client mode and masters other than k8s:// need a Spark installation\n",
+                        home ? home : "$SPARK_HOME");
+                return EXIT_FAILURE;
+        }
+        AUTO(free) char *program = home && *home ? xasprintf("%s/bin/spark-submit", home) : NULL;
+        if (!program || access(program, X_OK) != 0) {
+                fprintf(stderr,
+                        "Error: only k8s:// masters in cluster mode are submitted without a Spark installation (master %s, deploy mode %s)\n"
+                        "  hint: add --master k8s://https://HOST:PORT --deploy-mode cluster, or set SPARK_HOME to an installation of Spark%s%s\n",
+                        f->args.values[SUBMIT_MASTER] ? f->args.values[SUBMIT_MASTER] : "not set",
+                        f->args.values[SUBMIT_DEPLOY_MODE] ? f->args.values[SUBMIT_DEPLOY_MODE] : "client", program ? "; there is no " : "", program ? program : "");
+                return EXIT_FAILURE;
+        }
+        setenv("FIRESTEEL_HANDED_OVER", "1", 1);
+        execv(program, f->argv);
+        fprintf(stderr, "Error: cannot run %s: %s\n", program, strerror(errno));
+        return EXIT_FAILURE;
+}
+
+static bool is_for_others(int argc, char **argv) {
+        static const char *const words[] = {"run-example", "pyspark-shell-main", "sparkr-shell-main"};
+        for (size_t i = 0; i < ARRAY_LEN(words); i++)
+                if (argc > 1 && streq(argv[1], words[i]))
+                        return true;
+        return false;
+}
+
+/* Masters that no Spark knows are refused here; those it knows are the installation's to serve. */
+static bool is_unknown_master(const struct submit_args *a) {
+        static const char *const kinds[] = {"spark", "mesos", "local", "yarn", "k8s"};
+        const char *master = a->values[SUBMIT_MASTER];
+        for (size_t i = 0; master && i < ARRAY_LEN(kinds); i++)
+                if (str_starts(master, kinds[i]))
+                        return false;
+        return master != NULL;
+}
+
+/* --- submit --- */
+
+static int make_client(struct spark_conf *conf, const char *master, struct loop *loop, struct kube_client **ret, struct kube_access *access, struct err *err) {
+        int r = submit_access(conf, master, access, err);
+        if (r < 0)
+                return r;
+        return kube_client_new(loop,
+                               &(struct kube_client_options){
+                                       .access = access,
+                                       .field_manager = "fabric8",
+                                       .retry = conf->version.line == SPARK_3_5 ? &KUBE_RETRY_SPARK35 : &KUBE_RETRY_SPARK41,
+                               },
+                               ret, err);
+}
+
+static int build(struct face *f, struct spark_conf *conf, struct submission_app *app, struct submission **ret, struct err *err) {
+        AUTO(input_wants) struct input_wants wants = {0};
+        submission_wants(&f->args, &f->in, &wants);
+        int r = gather_wants(&f->in, &wants, err);
+        if (r >= 0)
+                r = submission_prepare(&f->args, &f->in, conf, app, err);
+        if (r < 0)
+                return r;
+        struct submission_request q = {.conf = conf, .app = app, .in = &f->in, .ids = {.now_ms = clock_now_ms()}};
+        rand_bytes(q.ids.seed, sizeof(q.ids.seed));
+        r = submission_build(&q, ret, err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < (*ret)->warnings.len; i++)
+                log_spark("WARN", "KubernetesClientUtils", (*ret)->warnings.items[i]);
+        return 0;
+}
+
+static int submit(struct face *f, struct err *err) {
+        AUTO(spark_conf) struct spark_conf conf;
+        AUTO(submission_app) struct submission_app app = {0};
+        AUTO(submission) struct submission *s = NULL;
+        spark_conf_init(&conf, f->version);
+        int r = build(f, &conf, &app, &s, err);
+        if (r < 0)
+                return r;
+        AUTO(loop) struct loop *loop = loop_new();
+        AUTO(kube_access) struct kube_access access = {0};
+        AUTO(kube_client) struct kube_client *client = NULL;
+        r = make_client(&conf, conf_get(&conf, "spark.master"), loop, &client, &access, err);
+        if (r >= 0)
+                r = submit_run(&(struct submit_options){.client = client, .compat = true, .say = say_info, .arg = (char *)"KubernetesUtils"}, s, NULL, err);
+        if (r < 0)
+                return r;
+        AUTO(free) char *line = xasprintf("Deployed Spark application %s with application ID %s and submission ID %s into Kubernetes", s->app_name, s->app_id,
+                                          s->submission_id);
+        log_spark("INFO", "Client", line);
+        return 0;
+}
+
+/* --- kill and status --- */
+
+static int operate(struct face *f, struct err *err) {
+        AUTO(spark_conf) struct spark_conf conf;
+        spark_conf_init(&conf, f->version);
+        conf.env = &f->in.env;
+        conf.user = f->in.user;
+        map_foreach(e, &f->args.properties) conf_set(&conf, e->key, e->value);
+        const char *master = f->args.values[SUBMIT_MASTER];
+        AUTO(loop) struct loop *loop = loop_new();
+        AUTO(kube_access) struct kube_access access = {0};
+        AUTO(kube_client) struct kube_client *client = NULL;
+        int r = make_client(&conf, master, loop, &client, &access, err);
+        if (r < 0)
+                return r;
+        bool kill = f->args.action == SUBMIT_ACTION_KILL;
+        int64_t grace = -1;
+        char number[24];
+        if (conf_has(&conf, "spark.kubernetes.appKillPodDeletionGracePeriod")) {
+                r = conf_long(&conf, "spark.kubernetes.appKillPodDeletionGracePeriod", &grace, err);
+                if (r < 0)
+                        return r;
+        }
+        snprintf(number, sizeof(number), "%lld", (long long)grace);
+        struct compat_options o = {
+                .client = client,
+                .is_35 = !spark_features(f->version.line)->kill_looks_first,
+                .master = master,
+                .submission_id = f->args.values[kill ? SUBMIT_KILL : SUBMIT_STATUS],
+                .namespace_ = access.namespace_,
+                .grace_period = grace >= 0 ? number : NULL,
+                .say = say_plain,
+        };
+        return kill ? compat_kill(&o, err) : compat_status(&o, err);
+}
+
+/* --- the command line --- */
+
+static int read_arguments(struct face *f, struct err *err) {
+        bool known;
+        int r = gather_base(&f->in, err);
+        if (r >= 0)
+                r = gather_spark_env(&f->in, err);
+        if (r >= 0)
+                r = gather_version(&f->in, NULL, &f->version, &known, err);
+        if (r < 0)
+                return r;
+        f->args.line = f->version.line;
+        r = submit_args_parse(&f->args, f->argc - 1, f->argv + 1, err);
+        if (r < 0 || f->args.action == SUBMIT_ACTION_HELP || f->args.action == SUBMIT_ACTION_USAGE || f->args.action == SUBMIT_ACTION_VERSION)
+                return r;
+        r = gather_properties(&f->in, &f->args, err);
+        if (r >= 0)
+                r = submit_args_finish(&f->args, &f->in.env, err);
+        for (size_t i = 0; i < f->args.warnings.len; i++)
+                fprintf(stderr, "Warning: %s\n", f->args.warnings.items[i]);
+        if (r >= 0 && !known) {
+                gather_version_of_image(&f->args, &f->version);
+                f->args.line = f->version.line;
+        }
+        return r;
+}
+
+static void print_arguments(const struct face *f) {
+        fprintf(stderr, "Parsed arguments:\n");
+        for (int i = 0; i < SUBMIT_ARGS; i++)
+                if (submit_options[i].value && i != SUBMIT_CONF)
+                        fprintf(stderr, "  %-28s %s\n", submit_options[i].name + 2, f->args.values[i] ? f->args.values[i] : "null");
+        fprintf(stderr, "  %-28s %s\n", "primary resource", f->args.resource ? f->args.resource : "null");
+        fprintf(stderr, "  Spark %s\n\n", f->version.number);
+}
+
+static int dispatch(struct face *f, struct err *err) {
+        AUTO(str) struct str usage = STR_INIT(0);
+        const char *master = f->args.values[SUBMIT_MASTER];
+        switch (f->args.action) {
+        case SUBMIT_ACTION_HELP:
+        case SUBMIT_ACTION_USAGE:
+                submit_usage(f->version.line, &usage);
+                fprintf(stderr, "%s", str_cstr(&usage));
+                return f->args.action == SUBMIT_ACTION_HELP ? 0 : f->argc == 1 ? EXIT_NO_ARGUMENTS : EXIT_FAILURE;
+        case SUBMIT_ACTION_VERSION:
+                fprintf(stderr, "firesteel %s, in the place of spark-submit\n  version %s\n", FIRESTEEL_VERSION, f->version.number);
+                return 0;
+        case SUBMIT_ACTION_KILL:
+        case SUBMIT_ACTION_STATUS:
+                if (!master || !str_starts(master, "k8s://"))
+                        return hand_over(f);
+                return operate(f, err);
+        case SUBMIT_ACTION_SUBMIT:
+                break;
+        }
+        if (f->args.verbose)
+                print_arguments(f);
+        if (is_unknown_master(&f->args))
+                return err_set(err, -EINVAL, "Master must either be yarn or start with %s", spark_features(f->version.line)->masters);
+        return submit_args_is_k8s_cluster(&f->args) ? submit(f, err) : hand_over(f);
+}
+
+int spark_submit_main(int argc, char **argv) {
+        AUTO(face) struct face f = {.argc = argc, .argv = argv};
+        AUTO(err) struct err err = ERR_INIT;
+        submission_inputs_init(&f.in);
+        submit_args_init(&f.args, SPARK_4_1);
+        f.version = spark_version_newest();
+        if (is_for_others(argc, argv)) {
+                if (gather_base(&f.in, &err) < 0)
+                        return fail(&f, &err);
+                return hand_over(&f);
+        }
+        int r = read_arguments(&f, &err);
+        if (r >= 0)
+                r = dispatch(&f, &err);
+        return r < 0 ? fail(&f, &err) : r;
+}

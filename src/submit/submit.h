@@ -1,0 +1,27 @@
+/* Carries a submission out: the uploads, then the requests.
+ *
+ * Two orders. The original's (compat): the pod first, everything else applied afterwards with the pod as owner, so that a pod may start before
+ * its ConfigMap is there. Ours: everything else first, then the pod, then the owner is written into the rest. Either way a
+ * failure takes back what was made, as far as the order knows how to. */
+#ifndef FIRESTEEL_SUBMIT_SUBMIT_H
+#define FIRESTEEL_SUBMIT_SUBMIT_H
+
+#include "kube/client.h"
+#include "spark/submission.h"
+
+struct submit_options {
+        struct kube_client *client;
+        bool compat;
+        /* Progress for the user, one line without a newline; may be NULL. */
+        void (*say)(void *arg, const char *line);
+        void *arg;
+};
+
+/* Sets owners in `s`. The pod as the server returned it, when asked for. */
+MUST_USE int submit_run(const struct submit_options *o, struct submission *s, yyjson_doc **ret_pod, struct err *err);
+
+/* How to reach the API server by spark.master and spark.kubernetes.authenticate.submission.*, over the kubeconfig's (or
+ * spark.kubernetes.context's) credentials; the server and the namespace of the kubeconfig are not used. */
+MUST_USE int submit_access(struct spark_conf *conf, const char *master, struct kube_access *ret, struct err *err);
+
+#endif
