@@ -10,6 +10,7 @@
 #include "submit/compat.h"
 #include "submit/gather.h"
 #include "submit/submit.h"
+#include "submit/wait.h"
 
 enum { EXIT_NO_ARGUMENTS = 255 };
 
@@ -129,6 +130,24 @@ static int build(struct face *f, struct spark_conf *conf, struct submission_app 
         return 0;
 }
 
+/* The original's exit code does not depend on how the application ended. */
+static int wait_as_spark(const struct submission *s, struct kube_client *client, struct err *err) {
+        AUTO(wait_result) struct wait_result result = {0};
+        return wait_for_app(
+                &(struct wait_options){
+                        .client = client,
+                        .namespace_ = s->namespace_,
+                        .pod = s->pod_name,
+                        .app_id = s->app_id,
+                        .app_name = s->app_name,
+                        .spark_style = true,
+                        .report_interval_ms = s->report_interval_ms,
+                        .say = say_info,
+                        .arg = (char *)"LoggingPodStatusWatcherImpl",
+                },
+                &result, err);
+}
+
 static int submit(struct face *f, struct err *err) {
         AUTO(spark_conf) struct spark_conf conf;
         AUTO(submission_app) struct submission_app app = {0};
@@ -145,6 +164,8 @@ static int submit(struct face *f, struct err *err) {
                 r = submit_run(&(struct submit_options){.client = client, .compat = true, .say = say_info, .arg = (char *)"KubernetesUtils"}, s, NULL, err);
         if (r < 0)
                 return r;
+        if (s->wait)
+                return wait_as_spark(s, client, err);
         AUTO(free) char *line = xasprintf("Deployed Spark application %s with application ID %s and submission ID %s into Kubernetes", s->app_name, s->app_id,
                                           s->submission_id);
         log_spark("INFO", "Client", line);
