@@ -1,5 +1,6 @@
 /* firesteel status: one application in full. */
 #include "base/clock.h"
+#include "cli/follow.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "codec/ktime.h"
@@ -7,13 +8,14 @@
 #include "kube/podlog.h"
 #include "submit/app.h"
 #include "submit/logscan.h"
+#include "submit/why.h"
 
 enum { LOG_LINES = 5000 }; /* of the driver's log, read for its progress */
 
 struct showing {
         struct session session;
         enum output_format format;
-        bool with_progress;
+        bool with_log;
         struct log_progress progress;
         bool log_done;
         yyjson_mut_doc *doc; /* of the applications shown, for -o json and yaml */
@@ -34,7 +36,7 @@ static void on_log_end(void *arg, const struct err *err) { ((struct showing *)ar
 static void read_progress(struct showing *s, const struct spark_app *app) {
         s->progress = LOG_PROGRESS_INIT;
         s->log_done = false;
-        if (!s->with_progress || !app->driver || !app->started_ms)
+        if (!s->with_log || !app->driver || !app->started_ms)
                 return;
         AUTO(podlog) struct podlog *log = podlog_start(s->session.client, &(struct podlog_options){
                 .namespace_ = app->namespace_,
@@ -172,6 +174,26 @@ static void print_app(const struct showing *s, const struct spark_app *app) {
         print_executors(app);
 }
 
+/* Failed, or waiting for something that will not come by itself? */
+static bool needs_explaining(const struct spark_app *app) {
+        if (!app->driver || streq(app->state, "Succeeded"))
+                return false;
+        if (streq(app->state, "Failed"))
+                return true;
+        const char *reason = app->reason.reason;
+        return reason && streq(app->state, "Pending") && !streq(reason, "ContainerCreating") && !streq(reason, "PodInitializing");
+}
+
+static int explain(const struct showing *s, const struct spark_app *app, struct err *err) {
+        if (!s->with_log || !needs_explaining(app))
+                return 0;
+        AUTO(why) struct why why = {0};
+        int r = why_of_pod(s->session.client, app->driver, &why, err);
+        if (r >= 0)
+                follow_print_why(&why, false, stdout);
+        return r;
+}
+
 static void add_doc(struct showing *s, const struct spark_app *app) {
         yyjson_mut_val *object = app_doc(app, true, s->doc);
         const struct log_progress *p = &s->progress;
@@ -206,12 +228,16 @@ static int show_matching(struct showing *s, const char *argument, bool all_names
                 if (s->format == OUTPUT_TABLE && s->found > 0)
                         putchar('\n');
                 s->found++;
-                if (s->format == OUTPUT_TABLE)
+                if (s->format == OUTPUT_TABLE) {
                         print_app(s, app);
-                else if (s->format == OUTPUT_NAME)
+                        r = explain(s, app, err);
+                        if (r < 0)
+                                return r;
+                } else if (s->format == OUTPUT_NAME) {
                         printf("%s:%s\n", app->namespace_, app_driver_name(app) ? app_driver_name(app) : app->id);
-                else
+                } else {
                         add_doc(s, app);
+                }
         }
         if (s->found == before) {
                 fprintf(stderr, "No application %s in %s%s.\n", pattern, namespace_ ? "namespace " : "any namespace", namespace_ ? namespace_ : "");
@@ -222,7 +248,7 @@ static int show_matching(struct showing *s, const char *argument, bool all_names
 }
 
 static int run(struct cmd_ctx *ctx, struct err *err) {
-        AUTO(showing) struct showing s = {.format = output_format_of(option_str(&ctx->o, "output")), .with_progress = !option_on(&ctx->o, "no-log")};
+        AUTO(showing) struct showing s = {.format = output_format_of(option_str(&ctx->o, "output")), .with_log = !option_on(&ctx->o, "no-log")};
         int r = session_open(&s.session, ctx, err);
         if (r < 0)
                 return r;
@@ -253,7 +279,7 @@ const struct cmd cmd_status = {
                        "\"spark-submit --status\" prints the original's block.",
         .options = (const struct option[]){CMD_OPTIONS_CLUSTER,
                                            {"all-namespaces", 'A', OPTION_SWITCH, NULL, "look in all namespaces"},
-                                           {"no-log", 0, OPTION_SWITCH, NULL, "do not read the driver's log for its progress"},
+                                           {"no-log", 0, OPTION_SWITCH, NULL, "do not read the driver's log: no progress, no causes of a failure"},
                                            CMD_OPTION_OUTPUT,
                                            {0}},
         .examples = (const struct cmd_example[]){{NULL, "firesteel status spark-pi"}, {"For a script", "firesteel status spark-pi -o json | jq -r .state"}, {0}},
