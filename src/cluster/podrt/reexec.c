@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "base/fs.h"
+#include "cluster/podrt/entrypoint.h"
 #include "cluster/podrt/holder.h"
 #include "cluster/podrt/shim.h"
 
@@ -15,6 +16,7 @@ static const struct {
 } faces[] = {
     {REEXEC_HOLDER, holder_main},
     {REEXEC_SHIM, shim_main},
+    {REEXEC_ENTRYPOINT, entrypoint_main},
 };
 
 bool reexec_dispatch(int argc, char **argv, int *ret) {
