@@ -1,0 +1,29 @@
+/* A small DNS server (UDP) for the cluster's names; everything else is resolved on the host through the dialer when there is one.
+ *
+ * Answers A queries of names the callback knows; AAAA of such names is empty; other names in the cluster's domain do not exist. Names outside
+ * are refused when the way out is missing. Malformed packets are dropped. Sources: RFC 1035, Kubernetes DNS specification 1.1.
+ */
+#ifndef FIRESTEEL_CLUSTER_PODRT_DNSSERVER_H
+#define FIRESTEEL_CLUSTER_PODRT_DNSSERVER_H
+
+#include "base/str.h"
+#include "base/vec.h"
+#include "cluster/podrt/dialer.h"
+
+struct dnsserver;
+/* resolve: true when the name (no final dot) exists; its IPv4 addresses into ret. NULL when the address cannot be bound. */
+struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, bool (*resolve)(void *arg, const char *name, struct strv *ret), void *arg);
+void dnsserver_free(struct dnsserver *s);
+
+enum { DNS_MAX_PACKET = 512, DNS_NAME_SIZE = 256, DNS_A = 1, DNS_AAAA = 28 };
+struct dns_query {
+        uint16_t id, flags, type;
+        char name[DNS_NAME_SIZE];
+        size_t question_len; /* bytes of the question section */
+};
+/* False when it is not one well-formed question. */
+bool dns_parse(struct sv packet, struct dns_query *ret);
+/* The answer: rcode 0 with these addresses (may be none), 3 no such name, 5 refused. */
+void dns_answer(struct sv packet, const struct dns_query *q, int rcode, const struct strv *addresses, struct str *ret);
+
+#endif

@@ -1,0 +1,684 @@
+/* One container: from its spec to a bundle and a running shim, its end, its killing. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "cluster/podrt/kubelet-internal.h"
+#include "cluster/podrt/rootfs.h"
+#include "codec/quantity.h"
+#include "codec/sha256.h"
+
+enum { CPU_PERIOD_US = 100000, MIN_CPU_SHARES = 2, MAX_OPEN_FILES = 1048576, TERMINATION_MESSAGE_MAX = 4096, PULL_BACKOFF_FIRST_MS = 10000 };
+
+void termination_done(struct termination *t) {
+        free(t->message);
+        free(t->container_id);
+        *t = (struct termination){0};
+}
+
+void container_wait(struct container *c, const char *reason, const char *message) {
+        c->state = CONTAINER_WAITING;
+        c->waiting_reason = reason;
+        free(c->waiting_message);
+        c->waiting_message = message && message[0] ? xstrdup(message) : NULL;
+        c->is_started = c->is_ready = false;
+}
+
+/* What is known now becomes lastState. */
+static void remember_last(struct container *c) {
+        if (!c->now.is_set)
+                return;
+        termination_done(&c->last);
+        c->last = c->now;
+        c->now = (struct termination){0};
+}
+
+/* ---- the job of a worker ---- */
+
+struct start_job {
+        struct container *container;
+        struct bundle bundle;
+        struct rootfs_spec rootfs;
+        struct shim_spec shim;
+        struct strv paths;
+        char *dir, *log_path, *log_dir, *id, *oom_file, *hosts, *resolv, *hostname, *spark_home, *program, *termination_log;
+        char *termination_path;
+        bool has_stdin;
+        struct procid started;
+        int result;
+        struct err err;
+};
+
+static void job_free(struct start_job *j) {
+        bundle_done(&j->bundle);
+        strv_done(&j->paths);
+        free(j->dir);
+        free(j->log_path);
+        free(j->log_dir);
+        free(j->id);
+        free(j->oom_file);
+        free(j->hosts);
+        free(j->resolv);
+        free(j->hostname);
+        free(j->spark_home);
+        free(j->program);
+        free(j->termination_log);
+        free(j->termination_path);
+        err_done(&j->err);
+        free(j);
+}
+
+static int add_termination_log(struct start_job *j, struct err *err) {
+        int r = fs_write(j->termination_log, SV_NULL, 0666, err);
+        if (r < 0)
+                return r;
+        if (chmod(j->termination_log, 0666) < 0)
+                return err_errno(err, -errno, "setting the mode of %s", j->termination_log);
+        bundle_bind(&j->bundle, j->termination_path, j->termination_log, false);
+        return 0;
+}
+
+static void start_work(void *arg) {
+        struct start_job *j = arg;
+        struct err *err = &j->err;
+        AUTO(free) char *config_path = fs_join(j->dir, "config.json");
+        int r = fs_remove_tree(j->dir, err);
+        if (r == 0)
+                r = fs_mkdirs(j->dir, 0755, err);
+        if (r == 0)
+                r = fs_mkdirs(j->log_dir, 0755, err);
+        if (r == 0 && j->has_stdin) {
+                AUTO(free) char *fifo = fs_join(j->dir, "stdin");
+                if (mkfifo(fifo, 0600) < 0)
+                        r = err_errno(err, -errno, "creating %s", fifo);
+        }
+        if (r == 0)
+                r = rootfs_make(&j->rootfs, &j->bundle, err);
+        if (r == 0)
+                r = add_termination_log(j, err);
+        if (r == 0) {
+                AUTO(free) char *config = bundle_write(&j->bundle);
+                r = fs_write(config_path, sv_of(config), 0600, err);
+        }
+        if (r == 0)
+                r = shim_start(&j->shim, &j->started, err);
+        j->result = r;
+}
+
+/* ---- filling it in ---- */
+
+static int64_t resource_of(yyjson_val *spec, const char *kind, const char *name, bool milli) {
+        struct quantity q;
+        const char *text = json_get_str(yyjson_obj_get(yyjson_obj_get(spec, "resources"), kind), name);
+        if (!text || quantity_parse(sv_of(text), &q, NULL) < 0)
+                return 0;
+        return milli ? quantity_milli(q) : quantity_value(q);
+}
+
+char *container_cgroup_file(const struct container *c, const char *controller, const char *file) {
+        const struct kubelet *k = c->pod->kubelet;
+        if (!k->has_cgroups || !c->id)
+                return NULL;
+        return k->o.isolation->cgroups == CGROUP_V2 ? xasprintf("/sys/fs/cgroup%s/%s-%d/%s", c->pod->cgroup, c->name, c->attempt, file)
+                                                    : xasprintf("/sys/fs/cgroup/%s%s/%s-%d/%s", controller, c->pod->cgroup, c->name, c->attempt, file);
+}
+
+/* The kubelet's scores; values below zero want a privilege that servers often lack. */
+static int oom_score(const struct container *c, yyjson_val *spec) {
+        const char *qos = pod_qos(c->pod->object);
+        if (streq(qos, "BestEffort"))
+                return 1000;
+        if (streq(qos, "Guaranteed"))
+                return 0;
+        int64_t request = resource_of(spec, "requests", "memory", false), total = c->pod->kubelet->node_memory_bytes;
+        int64_t score = total > 0 ? 1000 - 1000 * request / total : 999;
+        return score < 3 ? 3 : score > 999 ? 999 : (int)score;
+}
+
+static void set_resources(struct container *c, yyjson_val *spec, struct start_job *j) {
+        struct kubelet *k = c->pod->kubelet;
+        const struct isolation *i = k->o.isolation;
+        struct bundle *b = &j->bundle;
+        int64_t memory = resource_of(spec, "limits", "memory", false), cpu = resource_of(spec, "limits", "cpu", true),
+                request = resource_of(spec, "requests", "cpu", true);
+        struct rlimit files;
+        b->has_cgroups = k->has_cgroups;
+        if (b->has_cgroups) {
+                b->cgroups_path = xasprintf("%s/%s-%d", c->pod->cgroup, c->name, c->attempt);
+                if (i->limits_cpu) {
+                        int64_t shares = request * 1024 / 1000;
+                        b->cpu_shares = shares < MIN_CPU_SHARES ? MIN_CPU_SHARES : shares;
+                        b->cpu_quota_us = cpu > 0 ? cpu * CPU_PERIOD_US / 1000 : 0;
+                        b->cpu_period_us = CPU_PERIOD_US;
+                }
+        }
+        if (i->limits_memory)
+                b->memory_limit = memory;
+        else
+                j->shim.memory_limit = memory;
+        if (memory > 0 && i->limits_memory)
+                j->oom_file = container_cgroup_file(c, "memory", i->cgroups == CGROUP_V2 ? "memory.events" : "memory.oom_control");
+        b->oom_score_adj = oom_score(c, spec);
+        if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+                b->max_open_files = files.rlim_max > MAX_OPEN_FILES ? MAX_OPEN_FILES : (int64_t)files.rlim_max;
+}
+
+static yyjson_val *security(const struct container *c, yyjson_val *spec, const char *key) {
+        yyjson_val *own = yyjson_obj_get(yyjson_obj_get(spec, "securityContext"), key);
+        return own ? own : yyjson_obj_get(object_at(c->pod->object, "/spec/securityContext"), key);
+}
+
+static void add_capabilities(struct strv *ret, yyjson_val *list) {
+        yyjson_val *v;
+        size_t i, max;
+        yyjson_arr_foreach(list, i, max, v) {
+                const char *name = yyjson_get_str(v);
+                if (name && (streq(name, "ALL") || str_starts(name, "CAP_")))
+                        strv_add(ret, name);
+                else if (name)
+                        strv_addf(ret, "CAP_%s", name);
+        }
+}
+
+static int set_user(struct container *c, yyjson_val *spec, const struct image *image, struct bundle *b, struct err *err) {
+        struct kubelet *k = c->pod->kubelet;
+        yyjson_val *uid = security(c, spec, "runAsUser"), *gid = security(c, spec, "runAsGroup"), *groups, *g;
+        int64_t fs_group = object_int(c->pod->object, "/spec/securityContext/fsGroup", -1);
+        size_t i, max;
+        b->uid = uid ? (uint32_t)yyjson_get_uint(uid) : image->uid;
+        b->gid = gid ? (uint32_t)yyjson_get_uint(gid) : uid ? 0 : image->gid;
+        if (yyjson_get_bool(security(c, spec, "runAsNonRoot")) && b->uid == 0)
+                return err_set(err, -EPERM, "container has runAsNonRoot and image will run as root (pod: \"%s_%s(%s)\", container: %s)", c->pod->name, c->pod->ns,
+                               c->pod->uid, c->name);
+        groups = object_at(c->pod->object, "/spec/securityContext/supplementalGroups");
+        yyjson_arr_foreach(groups, i, max, g) *vec_push(&b->groups) = (uint32_t)yyjson_get_uint(g);
+        if (fs_group >= 0)
+                *vec_push(&b->groups) = (uint32_t)fs_group;
+        if (k->o.holder->has_user_namespace && !k->o.holder->has_subordinate_ids) {
+                /* Only one id exists in there. */
+                if (uid && b->uid != 0)
+                        container_event(c, "Normal", "UserSquashed",
+                                        "runAsUser %u runs as the owner of the cluster: this user has no subordinate ids (/etc/subuid, /etc/subgid)", b->uid);
+                b->uid = b->gid = 0;
+                b->groups.len = 0;
+        }
+        return 0;
+}
+
+static int set_security(struct container *c, yyjson_val *spec, const struct image *image, struct bundle *b, struct err *err) {
+        yyjson_val *own = yyjson_obj_get(spec, "securityContext"), *caps = yyjson_obj_get(own, "capabilities");
+        b->is_privileged = json_get_bool(own, "privileged", false);
+        b->allows_new_privileges = json_get_bool(own, "allowPrivilegeEscalation", true) || b->is_privileged;
+        b->is_readonly_root = json_get_bool(own, "readOnlyRootFilesystem", false);
+        add_capabilities(&b->add_caps, yyjson_obj_get(caps, "add"));
+        add_capabilities(&b->drop_caps, yyjson_obj_get(caps, "drop"));
+        return set_user(c, spec, image, b, err);
+}
+
+static void add_strings(struct strv *ret, yyjson_val *list, const struct map *variables) {
+        yyjson_val *v;
+        size_t i, max;
+        yyjson_arr_foreach(list, i, max, v) {
+                AUTO(str) struct str text = STR_INIT(0);
+                expand_variables(yyjson_get_str(v) ? yyjson_get_str(v) : "", variables, &text);
+                strv_take(ret, str_take(&text));
+        }
+}
+
+static void add_all(struct strv *ret, const struct strv *items) {
+        for (size_t i = 0; i < items->len; i++)
+                strv_add(ret, items->items[i]);
+}
+
+static int set_command(yyjson_val *spec, const struct image *image, const struct map *variables, struct bundle *b, struct err *err) {
+        yyjson_val *command = yyjson_obj_get(spec, "command"), *args = yyjson_obj_get(spec, "args");
+        bool has_command = command && yyjson_arr_size(command), has_args = args && yyjson_arr_size(args);
+        if (has_command)
+                add_strings(&b->args, command, variables);
+        else
+                add_all(&b->args, &image->entrypoint);
+        if (has_args)
+                add_strings(&b->args, args, variables);
+        else if (!has_command)
+                add_all(&b->args, &image->command);
+        if (!b->args.len)
+                return err_set(err, -EINVAL, "no command specified");
+        const char *dir = json_get_str(spec, "workingDir");
+        b->cwd = xstrdup(dir && dir[0] ? dir : image->working_dir);
+        return 0;
+}
+
+/* Annotations of the pod that choose how Spark is started. */
+static void add_spark_choices(const struct container *c, const struct image *image, struct map *variables, struct strv *paths) {
+        static const struct {
+                const char *annotation, *value, *variable, *setting;
+        } choices[] = {{"firesteel.io/jvm-profile", "short", "FIRESTEEL_JVM_PROFILE", "short"},
+                       {"firesteel.io/launcher", "stock", "FIRESTEEL_SPARK_LAUNCHER", "1"}};
+        if (!image->spark_home)
+                return;
+        for (size_t i = 0; i < ARRAY_LEN(choices); i++) {
+                const char *value = object_annotation(c->pod->object, choices[i].annotation);
+                if (value && streq(value, choices[i].value) && !map_has(variables, choices[i].variable))
+                        map_set(variables, choices[i].variable, xstrdup(choices[i].setting));
+        }
+        (void)paths;
+}
+
+static int compare_mounts(const void *a, const void *b) {
+        const struct bundle_mount *x = a, *y = b;
+        size_t m = strlen(x->destination), n = strlen(y->destination);
+        return m < n ? -1 : m > n;
+}
+
+/* Shorter destinations first, so that a mount below another's destination is not hidden by it. */
+static int set_mounts(struct container *c, yyjson_val *spec, const struct map *variables, struct bundle *b, struct err *err) {
+        yyjson_val *m, *list = yyjson_obj_get(spec, "volumeMounts");
+        size_t i, max;
+        yyjson_arr_foreach(list, i, max, m) {
+                AUTO(free) char *source = NULL;
+                const char *path = json_get_str(m, "mountPath");
+                int r = volumes_mount_source(c->pod->volumes, m, variables, &source, err);
+                if (r < 0)
+                        return r;
+                AUTO(free) char *absolute = path && path[0] == '/' ? xstrdup(path) : xasprintf("/%s", path ? path : "");
+                bundle_bind(b, absolute, source, json_get_bool(m, "readOnly", false));
+        }
+        if (b->mounts.len > 1)
+                qsort(b->mounts.items, b->mounts.len, sizeof *b->mounts.items, compare_mounts);
+        return 0;
+}
+
+static void set_files(struct container *c, yyjson_val *spec, const struct image *image, struct start_job *j) {
+        struct pod *p = c->pod;
+        struct kubelet *k = p->kubelet;
+        j->dir = container_dir(c, c->attempt);
+        j->log_path = container_log(c, c->attempt);
+        j->log_dir = xstrndup(j->log_path, (size_t)(strrchr(j->log_path, '/') - j->log_path));
+        j->hosts = fs_join(p->dir, "hosts");
+        j->resolv = fs_join(p->dir, "resolv.conf");
+        j->hostname = fs_join(p->dir, "hostname");
+        j->spark_home = xstrdup_null(image->spark_home);
+        j->program = image->spark_home ? xstrdup(k->program) : NULL;
+        j->termination_log = fs_join(j->dir, "termination-log");
+        const char *path = json_get_str(spec, "terminationMessagePath");
+        j->termination_path = xstrdup(path && path[0] == '/' ? path : "/dev/termination-log");
+        add_all(&j->paths, &image->paths);
+        j->rootfs = (struct rootfs_spec){.dir = j->dir,
+                                         .has_overlay = k->o.isolation->has_overlay,
+                                         .is_in_user_namespace = k->o.holder->has_user_namespace,
+                                         .spark_home = j->spark_home,
+                                         .paths = &j->paths,
+                                         .hosts_file = j->hosts,
+                                         .resolv_file = j->resolv,
+                                         .hostname_file = j->hostname,
+                                         .program = j->program,
+                                         .uid = j->bundle.uid,
+                                         .gid = j->bundle.gid};
+        j->shim = (struct shim_spec){.program = k->program,
+                                     .dir = j->dir,
+                                     .id = j->id,
+                                     .runtime = k->o.isolation->runtime,
+                                     .runtime_root = k->runtime_root,
+                                     .without_cgroups = !k->has_cgroups,
+                                     .log_path = j->log_path,
+                                     .oom_file = j->oom_file,
+                                     .memory_limit = j->shim.memory_limit,
+                                     .has_stdin = j->has_stdin};
+}
+
+static char *make_id(const struct container *c) {
+        AUTO(free) char *text = xasprintf("%s/%s/%d", c->pod->uid, c->name, c->attempt);
+        char hex[SHA256_HEX_SIZE];
+        sha256_hex(sv_of(text), hex);
+        return xstrdup(hex);
+}
+
+static int fill_job(struct container *c, yyjson_val *spec, const struct image *image, struct start_job *j, struct err *err) {
+        struct kubelet *k = c->pod->kubelet;
+        struct bundle *b = &j->bundle;
+        struct pod_facts facts;
+        AUTO(map) struct map variables = MAP_INIT(free);
+        pod_facts(c->pod, &facts);
+        int r = container_env(k->api, c->pod->object, spec, &facts, &image->env, &variables, err);
+        if (r < 0 || (r = set_security(c, spec, image, b, err)) < 0)
+                return r;
+        add_spark_choices(c, image, &variables, &j->paths);
+        map_foreach(e, &variables) strv_addf(&b->env, "%s=%s", e->key, (char *)e->value);
+        if ((r = set_command(spec, image, &variables, b, err)) < 0 || (r = set_mounts(c, spec, &variables, b, err)) < 0)
+                return r;
+        b->namespace_dir = fs_join(c->pod->dir, "ns");
+        b->shares_host_network = c->pod->uses_host_network;
+        b->is_in_user_namespace = k->o.holder->has_user_namespace;
+        j->has_stdin = json_get_bool(spec, "stdin", false);
+        j->id = xstrdup(c->id);
+        set_resources(c, spec, j);
+        set_files(c, spec, image, j);
+        return 0;
+}
+
+/* ---- starting ---- */
+
+static void start_failed(struct container *c, const struct err *err) {
+        AUTO(free) char *message = xasprintf("%s", err_message(err));
+        container_event(c, "Warning", "Failed", "Error: %s", message);
+        remember_last(c);
+        container_wait(c, "CreateContainerError", message);
+        c->next_start_ms = clock_mono_ms() + BACKOFF_FIRST_MS;
+        pod_retry_in(c->pod, BACKOFF_FIRST_MS);
+}
+
+static void start_done(void *arg) {
+        struct start_job *j = arg;
+        struct container *c = j->container;
+        struct pod *p = c->pod;
+        c->is_starting = false;
+        p->jobs--;
+        p->kubelet->jobs--;
+        if (j->result < 0) {
+                start_failed(c, &j->err);
+        } else {
+                struct shim_started started;
+                container_event(c, "Normal", "Created", "Container created");
+                c->shim = j->started;
+                if (shim_read_started(j->dir, &started, NULL) == 0) {
+                        c->process = started.proc;
+                        c->started_us = started.started_us;
+                        remember_last(c);
+                        c->state = CONTAINER_RUNNING;
+                        c->is_started = c->is_ready = false;
+                        c->killing = false;
+                        c->usage_at_us = 0;
+                        container_event(c, "Normal", "Started", "Container started");
+                        probes_start(c);
+                }
+                container_watch(c);
+        }
+        job_free(j);
+        pod_sync(p);
+}
+
+static int resolve_image(struct container *c, yyjson_val *spec, struct image *ret) {
+        struct err err = ERR_INIT;
+        const char *name = json_get_str(spec, "image"), *policy = json_get_str(spec, "imagePullPolicy");
+        if (!name)
+                name = "";
+        int r = image_resolve(&c->pod->kubelet->images, name, ret, &err);
+        if (r == 0) {
+                c->pull_backoff_ms = 0;
+                return 0;
+        }
+        const char *message = err_message(&err);
+        if (r == -EINVAL) {
+                container_event(c, "Warning", "InspectFailed", "%s", message);
+                container_event(c, "Warning", "Failed", "Error: InvalidImageName");
+                container_wait(c, "InvalidImageName", message);
+        } else if (policy && streq(policy, "Never")) {
+                AUTO(free) char *text = xasprintf("Container image \"%s\" is not present with pull policy of Never", name);
+                container_event(c, "Warning", "ErrImageNeverPull", "%s", text);
+                container_event(c, "Warning", "Failed", "Error: ErrImageNeverPull");
+                container_wait(c, "ErrImageNeverPull", text);
+        } else if (clock_mono_ms() < c->next_pull_ms) {
+                AUTO(free) char *text = xasprintf("Back-off pulling image \"%s\": %s", name, message);
+                container_event(c, "Normal", "BackOff", "Back-off pulling image \"%s\"", name);
+                container_event(c, "Warning", "Failed", "Error: ImagePullBackOff");
+                container_wait(c, "ImagePullBackOff", text);
+                pod_retry_in(c->pod, c->next_pull_ms - clock_mono_ms());
+                err_done(&err);
+                return r;
+        } else {
+                AUTO(free) char *text = err.hint ? xasprintf("%s (%s)", message, err.hint) : xstrdup(message);
+                container_event(c, "Normal", "Pulling", "Pulling image \"%s\"", name);
+                container_event(c, "Warning", "Failed", "Failed to pull image \"%s\": %s", name, text);
+                container_event(c, "Warning", "Failed", "Error: ErrImagePull");
+                container_wait(c, "ErrImagePull", text);
+                c->pull_backoff_ms = c->pull_backoff_ms ? c->pull_backoff_ms * 2 : PULL_BACKOFF_FIRST_MS;
+                if (c->pull_backoff_ms > BACKOFF_MAX_MS)
+                        c->pull_backoff_ms = BACKOFF_MAX_MS;
+                c->next_pull_ms = clock_mono_ms() + c->pull_backoff_ms;
+                pod_retry_in(c->pod, 1000); /* then the state is ImagePullBackOff */
+                err_done(&err);
+                return r;
+        }
+        c->next_start_ms = clock_mono_ms() + BACKOFF_FIRST_MS;
+        pod_retry_in(c->pod, BACKOFF_FIRST_MS);
+        err_done(&err);
+        return r;
+}
+
+void container_start(struct container *c) {
+        struct pod *p = c->pod;
+        yyjson_val *spec = container_spec(c);
+        AUTO(image) struct image image = {0};
+        struct err err = ERR_INIT;
+        if (resolve_image(c, spec, &image) < 0)
+                return;
+        free(c->image_id);
+        c->image_id = xstrdup(image.id);
+        if (c->now.is_set || c->last.is_set)
+                c->attempt++;
+        free(c->id);
+        c->id = make_id(c);
+        struct start_job *j = NEW(struct start_job);
+        j->container = c;
+        int r = fill_job(c, spec, &image, j, &err);
+        if (r < 0) {
+                AUTO(free) char *message = xstrdup(err_message(&err));
+                container_event(c, "Warning", "Failed", "Error: %s", message);
+                remember_last(c);
+                container_wait(c, "CreateContainerConfigError", message);
+                c->next_start_ms = clock_mono_ms() + 2000;
+                pod_retry_in(p, 2000);
+                free(TAKE(c->id));
+                err_done(&err);
+                job_free(j);
+                return;
+        }
+        container_event(c, "Normal", "Pulled", "Container image \"%s\" already present on machine%s%s", json_get_str(spec, "image"), image.note ? ": " : "",
+                        image.note ? image.note : "");
+        if (c->now.is_set) {
+                c->restarts++;
+                remember_last(c);
+        }
+        container_wait(c, "ContainerCreating", NULL);
+        c->is_starting = true;
+        p->jobs++;
+        p->kubelet->jobs++;
+        loop_work(p->kubelet->o.loop, start_work, start_done, j);
+}
+
+/* ---- the end ---- */
+
+static char *termination_message(struct container *c, yyjson_val *spec, const struct shim_exit *e) {
+        AUTO(free) char *dir = container_dir(c, c->attempt);
+        AUTO(free) char *file = fs_join(dir, "termination-log");
+        AUTO(str) struct str text = STR_INIT(1 << 20);
+        if (e->error)
+                return xstrdup(e->error);
+        (void)!fs_read(file, 1 << 20, &text, NULL);
+        const char *policy = json_get_str(spec, "terminationMessagePolicy");
+        if (!text.len && policy && streq(policy, "FallbackToLogsOnError") && e->exit_code != 0) {
+                AUTO(free) char *log = container_log(c, c->attempt);
+                AUTO(str) struct str all = STR_INIT(64 << 20);
+                (void)!fs_read(log, 64 << 20, &all, NULL);
+                struct sv rest = str_sv(&all), line;
+                while (sv_split(&rest, '\n', &line)) {
+                        /* TIME STREAM TAG TEXT */
+                        struct sv part = line, word;
+                        for (int i = 0; i < 3 && part.data; i++)
+                                sv_split(&part, ' ', &word);
+                        if (part.data) {
+                                str_append_sv(&text, part);
+                                str_append_c(&text, '\n');
+                        }
+                }
+                if (text.len > 2048)
+                        str_consume(&text, text.len - 2048);
+        }
+        if (text.len > TERMINATION_MESSAGE_MAX)
+                str_truncate(&text, TERMINATION_MESSAGE_MAX);
+        return text.len ? str_take(&text) : NULL;
+}
+
+static const char *reason_of(const struct shim_exit *e) {
+        if (e->error && !e->started_us)
+                return "StartError";
+        if (e->is_oom)
+                return "OOMKilled";
+        return e->exit_code == 0 ? "Completed" : "Error";
+}
+
+static void note_end(struct container *c) {
+        struct pod *p = c->pod;
+        AUTO(free) char *dir = container_dir(c, c->attempt);
+        AUTO(shim_exit) struct shim_exit e = {0};
+        yyjson_val *spec = container_spec(c);
+        if (shim_read_exit(dir, &e, NULL) < 0) {
+                /* The shim was killed: nobody saw the end. The processes must not stay. */
+                e = (struct shim_exit){.exit_code = 137, .signal = SIGKILL, .started_us = c->started_us, .finished_us = clock_now_us(),
+                                       .error = xstrdup("the process that kept the container was killed")};
+                int fd = -1;
+                if (procid_open(&c->process, &fd, NULL) == 0) {
+                        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+                        close(fd);
+                }
+                (void)!shim_write_exit(dir, &e, NULL);
+        }
+        probes_stop(c);
+        timer_free(TAKE(c->kill_timer));
+        bool never_ran = e.error && !e.started_us;
+        if (never_ran)
+                container_event(c, "Warning", "Failed", "Error: %s", e.error);
+        remember_last(c);
+        c->now = (struct termination){.is_set = true,
+                                      .exit_code = e.exit_code,
+                                      .signal = e.signal,
+                                      .reason = reason_of(&e),
+                                      .message = termination_message(c, spec, &e),
+                                      .started_us = e.started_us,
+                                      .finished_us = e.finished_us,
+                                      .container_id = xasprintf("crun://%s", c->id)};
+        c->state = CONTAINER_TERMINATED;
+        c->is_started = c->is_ready = c->killing = false;
+        c->process = (struct procid){0};
+        int64_t ran_ms = (e.finished_us - e.started_us) / 1000;
+        if (c->backoff_ms && ran_ms > BACKOFF_RESET_MS)
+                c->backoff_ms = 0;
+        (void)p;
+}
+
+static void on_shim_end(void *arg) {
+        struct container *c = arg;
+        fdwatch_free(TAKE(c->watch));
+        close(TAKE_FD(c->watch_fd));
+        if (c->shim.pid > 0)
+                waitpid(c->shim.pid, NULL, WNOHANG); /* ours unless adopted */
+        c->shim = (struct procid){0};
+        note_end(c);
+        pod_sync(c->pod);
+}
+
+static void end_seen(void *arg) {
+        struct container *c = arg;
+        if (c->shim.pid > 0)
+                waitpid(c->shim.pid, NULL, 0);
+        c->shim = (struct procid){0};
+        note_end(c);
+        c->is_starting = false;
+        c->pod->jobs--;
+        pod_sync(c->pod);
+}
+
+void container_watch(struct container *c) {
+        int fd = -1;
+        if (procid_open(&c->shim, &fd, NULL) < 0) {
+                /* Already gone: its record is there. Told from the loop, like any end. */
+                c->is_starting = true;
+                c->pod->jobs++;
+                loop_post(c->pod->kubelet->o.loop, end_seen, c);
+                return;
+        }
+        c->watch_fd = fd;
+        c->watch = fdwatch_new(c->pod->kubelet->o.loop, fd, on_shim_end, c);
+}
+
+/* ---- killing ---- */
+
+static void signal_container(struct container *c, int signal_number) {
+        int fd = -1;
+        if (procid_open(&c->process, &fd, NULL) < 0)
+                return;
+        syscall(SYS_pidfd_send_signal, fd, signal_number, NULL, 0);
+        close(fd);
+}
+
+static void on_grace_over(void *arg) {
+        struct container *c = arg;
+        timer_free(TAKE(c->kill_timer));
+        signal_container(c, SIGKILL);
+}
+
+static void terminate(struct container *c) {
+        int64_t left = c->kill_deadline_ms - clock_mono_ms();
+        signal_container(c, left > 0 ? SIGTERM : SIGKILL);
+        if (left > 0 && !c->kill_timer)
+                c->kill_timer = timer_new(c->pod->kubelet->o.loop, left, 0, on_grace_over, c);
+}
+
+static void hook_done(void *arg, int exit_code, struct sv out, const struct err *err) {
+        struct container *c = arg;
+        if (err || exit_code != 0)
+                container_event(c, "Warning", "FailedPreStopHook", "PreStopHook failed");
+        c->pod->jobs--;
+        if (c->state == CONTAINER_RUNNING)
+                terminate(c);
+        pod_sync(c->pod);
+}
+
+/* preStop runs within the grace period; whatever happens to it, the container is then told to end. */
+static bool run_pre_stop(struct container *c, int64_t grace_s) {
+        yyjson_val *hook = yyjson_obj_get(yyjson_obj_get(container_spec(c), "lifecycle"), "preStop");
+        yyjson_val *command = yyjson_obj_get(yyjson_obj_get(hook, "exec"), "command");
+        int64_t sleep_s = json_get_int(yyjson_obj_get(hook, "sleep"), "seconds", 0);
+        if (grace_s <= 0 || (!command && sleep_s <= 0))
+                return false;
+        c->pod->jobs++;
+        if (command) {
+                container_exec(c, command, grace_s * 1000, hook_done, c);
+        } else {
+                AUTO(json) yyjson_doc *doc = NULL;
+                AUTO(free) char *text = xasprintf("[\"sleep\",\"%lld\"]", (long long)sleep_s);
+                if (json_parse(sv_of(text), &doc, NULL) == 0)
+                        container_exec(c, yyjson_doc_get_root(doc), grace_s * 1000, hook_done, c);
+        }
+        return true;
+}
+
+void container_kill(struct container *c, int64_t grace_s, const char *reason) {
+        int64_t deadline = clock_mono_ms() + (grace_s > 0 ? grace_s * 1000 : 0);
+        if (c->state != CONTAINER_RUNNING)
+                return;
+        if (c->killing) {
+                /* Asked again with less time. */
+                if (deadline < c->kill_deadline_ms) {
+                        c->kill_deadline_ms = deadline;
+                        if (c->kill_timer)
+                                timer_again(c->kill_timer, grace_s > 0 ? grace_s * 1000 : 0, 0);
+                        else
+                                terminate(c);
+                }
+                return;
+        }
+        c->killing = true;
+        c->kill_reason = reason;
+        c->kill_deadline_ms = deadline;
+        container_event(c, "Normal", "Killing", "%s", reason);
+        probes_stop(c);
+        if (!run_pre_stop(c, grace_s))
+                terminate(c);
+}

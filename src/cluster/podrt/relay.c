@@ -1,0 +1,183 @@
+#include "cluster/podrt/relay.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "base/vec.h"
+#include "net/stream.h"
+
+enum { BACKLOG = 256, HIGH_WATER = 256 * 1024, CONNECT_MS = 10000, TRIES = 3 };
+
+struct target {
+        char *ip;
+        int port;
+};
+
+struct relay {
+        struct loop *loop;
+        int fd;
+        struct fdwatch *watch;
+        struct podnet_ranges ranges;
+        struct dialer *dialer;
+        VEC(struct target) targets;
+        size_t next;
+};
+
+/* ---- a pair of joined streams ---- */
+
+struct joint;
+struct side {
+        struct joint *joint;
+        struct stream *stream;
+        struct side *other;
+        bool ended, paused; /* paused: the other takes too slowly */
+};
+struct joint {
+        struct side a, b;
+};
+
+static void joint_free(struct joint *j) {
+        stream_free(j->a.stream);
+        stream_free(j->b.stream);
+        free(j);
+}
+
+static void side_data(void *arg, struct sv data) {
+        struct side *s = arg;
+        stream_write(s->other->stream, data);
+        if (stream_pending(s->other->stream) > HIGH_WATER) {
+                s->paused = true;
+                stream_pause(s->stream, true);
+        }
+}
+
+static void side_end(void *arg, const struct err *err) {
+        struct side *s = arg;
+        s->ended = true;
+        if (err || s->other->ended)
+                joint_free(s->joint);
+        else
+                stream_shutdown(s->other->stream);
+}
+
+static void side_drain(void *arg) {
+        struct side *s = arg;
+        if (s->other->paused && !s->other->ended) {
+                s->other->paused = false;
+                stream_pause(s->other->stream, false);
+        }
+}
+
+void relay_join(struct stream *a, struct stream *b) {
+        struct joint *j = NEW(struct joint);
+        j->a = (struct side){.joint = j, .stream = a, .other = &j->b};
+        j->b = (struct side){.joint = j, .stream = b, .other = &j->a};
+        stream_set_events(a, &(struct stream_events){.on_data = side_data, .on_end = side_end, .on_drain = side_drain, .arg = &j->a});
+        stream_set_events(b, &(struct stream_events){.on_data = side_data, .on_end = side_end, .on_drain = side_drain, .arg = &j->b});
+}
+
+/* ---- accepting ---- */
+
+/* One accepted connection looking for a target. The relay may go away meanwhile: what is needed is copied. */
+struct attempt {
+        struct loop *loop;
+        int fd;
+        struct dialer *dialer;
+        struct podnet_ranges ranges;
+        VEC(struct target) targets; /* in the order to try */
+        size_t at;
+};
+
+static void attempt_free(struct attempt *a) {
+        if (a->fd >= 0)
+                close(a->fd);
+        vec_foreach(t, &a->targets) free(t->ip);
+        vec_done(&a->targets);
+        free(a);
+}
+
+static void try_next(struct attempt *a);
+
+static void connected(void *arg, struct stream *s, const struct err *err) {
+        struct attempt *a = arg;
+        (void)err;
+        if (!s) {
+                try_next(a);
+                return;
+        }
+        relay_join(stream_adopt(a->loop, TAKE_FD(a->fd)), s);
+        attempt_free(a);
+}
+
+static void dialed(void *arg, int fd, const struct err *err) {
+        struct attempt *a = arg;
+        connected(a, fd >= 0 ? stream_adopt(a->loop, fd) : NULL, err);
+}
+
+static void try_next(struct attempt *a) {
+        if (a->at >= a->targets.len || a->at >= TRIES) {
+                /* Nobody there: the client sees a reset, as from a service without endpoints. */
+                struct linger reset = {.l_onoff = 1};
+                setsockopt(a->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+                attempt_free(a);
+                return;
+        }
+        const struct target *t = &a->targets.items[a->at++];
+        uint32_t address = 0;
+        bool inside = ipv4_parse(t->ip, &address) && (cidr_contains(a->ranges.pods, address) || cidr_contains(a->ranges.services, address));
+        if (inside || !a->dialer)
+                stream_connect(a->loop, t->ip, t->port, NULL, CONNECT_MS, connected, a);
+        else
+                dialer_connect(a->dialer, a->loop, t->ip, t->port, dialed, a);
+}
+
+static void on_connection(void *arg) {
+        struct relay *r = arg;
+        for (int n = 0; n < BACKLOG; n++) {
+                int fd = accept4(r->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                if (fd < 0)
+                        return;
+                struct attempt *a = NEW(struct attempt);
+                *a = (struct attempt){.loop = r->loop, .fd = fd, .dialer = r->dialer, .ranges = r->ranges};
+                for (size_t i = 0; i < r->targets.len; i++) {
+                        const struct target *t = &r->targets.items[(r->next + i) % r->targets.len];
+                        *vec_push(&a->targets) = (struct target){xstrdup(t->ip), t->port};
+                }
+                r->next++;
+                try_next(a);
+        }
+}
+
+struct relay *relay_new(struct loop *l, const char *address, int port, const struct podnet_ranges *ranges, struct dialer *dialer) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+        int one = 1;
+        if (inet_pton(AF_INET, address, &a.sin_addr) != 1)
+                return NULL;
+        AUTO(fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return NULL;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, BACKLOG) < 0)
+                return NULL;
+        struct relay *r = NEW(struct relay);
+        *r = (struct relay){.loop = l, .fd = TAKE_FD(fd), .ranges = *ranges, .dialer = dialer};
+        r->watch = fdwatch_new(l, r->fd, on_connection, r);
+        return r;
+}
+
+void relay_clear_targets(struct relay *r) {
+        vec_foreach(t, &r->targets) free(t->ip);
+        r->targets.len = 0;
+}
+
+void relay_add_target(struct relay *r, const char *ip, int port) { *vec_push(&r->targets) = (struct target){xstrdup(ip), port}; }
+
+void relay_free(struct relay *r) {
+        if (!r)
+                return;
+        fdwatch_free(r->watch);
+        close(r->fd);
+        relay_clear_targets(r);
+        vec_done(&r->targets);
+        free(r);
+}

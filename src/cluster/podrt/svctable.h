@@ -1,0 +1,44 @@
+/* Services as the node sees them: addresses, ports and ready endpoints, computed from the API's objects; and the hosts files made of it.
+ * Services with a selector are resolved from the pods themselves (at once, without waiting for a controller); others from EndpointSlices. */
+#ifndef FIRESTEEL_CLUSTER_PODRT_SVCTABLE_H
+#define FIRESTEEL_CLUSTER_PODRT_SVCTABLE_H
+
+#include "base/vec.h"
+#include "cluster/api.h"
+
+struct endpoint {
+        char *ip, *hostname; /* hostname NULL: none */
+        VEC(int) ports;      /* by the service's ports; 0 = none */
+};
+
+struct svc_port {
+        char *name;
+        int number;
+        bool is_tcp;
+};
+
+struct svc {
+        char *ns, *name, *ip; /* ip NULL: headless */
+        char *external_name;  /* of type ExternalName; NULL */
+        VEC(struct svc_port) ports;
+        VEC(struct endpoint) endpoints;
+};
+
+struct svctable {
+        VEC(struct svc) list;
+};
+void svctable_done(struct svctable *t);
+DEFINE_AUTO_VALUE(svctable, struct svctable, svctable_done)
+void svctable_load(struct svctable *t, struct api *api);
+
+struct hosts_pod {
+        const char *ns, *name, *ip;
+        const char *hostname, *subdomain; /* NULL: none */
+        yyjson_val *aliases;              /* spec.hostAliases */
+};
+/* The text of /etc/hosts. Pure. */
+void svctable_hosts(const struct svctable *t, const struct hosts_pod *p, const char *domain, struct str *ret);
+/* The addresses of a name (without a final dot): SVC.NS.svc.DOMAIN and HOST.SVC.NS.svc.DOMAIN; false: no such name. */
+bool svctable_resolve(const struct svctable *t, const char *name, const char *domain, struct strv *ret);
+
+#endif
