@@ -279,8 +279,11 @@ static int start_exec(struct container *c, yyjson_mut_doc *doc, yyjson_mut_val *
         watch_output(e, &e->out, s.our_out, false);
         watch_output(e, &e->err, s.our_err, true);
         if (!tty && s.our_in >= 0) {
-                e->stdin_stream = stream_adopt(k->o.loop, s.our_in);
-                stream_set_events(e->stdin_stream, &(struct stream_events){.on_data = ignore_data, .on_end = ignore_end, .on_drain = on_stdin_drain, .arg = e});
+                int fd = s.our_in;
+                if (stream_adopt(k->o.loop, fd, &e->stdin_stream, NULL) < 0)
+                        close(fd);
+                else
+                        stream_set_events(e->stdin_stream, &(struct stream_events){.on_data = ignore_data, .on_end = ignore_end, .on_drain = on_stdin_drain, .arg = e});
         }
         e->pid_watch = fdwatch_new(k->o.loop, e->pid_fd, on_process_end, e);
         *ret = e;
@@ -441,7 +444,9 @@ static void dial_work(void *arg) {
 
 static void dial_done(void *arg) {
         struct dial_job *j = arg;
-        struct stream *s = j->fd >= 0 ? stream_adopt(j->kubelet->o.loop, j->fd) : NULL;
+        struct stream *s = NULL;
+        if (j->fd >= 0 && stream_adopt(j->kubelet->o.loop, j->fd, &s, &j->err) < 0)
+                close(j->fd);
         j->kubelet->jobs--;
         j->done(j->arg, s, s ? NULL : &j->err);
         err_done(&j->err);

@@ -105,13 +105,22 @@ static void connected(void *arg, struct stream *s, const struct err *err) {
                 try_next(a);
                 return;
         }
-        relay_join(stream_adopt(a->loop, TAKE_FD(a->fd)), s);
+        struct stream *client = NULL;
+        if (stream_adopt(a->loop, a->fd, &client, NULL) < 0) {
+                stream_free(s);
+        } else {
+                a->fd = -1;
+                relay_join(client, s);
+        }
         attempt_free(a);
 }
 
 static void dialed(void *arg, int fd, const struct err *err) {
         struct attempt *a = arg;
-        connected(a, fd >= 0 ? stream_adopt(a->loop, fd) : NULL, err);
+        struct stream *s = NULL;
+        if (fd >= 0 && stream_adopt(a->loop, fd, &s, NULL) < 0)
+                close(fd);
+        connected(a, s, err);
 }
 
 static void try_next(struct attempt *a) {
