@@ -80,7 +80,7 @@ struct objstore_op *objstore_list(struct objstore *s, const struct objstore_list
 struct objstore_op *objstore_stat(struct objstore *s, const char *url, void (*done)(void *arg, struct objstore_entry *entry, const struct err *err),
                                   void *arg);
 
-/* Bytes from `offset` on, at most `length`; fewer at the end, none behind it. if_etag: only when it is still that one
+/* Bytes from `offset` on, at most `length` (not 0); fewer at the end, none behind it. if_etag: only when it is still that one
  * (-ESTALE otherwise); NULL = whatever it is. The data may be taken by moving it. */
 struct objstore_op *objstore_read(struct objstore *s, const char *url, int64_t offset, size_t length, const char *if_etag,
                                   void (*done)(void *arg, struct str *data, const struct err *err), void *arg);
