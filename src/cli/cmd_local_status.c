@@ -174,9 +174,9 @@ static int run_ls(struct cmd_ctx *ctx, struct err *err) {
         int r = instance_names(&names, err);
         if (r < 0)
                 return r;
-        static const struct table_column columns[] = {{"NAME"}, {"STATE"}, {"SERVER"}, {"MEMORY", .right = true}, {"AGE"}, {0}};
+        static const struct grid_column columns[] = {{"NAME"}, {"STATE"}, {"SERVER"}, {"MEMORY", .right = true}, {"AGE"}, {0}};
         enum output_format format = output_format_of(option_str(&ctx->o, "output"));
-        AUTO(table) struct table *t = table_new(columns);
+        AUTO(grid) struct grid *t = grid_new(columns);
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *list = yyjson_mut_arr(doc);
         yyjson_mut_doc_set_root(doc, list);
@@ -202,16 +202,16 @@ static int run_ls(struct cmd_ctx *ctx, struct err *err) {
                         bytes_human(resident_bytes(s.pid), memory);
                 }
                 AUTO(free) char *url = state == 1 ? xasprintf("https://%s:%d", s.bind, s.port) : NULL;
-                table_cell(t, i.name);
-                table_cell_style(t, state == 1 ? STYLE_GREEN : STYLE_PLAIN, state == 1 ? "running" : state == 2 ? "starting" : "stopped");
-                table_cell(t, url);
-                table_cell(t, memory);
-                table_cell(t, age);
+                grid_cell(t, i.name);
+                grid_cell_style(t, state == 1 ? STYLE_GREEN : STYLE_PLAIN, state == 1 ? "running" : state == 2 ? "starting" : "stopped");
+                grid_cell(t, url);
+                grid_cell(t, memory);
+                grid_cell(t, age);
         }
         if (format == OUTPUT_JSON || format == OUTPUT_YAML)
                 output_mut_doc(list, format, stdout);
-        else if (format == OUTPUT_TABLE && table_rows(t) > 0)
-                table_print(t, stdout);
+        else if (format == OUTPUT_TABLE && grid_rows(t) > 0)
+                grid_print(t, stdout);
         else if (format == OUTPUT_TABLE)
                 log_info("there are no instances; \"firesteel local up\" makes one");
         return EXIT_OK;

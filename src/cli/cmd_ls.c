@@ -23,7 +23,7 @@ struct listing {
         struct err failure;
 };
 
-static const struct table_column columns[] = {
+static const struct grid_column columns[] = {
         {"NAMESPACE"},          {"NAME", .shrink = true},  {"APP ID", .shrink = true},  {"STATE"},
         {"AGE", .right = true}, {"EXECUTORS", .right = true}, {"PENDING", .right = true}, {"FAILED", .right = true},
         {"CORES", .right = true}, {"MEMORY", .right = true}, {NULL},
@@ -73,14 +73,14 @@ static void row_cells(const struct spark_app *app, struct strv *ret) {
         strv_add(ret, app->memory_bytes ? memory : "0");
 }
 
-static void add_row(struct table *t, const struct spark_app *app) {
+static void add_row(struct grid *t, const struct spark_app *app) {
         AUTO(strv) struct strv cells = {0};
         row_cells(app, &cells);
         for (size_t i = 0; i < cells.len; i++) {
                 if (i == 3)
-                        table_cell_style(t, style_of(app->state), cells.items[i]);
+                        grid_cell_style(t, style_of(app->state), cells.items[i]);
                 else
-                        table_cell(t, cells.items[i]);
+                        grid_cell(t, cells.items[i]);
         }
 }
 
@@ -122,16 +122,16 @@ static void print_doc(const struct listing *l, const struct apps *apps) {
 }
 
 static void print_table(const struct listing *l, const struct apps *apps) {
-        AUTO(table) struct table *t = table_new(columns);
+        AUTO(grid) struct grid *t = grid_new(columns);
         vec_foreach(app, apps) {
                 if (is_shown(l, app))
                         add_row(t, app);
         }
-        if (table_rows(t) == 0)
+        if (grid_rows(t) == 0)
                 fprintf(stderr, "No %sapplications in %s%s.\n", l->active_only ? "active " : "", l->all_namespaces ? "any namespace" : "namespace ",
                         l->all_namespaces ? "" : l->session.namespace_);
         else
-                table_print(t, stdout);
+                grid_print(t, stdout);
 }
 
 static void print_apps(struct listing *l, struct apps *apps) {
@@ -191,7 +191,7 @@ static yyjson_doc *cached_pods(struct informer *i) {
 
 /* Off a terminal: a line for each application that changed, age aside. */
 static void print_changed(struct listing *l, struct apps *apps) {
-        AUTO(table) struct table *t = table_new(columns);
+        AUTO(grid) struct grid *t = grid_new(columns);
         vec_foreach(app, apps) {
                 AUTO(strv) struct strv cells = {0};
                 load_wanted(l, app);
@@ -204,8 +204,8 @@ static void print_changed(struct listing *l, struct apps *apps) {
                 map_set(&l->rows, key, TAKE(row));
                 add_row(t, app);
         }
-        if (table_rows(t) > 0)
-                table_print(t, stdout);
+        if (grid_rows(t) > 0)
+                grid_print(t, stdout);
 }
 
 static void show(struct listing *l) {

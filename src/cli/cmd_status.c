@@ -110,11 +110,11 @@ static void print_progress(const struct log_progress *p) {
 }
 
 static void print_executors(const struct spark_app *app) {
-        static const struct table_column columns[] = {{"  EXECUTOR"},          {"PHASE"}, {"NODE"},  {"CORES", .right = true}, {"MEMORY", .right = true},
+        static const struct grid_column columns[] = {{"  EXECUTOR"},          {"PHASE"}, {"NODE"},  {"CORES", .right = true}, {"MEMORY", .right = true},
                                                       {"AGE", .right = true}, {"POD", .shrink = true}, {"WHY", .shrink = true}, {NULL}};
         if (app->executors.len == 0)
                 return;
-        AUTO(table) struct table *t = table_new(columns);
+        AUTO(grid) struct grid *t = grid_new(columns);
         vec_foreach(pod, &app->executors) {
                 struct pod_reason why = pod_reason_of(*pod);
                 int64_t cpu, memory;
@@ -123,21 +123,21 @@ static void print_executors(const struct spark_app *app) {
                 pod_requests(*pod, &cpu, &memory);
                 memory_text(memory, size);
                 duration_human(clock_now_ms() - meta_created_ms(*pod), age);
-                table_cellf(t, "  %s", id ? id : "-");
-                table_cell_style(t, style_of(why.phase), why.phase);
-                table_cell(t, json_str_at(*pod, "/spec/nodeName"));
-                table_cellf(t, "%g", (double)cpu / 1000);
-                table_cell(t, size);
-                table_cell(t, age);
-                table_cell(t, meta_name(*pod));
+                grid_cellf(t, "  %s", id ? id : "-");
+                grid_cell_style(t, style_of(why.phase), why.phase);
+                grid_cell(t, json_str_at(*pod, "/spec/nodeName"));
+                grid_cellf(t, "%g", (double)cpu / 1000);
+                grid_cell(t, size);
+                grid_cell(t, age);
+                grid_cell(t, meta_name(*pod));
                 if (why.exit_code > 0)
-                        table_cellf(t, "%s, exit code %d", why.reason ? why.reason : "Error", why.exit_code);
+                        grid_cellf(t, "%s, exit code %d", why.reason ? why.reason : "Error", why.exit_code);
                 else if (why.reason && why.message && !streq(why.phase, "Running"))
-                        table_cellf(t, "%s: %s", why.reason, why.message);
+                        grid_cellf(t, "%s: %s", why.reason, why.message);
                 else
-                        table_cell(t, why.reason ? why.reason : "");
+                        grid_cell(t, why.reason ? why.reason : "");
         }
-        table_print(t, stdout);
+        grid_print(t, stdout);
 }
 
 static void print_wanted(const struct spark_app *app) {

@@ -83,21 +83,21 @@ struct cell {
         enum style style;
 };
 
-struct table {
-        const struct table_column *columns;
+struct grid {
+        const struct grid_column *columns;
         size_t width; /* columns in the table */
         VEC(struct cell) cells;
 };
 
-struct table *table_new(const struct table_column *columns) {
-        struct table *t = NEW(struct table);
+struct grid *grid_new(const struct grid_column *columns) {
+        struct grid *t = NEW(struct grid);
         t->columns = columns;
         while (columns[t->width].title)
                 t->width++;
         return t;
 }
 
-void table_free(struct table *t) {
+void grid_free(struct grid *t) {
         if (!t)
                 return;
         vec_foreach(c, &t->cells) free(c->text);
@@ -105,7 +105,7 @@ void table_free(struct table *t) {
         free(t);
 }
 
-void table_cell_style(struct table *t, enum style style, const char *text) {
+void grid_cell_style(struct grid *t, enum style style, const char *text) {
         /* A cell is one line whatever it came from; control characters would move the cursor. */
         char *copy = xstrdup(text && *text ? text : "-");
         for (char *p = copy; *p; p++)
@@ -114,20 +114,20 @@ void table_cell_style(struct table *t, enum style style, const char *text) {
         *vec_push(&t->cells) = (struct cell){copy, style};
 }
 
-void table_cell(struct table *t, const char *text) { table_cell_style(t, STYLE_PLAIN, text); }
+void grid_cell(struct grid *t, const char *text) { grid_cell_style(t, STYLE_PLAIN, text); }
 
-void table_cellf(struct table *t, const char *fmt, ...) {
+void grid_cellf(struct grid *t, const char *fmt, ...) {
         va_list ap;
         va_start(ap, fmt);
         AUTO(free) char *text = xvasprintf(fmt, ap);
         va_end(ap);
-        table_cell(t, text);
+        grid_cell(t, text);
 }
 
-size_t table_rows(const struct table *t) { return t->cells.len / t->width; }
+size_t grid_rows(const struct grid *t) { return t->cells.len / t->width; }
 
 /* Takes what is too much from the widest shrinkable column, again and again, down to 8 columns each. */
-static void fit(const struct table *t, size_t *widths, int limit) {
+static void fit(const struct grid *t, size_t *widths, int limit) {
         size_t total = 0;
         for (size_t i = 0; i < t->width; i++)
                 total += widths[i] + (i + 1 < t->width ? 3 : 0);
@@ -164,7 +164,7 @@ static void print_cell(const char *text, enum style style, size_t width, bool ri
         fputs(last ? "\n" : "   ", out);
 }
 
-void table_print(const struct table *t, FILE *out) {
+void grid_print(const struct grid *t, FILE *out) {
         size_t *widths = xcalloc(t->width, sizeof(*widths));
         for (size_t i = 0; i < t->width; i++)
                 widths[i] = text_width(t->columns[i].title);

@@ -30,22 +30,22 @@ enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_Y
 const char *style_begin(int fd, enum style style);
 const char *style_end(int fd);
 
-struct table_column {
+struct grid_column {
         const char *title;
         bool right;  /* numbers */
         bool shrink; /* may be cut to fit the terminal */
 };
-struct table;
+struct grid;
 /* columns: ended by a NULL title; must outlive the table. */
-struct table *table_new(const struct table_column *columns);
-void table_free(struct table *t);
-DEFINE_AUTO_PTR(table, struct table, table_free)
+struct grid *grid_new(const struct grid_column *columns);
+void grid_free(struct grid *t);
+DEFINE_AUTO_PTR(grid, struct grid, grid_free)
 /* Adds a cell to the current row; the row is full after as many cells as there are columns. NULL prints as `-`. */
-void table_cell(struct table *t, const char *text);
-void table_cell_style(struct table *t, enum style style, const char *text);
-void table_cellf(struct table *t, const char *fmt, ...) PRINTF(2, 3);
-size_t table_rows(const struct table *t);
-void table_print(const struct table *t, FILE *out);
+void grid_cell(struct grid *t, const char *text);
+void grid_cell_style(struct grid *t, enum style style, const char *text);
+void grid_cellf(struct grid *t, const char *fmt, ...) PRINTF(2, 3);
+size_t grid_rows(const struct grid *t);
+void grid_print(const struct grid *t, FILE *out);
 
 /* A document in the format asked for (JSON or YAML). */
 void output_doc(yyjson_val *root, enum output_format format, FILE *out);
