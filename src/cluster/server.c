@@ -8,12 +8,14 @@
 #include "base/log.h"
 #include "cluster/apiserver.h"
 #include "cluster/hostport.h"
+#include "cluster/podrt/dialer.h"
 #include "cluster/podrt/holder.h"
 #include "cluster/podrt/isolation.h"
+#include "cluster/podrt/kubelet.h"
 #include "net/http_server.h"
 #include "net/tls.h"
 
-enum { DEFAULT_PORT = 6443, PORTS_TRIED = 100, SERVICE_PORT = 443, HTTP_GRACE_MS = 500 };
+enum { DEFAULT_PORT = 6443, PORTS_TRIED = 100, SERVICE_PORT = 443, HTTP_GRACE_MS = 500, POD_GRACE_S = 30 };
 
 struct server {
         const struct instance *instance;
@@ -27,11 +29,14 @@ struct server {
         struct instance_pki pki;
         struct isolation isolation;
         bool has_namespaces;
+        struct holder holder;
+        struct dialer *dialer;
 
         struct loop *loop;
         struct tls_context *tls;
         struct apiserver *api;
         struct http_server *http;
+        struct kubelet *kubelet;
         struct sigwatch *on_term, *on_int;
         int signals; /* received so far */
 };
@@ -73,11 +78,12 @@ static int enter_namespaces(struct server *s, struct err *err) {
                 log_warn("pods cannot run here: %s", s->isolation.why_not);
                 return 0;
         }
-        struct holder h = {0};
         const struct holder_options o = {.dir = s->instance->dir, .ranges = PODNET_RANGES_DEFAULT};
-        int r = holder_start(&o, &h, err);
+        int r = holder_start(&o, &s->holder, err);
         if (r >= 0)
-                r = holder_enter(&h, err);
+                r = dialer_start(&s->dialer, err);
+        if (r >= 0)
+                r = holder_enter(&s->holder, err);
         if (r < 0)
                 return err_wrap(err, r, "namespaces of instance \"%s\"", s->instance->name);
         s->has_namespaces = true;
@@ -112,6 +118,49 @@ static int start_api(struct server *s, struct err *err) {
         int fd, port;
         r = hostport_listen(SERVER_SERVICE_ADDRESS, SERVICE_PORT, &fd, &port, err);
         return r < 0 ? err_wrap(err, r, "inside the cluster's network") : http_server_adopt(s->http, fd, err);
+}
+
+/* ---------------------------------------------------------------- pods */
+
+/* Where Spark installations are looked for: what was asked for, SPARK_HOME, and where set-up puts them. */
+static void find_spark(const struct instance_settings *settings, struct strv *ret) {
+        for (size_t n = 0; n < settings->spark_homes.len; n++)
+                strv_add(ret, settings->spark_homes.items[n]);
+        const char *home = getenv("SPARK_HOME"), *cache = getenv("FIRESTEEL_CACHE"), *xdg = getenv("XDG_CACHE_HOME");
+        if (home && *home)
+                strv_add(ret, home);
+        if (cache && *cache)
+                strv_addf(ret, "%s/spark", cache);
+        else if (xdg && *xdg)
+                strv_addf(ret, "%s/firesteel/spark", xdg);
+        else
+                strv_take(ret, fs_absolute("~/.cache/firesteel/spark"));
+        strv_add(ret, "/opt/spark");
+}
+
+static int start_kubelet(struct server *s, struct err *err) {
+        AUTO(strv) struct strv spark = {0};
+        find_spark(s->settings, &spark);
+        const struct kubelet_options o = {
+                .server = s->api,
+                .loop = s->loop,
+                .dir = s->instance->dir,
+                .instance = s->instance->name,
+                .ranges = PODNET_RANGES_DEFAULT,
+                .isolation = &s->isolation,
+                .holder = s->has_namespaces ? &s->holder : NULL,
+                .dialer = s->dialer,
+                .images = {.spark_dirs = (const char *const *)spark.items},
+                .cpu_milli = s->settings->cpu_milli,
+                .memory_bytes = s->settings->memory_bytes,
+                .api_address = SERVER_SERVICE_ADDRESS,
+                .dns_address = SERVER_DNS_ADDRESS,
+        };
+        int r = kubelet_new(&o, &s->kubelet, err);
+        if (r < 0)
+                return err_wrap(err, r, "pod runtime");
+        apiserver_set_pod_backend(s->api, kubelet_backend(s->kubelet));
+        return 0;
 }
 
 /* ---------------------------------------------------------------- server.json */
@@ -166,15 +215,20 @@ static void stopped(void *arg) {
         loop_stop(s->loop);
 }
 
-static void end_http(struct server *s) { http_server_stop(s->http, HTTP_GRACE_MS, stopped, s); }
+static void pods_ended(void *arg) {
+        struct server *s = arg;
+        http_server_stop(s->http, HTTP_GRACE_MS, stopped, s);
+}
 
+/* First whatever makes new pods, then the pods, then the API, which tells of their end until then. */
 static void on_signal(void *arg) {
         struct server *s = arg;
         if (++s->signals == 1) {
                 log_info("ending");
-                end_http(s);
+                kubelet_stop(s->kubelet, POD_GRACE_S, pods_ended, s);
         } else if (s->signals == 2) {
                 log_info("ending at once");
+                kubelet_stop(s->kubelet, 0, pods_ended, s);
         }
 }
 
@@ -197,12 +251,16 @@ static int start(struct server *s, struct err *err) {
         s->on_term = sigwatch_new(s->loop, SIGTERM, on_signal, s);
         s->on_int = sigwatch_new(s->loop, SIGINT, on_signal, s);
         r = start_api(s, err);
+        if (r >= 0)
+                r = start_kubelet(s, err);
         return r < 0 ? r : announce(s, err);
 }
 
 static void end(struct server *s) {
         if (s->http)
                 http_server_free(s->http);
+        kubelet_free(s->kubelet);
+        dialer_free(s->dialer);
         apiserver_free(s->api);
         tls_context_free(s->tls);
         sigwatch_free(s->on_term);

@@ -22,5 +22,6 @@ struct server_events {
 MUST_USE int server_run(const struct instance *i, struct instance_settings *settings, const struct server_events *events, struct err *err);
 
 #define SERVER_SERVICE_ADDRESS "10.96.0.1" /* the Service `kubernetes` */
+#define SERVER_DNS_ADDRESS "10.96.0.10"
 
 #endif
