@@ -1,9 +1,10 @@
 /* Every command, in the order of the help. To add one: its file, its declaration, its line. */
 #include "cli/cmd.h"
 
-extern const struct cmd cmd_kill, cmd_logs, cmd_ls, cmd_status, cmd_version;
+extern const struct cmd cmd_kill, cmd_logs, cmd_ls, cmd_status, cmd_submit, cmd_version;
 
 static const struct cmd *const cmds[] = {
+        &cmd_submit,
         &cmd_ls,
         &cmd_status,
         &cmd_logs,

@@ -31,10 +31,12 @@ int session_open(struct session *s, const struct cmd_ctx *ctx, struct err *err) 
         const char *namespace_ = option_str(&ctx->o, "namespace");
         struct kube_access_options o = {.context = option_str(&ctx->o, "context"), .namespace_ = namespace_};
         r = kube_access_of(&k, &o, &s->access, err);
-        if (r < 0)
-                return r;
+        return r < 0 ? r : session_connect(s, err);
+}
+
+int session_connect(struct session *s, struct err *err) {
         s->loop = loop_new();
-        r = kube_client_new(s->loop, &(struct kube_client_options){.access = &s->access}, &s->client, err);
+        int r = kube_client_new(s->loop, &(struct kube_client_options){.access = &s->access}, &s->client, err);
         if (r < 0)
                 return r;
         s->namespace_ = xstrdup(kube_client_namespace(s->client));

@@ -144,6 +144,20 @@ int submit_access(struct spark_conf *conf, const char *master, struct kube_acces
         r = kubeconfig_load_first(&k, err);
         if (r < 0)
                 return r;
-        return kube_access_of(&k, &o, ret, err);
+        /* The original's client prefers a user's name and password, wherever they come from, to a token. */
+        struct kube_access_options without_token = o;
+        without_token.token = without_token.token_file = NULL;
+        AUTO(kube_access) struct kube_access access = {0};
+        r = kube_access_of(&k, &without_token, &access, err);
+        if (r >= 0 && !(access.username && access.password)) {
+                kube_access_done(&access);
+                access = (struct kube_access){0};
+                r = kube_access_of(&k, &o, &access, err);
+        }
+        if (r < 0)
+                return r;
+        *ret = access;
+        access = (struct kube_access){0};
+        return 0;
 #undef AUTH
 }

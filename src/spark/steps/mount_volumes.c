@@ -27,11 +27,7 @@ static void add_mount(struct step_ctx *c, const struct volume *v) {
                 mjson_set_str(c->doc, mount, "subPathExpr", v->sub_path_expr ? v->sub_path_expr : "");
 }
 
-static int add_claim(struct step_ctx *c, const struct volume *v, const char *name, struct err *err) {
-        bool legacy;
-        int r = conf_bool(c->conf, "spark.kubernetes.legacy.useReadWriteOnceAccessMode", &legacy, err);
-        if (r < 0)
-                return r;
+static void add_claim(struct step_ctx *c, const struct volume *v, const char *name, bool legacy) {
         yyjson_mut_val *claim = step_add_object(c, "PersistentVolumeClaim", name);
         yyjson_mut_val *meta = mjson_obj(c->doc, claim, "metadata"), *labels = mjson_obj(c->doc, meta, "labels");
         if (c->features->volume_details) {
@@ -48,10 +44,9 @@ static int add_claim(struct step_ctx *c, const struct volume *v, const char *nam
         mjson_add_str(c->doc, mjson_arr(c->doc, spec, "accessModes"), legacy ? "ReadWriteOnce" : "ReadWriteOncePod");
         mjson_set_str(c->doc, mjson_obj(c->doc, mjson_obj(c->doc, spec, "resources"), "requests"), "storage", v->size);
         mjson_set_str(c->doc, spec, "storageClassName", v->storage_class);
-        return 0;
 }
 
-static int add_volume(struct step_ctx *c, const struct volume *v, size_t index, struct err *err) {
+static void add_volume(struct step_ctx *c, const struct volume *v, size_t index, bool legacy) {
         static const char *const sources[] = {
                 [VOLUME_HOST_PATH] = "hostPath", [VOLUME_CLAIM] = "persistentVolumeClaim", [VOLUME_EMPTY_DIR] = "emptyDir", [VOLUME_NFS] = "nfs"};
         yyjson_mut_val *source = step_add_volume(c, v->name, sources[v->type]);
@@ -65,7 +60,9 @@ static int add_volume(struct step_ctx *c, const struct volume *v, size_t index, 
                 AUTO(free) char *name = text_replace_all(v->claim_name, "OnDemand", demanded);
                 mjson_set_str(c->doc, source, "claimName", name);
                 mjson_set_bool(c->doc, source, "readOnly", v->read_only);
-                return v->storage_class && v->size ? add_claim(c, v, name, err) : 0;
+                if (v->storage_class && v->size)
+                        add_claim(c, v, name, legacy);
+                break;
         }
         case VOLUME_EMPTY_DIR:
                 mjson_set_str(c->doc, source, "medium", v->medium ? v->medium : "");
@@ -76,17 +73,19 @@ static int add_volume(struct step_ctx *c, const struct volume *v, size_t index, 
                 mjson_set_str(c->doc, source, "server", v->server);
                 break;
         }
-        return 0;
 }
 
 int step_mount_volumes(struct step_ctx *c, struct err *err) {
         AUTO(volumes) struct volumes v = {0};
-        int r = volumes_parse(c->conf, PREFIX, &v, err);
+        bool legacy;
+        int r = conf_bool(c->conf, "spark.kubernetes.legacy.useReadWriteOnceAccessMode", &legacy, err);
+        if (r >= 0)
+                r = volumes_parse(c->conf, PREFIX, &v, err);
         if (r >= 0)
                 r = refuse_duplicates(&v, err);
         for (size_t i = 0; i < v.list.len && r >= 0; i++) {
                 add_mount(c, &v.list.items[i]);
-                r = add_volume(c, &v.list.items[i], i, err);
+                add_volume(c, &v.list.items[i], i, legacy);
         }
         return r;
 }

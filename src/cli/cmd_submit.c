@@ -1,0 +1,378 @@
+/* firesteel submit: spark-submit's options, our own manners. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/rand.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/session.h"
+#include "submit/gather.h"
+#include "submit/submit.h"
+#include "submit/wait.h"
+
+/* Ours beside spark-submit's, which come from its own table (spark/cmdline.h). */
+enum { OWN_OPTIONS = 11 };
+static const char *const output_formats[] = {"yaml", "json", "name", NULL};
+static const struct option own_options[OWN_OPTIONS] = {
+        CMD_OPTIONS_CLUSTER,
+        {"spark-version", 0, OPTION_STRING, "VERSION", "release of Spark whose rules apply (default: $SPARK_HOME's, the image tag's, the newest)"},
+        {"no-wait", 0, OPTION_SWITCH, NULL, "return once the driver pod is created"},
+        {"follow", 'f', OPTION_SWITCH, NULL, "print the driver's log while waiting"},
+        {"timeout", 0, OPTION_DURATION, "TIME", "stop waiting after this time; the application goes on"},
+        {"dry-run", 0, OPTION_SWITCH, NULL, "print the objects instead of creating them; nothing is uploaded"},
+        {"output", 'o', OPTION_CHOICE, "FORMAT", "format of --dry-run, and of what is printed: yaml, json or name", NULL, output_formats},
+        {"strict", 0, OPTION_SWITCH, NULL, "refuse configuration keys that this release of Spark does not know"},
+        {"quiet", 'q', OPTION_SWITCH, NULL, "print failures only"},
+};
+
+struct submitting {
+        struct cmd_ctx *ctx;
+        struct session session;
+        struct submission_inputs in;
+        struct submit_args args;
+        struct spark_version version;
+        struct spark_conf conf;
+        struct submission_app app;
+        struct submission *s;
+        struct progress *progress;
+        bool quiet;
+};
+
+static void submitting_done(struct submitting *t) {
+        progress_free(t->progress);
+        submission_free(t->s);
+        submission_app_done(&t->app);
+        spark_conf_done(&t->conf);
+        submit_args_done(&t->args);
+        submission_inputs_done(&t->in);
+        session_done(&t->session);
+}
+DEFINE_AUTO_VALUE(submitting, struct submitting, submitting_done)
+
+/* --- arguments --- */
+
+static int take_options(struct submitting *t, struct err *err) {
+        const struct options *o = &t->ctx->o;
+        for (int i = 0; i < SUBMIT_ARGS; i++) {
+                const char *name = submit_options[i].name + 2;
+                if (i == SUBMIT_KILL || i == SUBMIT_STATUS || i == SUBMIT_HELP || i == SUBMIT_VERSION || i == SUBMIT_USAGE_ERROR || !option_given(o, name))
+                        continue;
+                const char *const *values;
+                size_t count = i == SUBMIT_CONF ? option_list(o, name, &values) : 0;
+                int r = 0;
+                for (size_t j = 0; j < count && r >= 0; j++)
+                        r = submit_args_set(&t->args, SUBMIT_CONF, values[j], err);
+                if (i != SUBMIT_CONF)
+                        r = submit_args_set(&t->args, (enum submit_arg)i, submit_options[i].value ? option_str(o, name) : NULL, err);
+                if (r < 0)
+                        return r;
+        }
+        submit_args_set_resource(&t->args, o->args.items[0]);
+        for (size_t i = 1; i < o->args.len; i++)
+                strv_add(&t->args.app_args, o->args.items[i]);
+        return 0;
+}
+
+/* --namespace and --context are the keys of that meaning. */
+static int take_cluster_options(struct submitting *t, struct err *err) {
+        static const struct {
+                const char *option, *key;
+        } keys[] = {{"namespace", "spark.kubernetes.namespace"}, {"context", "spark.kubernetes.context"}};
+        for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+                const char *value = option_str(&t->ctx->o, keys[i].option), *set = map_get(&t->args.properties, keys[i].key);
+                if (value && set && !streq(value, set))
+                        return err_set(err, -EINVAL, "--%s %s and %s=%s contradict each other", keys[i].option, value, keys[i].key, set);
+                if (value)
+                        map_set(&t->args.properties, keys[i].key, xstrdup(value));
+        }
+        return 0;
+}
+
+/* Keys that this release does not know are most often misspelt. */
+static int check_keys(struct submitting *t, struct err *err) {
+        bool strict = option_on(&t->ctx->o, "strict");
+        map_foreach(e, &t->args.properties) {
+                if (spark_key_in(t->version.line, e->key) || spark_key_has_prefix(e->key) || (!strict && !str_starts(e->key, "spark.kubernetes.")))
+                        continue;
+                const char *nearest = spark_key_nearest(t->version.line, e->key);
+                const struct spark_key *elsewhere = spark_key_find(e->key);
+                AUTO(free) char *what = elsewhere ? xasprintf("%s is not a key of Spark %s", e->key, t->version.number)
+                                                  : xasprintf("%s is not a key that Spark knows%s%s%s", e->key, nearest ? "; did you mean " : "",
+                                                              nearest ? nearest : "", nearest ? "?" : "");
+                if (strict)
+                        return err_set(err, -EINVAL, "%s", what);
+                fprintf(stderr, "warning: %s\n", what);
+        }
+        return 0;
+}
+
+static int read_arguments(struct submitting *t, struct err *err) {
+        bool known;
+        int r = gather_base(&t->in, err);
+        if (r >= 0)
+                r = gather_spark_env(&t->in, err);
+        if (r >= 0)
+                r = gather_version(&t->in, option_str(&t->ctx->o, "spark-version"), &t->version, &known, err);
+        t->args.line = t->version.line;
+        if (r >= 0)
+                r = take_options(t, err);
+        if (r >= 0)
+                r = take_cluster_options(t, err);
+        if (r >= 0)
+                r = gather_properties(&t->in, &t->args, err);
+        if (r >= 0 && !t->args.values[SUBMIT_DEPLOY_MODE] && !map_has(&t->args.properties, "spark.submit.deployMode"))
+                r = submit_args_set(&t->args, SUBMIT_DEPLOY_MODE, "cluster", err);
+        if (r >= 0)
+                r = submit_args_finish(&t->args, &t->in.env, err);
+        for (size_t i = 0; i < t->args.warnings.len; i++)
+                fprintf(stderr, "warning: %s\n", t->args.warnings.items[i]);
+        if (r < 0)
+                return r;
+        if (!known)
+                gather_version_of_image(&t->args, &t->version);
+        t->args.line = t->version.line;
+        return check_keys(t, err);
+}
+
+/* The master given, else the kubeconfig's; the kubeconfig's namespace unless another is set. */
+static int find_cluster(struct submitting *t, struct err *err) {
+        AUTO(kubeconfig) struct kubeconfig k = {0};
+        const char *master = t->args.values[SUBMIT_MASTER];
+        if (master && str_starts(master, "k8s://")) {
+                AUTO(free) char *full = NULL;
+                int r = spark_k8s_master(t->version.line, master, &full, err);
+                if (r < 0)
+                        return r;
+                AUTO(spark_conf) struct spark_conf conf;
+                spark_conf_init(&conf, t->version);
+                map_foreach(e, &t->args.properties) conf_set(&conf, e->key, e->value);
+                return submit_access(&conf, full, &t->session.access, err);
+        }
+        if (master) {
+                err_set(err, -EINVAL, "cannot submit to master %s", master);
+                err_hint(err, "firesteel submits to k8s:// masters; leave --master out to use the kubeconfig's cluster");
+                return -EINVAL;
+        }
+        int r = kubeconfig_load(option_str(&t->ctx->o, "kubeconfig"), &k, err);
+        if (r < 0)
+                return r;
+        struct kube_access_options o = {.context = map_get(&t->args.properties, "spark.kubernetes.context"),
+                                        .namespace_ = map_get(&t->args.properties, "spark.kubernetes.namespace")};
+        r = kube_access_of(&k, &o, &t->session.access, err);
+        if (r < 0)
+                return r;
+        AUTO(free) char *url = xasprintf("k8s://%s", t->session.access.server);
+        if (t->session.access.namespace_ && !map_has(&t->args.properties, "spark.kubernetes.namespace"))
+                map_set(&t->args.properties, "spark.kubernetes.namespace", xstrdup(t->session.access.namespace_));
+        return submit_args_set(&t->args, SUBMIT_MASTER, url, err);
+}
+
+static int build(struct submitting *t, struct err *err) {
+        AUTO(input_wants) struct input_wants wants = {0};
+        if (!submit_args_is_k8s_cluster(&t->args)) {
+                err_set(err, -EINVAL, "cannot submit in %s mode", t->args.values[SUBMIT_DEPLOY_MODE]);
+                err_hint(err, "firesteel submits in cluster mode; for client mode use $SPARK_HOME/bin/spark-submit");
+                return -EINVAL;
+        }
+        submission_wants(&t->args, &t->in, &wants);
+        int r = gather_wants(&t->in, &wants, err);
+        t->conf.version = t->version;
+        if (r >= 0)
+                r = submission_prepare(&t->args, &t->in, &t->conf, &t->app, err);
+        if (r < 0)
+                return r;
+        struct submission_request q = {.conf = &t->conf, .app = &t->app, .in = &t->in, .ids = {.now_ms = clock_now_ms()}};
+        rand_bytes(q.ids.seed, sizeof(q.ids.seed));
+        r = submission_build(&q, &t->s, err);
+        for (size_t i = 0; r >= 0 && i < t->s->warnings.len; i++)
+                fprintf(stderr, "warning: %s\n", t->s->warnings.items[i]);
+        return r;
+}
+
+/* --- printing --- */
+
+static int print_objects(const struct submitting *t) {
+        const char *format = option_str(&t->ctx->o, "output");
+        AUTO(mjson) yyjson_mut_doc *list = submission_list(t->s);
+        if (format && streq(format, "name")) {
+                printf("pod/%s\n", t->s->pod_name);
+                vec_foreach(o, &t->s->resources) printf("%s/%s\n", o->plural, o->name);
+                return EXIT_OK;
+        }
+        vec_foreach(u, &t->s->uploads) fprintf(stderr, "would upload %s to %s\n", u->source, u->target);
+        output_mut_doc(yyjson_mut_doc_get_root(list), format && streq(format, "json") ? OUTPUT_JSON : OUTPUT_YAML, stdout);
+        return EXIT_OK;
+}
+
+static void print_result(const struct submitting *t, const char *state) {
+        const char *format = option_str(&t->ctx->o, "output");
+        if (!format || streq(format, "name")) {
+                printf("%s\n", t->s->submission_id);
+                return;
+        }
+        AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        yyjson_mut_val *root = yyjson_mut_obj(doc);
+        mjson_set_str(doc, root, "submissionId", t->s->submission_id);
+        mjson_set_str(doc, root, "namespace", t->s->namespace_);
+        mjson_set_str(doc, root, "driverPod", t->s->pod_name);
+        mjson_set_str(doc, root, "applicationId", t->s->app_id);
+        mjson_set_str(doc, root, "applicationName", t->s->app_name);
+        mjson_set_str(doc, root, "state", state);
+        output_mut_doc(root, streq(format, "json") ? OUTPUT_JSON : OUTPUT_YAML, stdout);
+}
+
+static void on_say(void *arg, const char *line) {
+        struct submitting *t = arg;
+        progress_hide(t->progress);
+        if (!t->quiet)
+                fprintf(stderr, "%s\n", line);
+}
+
+/* --- waiting --- */
+
+static void on_state(void *arg, const struct wait_state *w) {
+        struct submitting *t = arg;
+        const struct log_progress *p = &w->progress;
+        if (p->tasks > 0 && p->stage >= 0)
+                progress_bar(t->progress, p->tasks_done, p->tasks, "stage %d, %d executors", p->stage, w->executors_running);
+        else
+                progress_update(t->progress, "%s%s%s, %d executors", w->phase ? w->phase : "Pending", w->reason ? ": " : "", w->reason ? w->reason : "",
+                                w->executors_running);
+}
+
+static void on_log(void *arg, struct sv line) {
+        struct submitting *t = arg;
+        progress_hide(t->progress);
+        printf("%.*s\n", SV_ARG(line));
+        fflush(stdout);
+}
+
+static int tell_outcome(struct submitting *t, const struct wait_result *w) {
+        switch (w->outcome) {
+        case WAIT_SUCCEEDED:
+                progress_done(t->progress, "%s succeeded", t->s->app_name);
+                print_result(t, "Succeeded");
+                return EXIT_OK;
+        case WAIT_TIMED_OUT:
+                progress_fail(t->progress, "%s still runs; no longer waiting for it", t->s->submission_id);
+                return EXIT_TIMED_OUT;
+        case WAIT_INTERRUPTED:
+                progress_fail(t->progress, "interrupted; %s goes on (firesteel kill %s ends it)", t->s->app_name, t->s->submission_id);
+                return EXIT_INTERRUPTED;
+        case WAIT_DELETED:
+                progress_fail(t->progress, "the driver pod %s was deleted", t->s->submission_id);
+                break;
+        case WAIT_FAILED:
+                progress_fail(t->progress, "%s failed%s%s%s%s", t->s->app_name, w->reason ? ": " : "", w->reason ? w->reason : "", w->message ? ": " : "",
+                              w->message ? w->message : "");
+                break;
+        }
+        if (!option_on(&t->ctx->o, "follow"))
+                for (size_t i = 0; i < w->last_log.len; i++)
+                        fprintf(stderr, "  | %s\n", w->last_log.items[i]);
+        print_result(t, "Failed");
+        return EXIT_FAILED;
+}
+
+static int wait_for(struct submitting *t, struct err *err) {
+        AUTO(wait_result) struct wait_result w = {0};
+        bool follow = option_on(&t->ctx->o, "follow");
+        progress_step(t->progress, "Running %s", t->s->app_name);
+        int r = wait_for_app(
+                &(struct wait_options){
+                        .client = t->session.client,
+                        .namespace_ = t->s->namespace_,
+                        .pod = t->s->pod_name,
+                        .app_id = t->s->app_id,
+                        .app_name = t->s->app_name,
+                        .report_interval_ms = t->s->report_interval_ms,
+                        .timeout_ms = option_int(&t->ctx->o, "timeout"),
+                        .interrupted = &t->session.interrupted,
+                        .on_state = on_state,
+                        .on_log = follow ? on_log : NULL,
+                        .arg = t,
+                },
+                &w, err);
+        return r < 0 ? r : tell_outcome(t, &w);
+}
+
+static int run(struct cmd_ctx *ctx, struct err *err) {
+        AUTO(submitting) struct submitting t = {.ctx = ctx, .quiet = option_on(&ctx->o, "quiet")};
+        submission_inputs_init(&t.in);
+        submit_args_init(&t.args, SPARK_4_1);
+        spark_conf_init(&t.conf, spark_version_newest());
+        int r = read_arguments(&t, err);
+        if (r >= 0)
+                r = find_cluster(&t, err);
+        if (r >= 0)
+                r = build(&t, err);
+        if (r < 0)
+                return r;
+        if (option_on(&ctx->o, "dry-run"))
+                return print_objects(&t);
+        r = session_connect(&t.session, err);
+        if (r < 0)
+                return r;
+        t.progress = progress_new(t.quiet);
+        progress_step(t.progress, "Submitting %s", t.s->app_name);
+        r = submit_run(&(struct submit_options){.client = t.session.client, .say = on_say, .arg = &t}, t.s, NULL, err);
+        if (r < 0)
+                return t.session.interrupted ? EXIT_INTERRUPTED : r;
+        progress_done(t.progress, "Submitted %s as %s (Spark %s)", t.s->app_name, t.s->submission_id, t.version.number);
+        if (option_on(&ctx->o, "no-wait") || !t.s->wait) {
+                print_result(&t, "Submitted");
+                return EXIT_OK;
+        }
+        r = wait_for(&t, err);
+        return r < 0 && t.session.interrupted ? EXIT_INTERRUPTED : r;
+}
+
+/* spark-submit's options by name, in its order; then ours. Made when the program starts, because the first part lives in another layer's table. */
+static struct option options[SUBMIT_ARGS + OWN_OPTIONS + 1];
+
+static void __attribute__((constructor)) make_options(void) {
+        size_t n = 0;
+        for (int i = 0; i < SUBMIT_ARGS; i++) {
+                const struct submit_option *o = &submit_options[i];
+                if (i == SUBMIT_KILL || i == SUBMIT_STATUS || i == SUBMIT_HELP || i == SUBMIT_VERSION || i == SUBMIT_USAGE_ERROR)
+                        continue;
+                options[n++] = (struct option){
+                        .name = o->name + 2,
+                        .letter = o->alias ? o->alias[1] : 0,
+                        .type = i == SUBMIT_CONF ? OPTION_LIST : o->value ? OPTION_STRING : OPTION_SWITCH,
+                        .value = o->value,
+                        .help = o->help,
+                        .hidden = i == SUBMIT_QUEUE || i == SUBMIT_SUPERVISE || i == SUBMIT_TOTAL_EXECUTOR_CORES || i == SUBMIT_REMOTE,
+                };
+        }
+        for (size_t i = 0; i < OWN_OPTIONS; i++)
+                if (own_options[i].name)
+                        options[n++] = own_options[i];
+}
+
+const struct cmd cmd_submit = {
+        .name = "submit",
+        .summary = "Submit a Spark application to Kubernetes",
+        .args = "APP-FILE [ARGUMENT...]",
+        .min_args = 1,
+        .max_args = -1,
+        .args_complete = "file",
+        .stop_at_positional = true,
+        .description =
+                "Takes spark-submit's options and creates what spark-submit would create, without a JVM. APP-FILE is a jar, a .py or a .R file: "
+                "local:///path is inside the image, a plain path is a file here (uploaded to spark.kubernetes.file.upload.path).\n\n"
+                "Unlike spark-submit it takes cluster and namespace from the kubeconfig when --master and spark.kubernetes.namespace are not given, "
+                "creates configuration before the pod that needs it, waits with a progress display, says why an application failed, and ends "
+                "with exit code 1 when it did. Called by the name spark-submit the program behaves as the original does.\n\n"
+                "Where an option and --conf set the same key, the option wins; both win over --properties-file, that over the environment.",
+        .options = options,
+        .examples =
+                (const struct cmd_example[]){
+                        {"A job whose code is in the image", "firesteel submit --name pi --class org.apache.spark.examples.SparkPi -c "
+                                                             "spark.kubernetes.container.image=apache/spark:4.1.4 local:///opt/spark/examples/jars/spark-examples.jar"},
+                        {"See what would be created", "firesteel submit --dry-run -c spark.kubernetes.container.image=my/image local:///app/main.py"},
+                        {0},
+                },
+        .see_also = "firesteel-logs(1), firesteel-status(1), firesteel-kill(1)",
+        .run = run,
+};
