@@ -188,7 +188,9 @@ static void ws_connected(void *arg, struct ws *w, const char *protocol, const st
                 return;
         }
         AUTO(err) struct err err = ERR_INIT;
-        if (cause->http_status)
+        if (cause->http_status && cause->details)
+                (void)kube_status_error(cause->http_status, sv_of(cause->details), &err);
+        else if (cause->http_status)
                 err_copy(&err, cause);
         else
                 (void)kube_client_transport_err_(k->client, cause, &err);

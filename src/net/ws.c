@@ -260,6 +260,7 @@ struct ws_connecting {
         struct loop *loop;
         struct http_call *call;
         struct str key;
+        struct str refusal; /* the body of an answer that is not 101 */
         struct strv protocols;
         size_t max_message;
         void (*done)(void *arg, struct ws *w, const char *protocol, const struct err *err);
@@ -268,6 +269,7 @@ struct ws_connecting {
 
 static void connecting_free(struct ws_connecting *c) {
         str_done(&c->key);
+        str_done(&c->refusal);
         strv_done(&c->protocols);
         free(c);
 }
@@ -307,17 +309,40 @@ static void on_upgrade(void *arg, const struct http_response *response, struct s
         connecting_free(c);
 }
 
+static void refused(struct ws_connecting *c, int status) {
+        AUTO(err) struct err err = ERR_INIT;
+        struct sv body = sv_trim(str_sv(&c->refusal));
+        err_http(&err, -ECONNREFUSED, status, NULL, "the server refuses the WebSocket: %d %s%s%.*s", status, http_status_text(status),
+                 body.len ? ": " : "", SV_ARG(body));
+        if (body.len > 0 && body.data[0] == '{') /* for those who can read more out of it */
+                err.details = sv_dup(body);
+        c->done(c->arg, NULL, NULL, &err);
+        connecting_free(c);
+}
+
+/* An answer that ignores the upgrade and goes on may never end: its first line is enough. */
+static void on_refusal_headers(void *arg, const struct http_response *response) {
+        struct ws_connecting *c = arg;
+        if (response->status < 200 || response->status >= 300)
+                return;
+        int status = response->status;
+        http_call_cancel(c->call);
+        refused(c, status);
+}
+
+static void on_refusal_data(void *arg, struct sv data) {
+        struct ws_connecting *c = arg;
+        size_t room = c->refusal.max - c->refusal.len;
+        str_append(&c->refusal, data.data, data.len < room ? data.len : room);
+}
+
 static void on_refused(void *arg, struct http_response *response, const struct err *err) {
         struct ws_connecting *c = arg;
-        if (err) {
-                c->done(c->arg, NULL, NULL, err);
-        } else {
-                AUTO(err) struct err refusal = ERR_INIT;
-                struct sv body = sv_trim(str_sv(&response->body));
-                err_http(&refusal, -ECONNREFUSED, response->status, NULL, "the server refuses the WebSocket: %d %s%s%.*s", response->status,
-                         http_status_text(response->status), body.len ? ": " : "", SV_ARG(body));
-                c->done(c->arg, NULL, NULL, &refusal);
+        if (!err) {
+                refused(c, response->status);
+                return;
         }
+        c->done(c->arg, NULL, NULL, err);
         connecting_free(c);
 }
 
@@ -330,7 +355,7 @@ static char *http_url(const char *url) {
 struct ws_connecting *ws_connect(struct http_client *client, const char *url, const struct http_headers *headers, const char *const *protocols,
                                  size_t max_message, void (*done)(void *arg, struct ws *w, const char *protocol, const struct err *err), void *arg) {
         struct ws_connecting *c = NEW(struct ws_connecting);
-        *c = (struct ws_connecting){.loop = http_client_loop(client), .max_message = max_message, .done = done, .arg = arg};
+        *c = (struct ws_connecting){.loop = http_client_loop(client), .max_message = max_message, .done = done, .arg = arg, .refusal = STR_INIT(WS_MAX_REFUSAL)};
         unsigned char nonce[16];
         rand_bytes(nonce, sizeof nonce);
         base64_encode(sv_new((char *)nonce, sizeof nonce), &c->key);
@@ -353,7 +378,8 @@ struct ws_connecting *ws_connect(struct http_client *client, const char *url, co
                 .url = target,
                 .headers = &all,
                 .timeout_ms = WS_CONNECT_MS,
-                .max_body = WS_MAX_REFUSAL,
+                .on_headers = on_refusal_headers,
+                .on_data = on_refusal_data,
                 .on_upgrade = on_upgrade,
                 .on_done = on_refused,
                 .arg = c,
