@@ -35,7 +35,8 @@ struct submitting {
         struct submission_app app;
         struct submission *s;
         struct progress *progress;
-        bool quiet;
+        bool quiet, wait;
+        int64_t interval_ms;
 };
 
 static void submitting_done(struct submitting *t) {
@@ -183,7 +184,9 @@ static int build(struct submitting *t, struct err *err) {
                 return r;
         struct submission_request q = {.conf = &t->conf, .app = &t->app, .in = &t->in, .ids = {.now_ms = clock_now_ms()}};
         rand_bytes(q.ids.seed, sizeof(q.ids.seed));
-        r = submission_build(&q, &t->s, err);
+        r = submission_waiting(&t->conf, &t->wait, &t->interval_ms, err);
+        if (r >= 0)
+                r = submission_build(&q, &t->s, err);
         for (size_t i = 0; r >= 0 && i < t->s->warnings.len; i++)
                 fprintf(stderr, "warning: %s\n", t->s->warnings.items[i]);
         return r;
@@ -285,7 +288,7 @@ static int wait_for(struct submitting *t, struct err *err) {
                         .pod = t->s->pod_name,
                         .app_id = t->s->app_id,
                         .app_name = t->s->app_name,
-                        .report_interval_ms = t->s->report_interval_ms,
+                        .report_interval_ms = t->interval_ms,
                         .timeout_ms = option_int(&t->ctx->o, "timeout"),
                         .interrupted = &t->session.interrupted,
                         .on_state = on_state,
@@ -319,7 +322,7 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
         if (r < 0)
                 return t.session.interrupted ? EXIT_INTERRUPTED : r;
         progress_done(t.progress, "Submitted %s as %s (Spark %s)", t.s->app_name, t.s->submission_id, t.version.number);
-        if (option_on(&ctx->o, "no-wait") || !t.s->wait) {
+        if (option_on(&ctx->o, "no-wait") || !t.wait) {
                 print_result(&t, "Submitted");
                 return EXIT_OK;
         }

@@ -204,6 +204,8 @@ static int begin(struct step_ctx *c, const struct submission_request *q, struct 
         int r = conf_string(c->conf, "spark.kubernetes.namespace", &namespace_, err);
         if (r < 0)
                 return r;
+        if (!*namespace_)
+                return err_set(err, -EINVAL, "spark.kubernetes.namespace is empty: leave it out for the namespace default, or name one");
         s->namespace_ = xstrdup(namespace_);
         c->namespace_ = s->namespace_;
         step_unique_id(c, id);
@@ -221,10 +223,7 @@ static int begin(struct step_ctx *c, const struct submission_request *q, struct 
                 free(c->service_name);
                 c->service_name = shorter;
         }
-        r = conf_bool(c->conf, "spark.kubernetes.submission.waitAppCompletion", &s->wait, err);
-        if (r >= 0)
-                r = conf_long(c->conf, "spark.kubernetes.report.interval", &s->report_interval_ms, err);
-        return r;
+        return 0;
 }
 
 /* Executor volumes are not used here, but their mistakes are best told now. */
@@ -321,6 +320,16 @@ static void own(struct submission *s, yyjson_mut_val *body, const char *uid) {
         mjson_set_bool(s->doc, owner, "controller", true);
         mjson_set_str(s->doc, owner, "name", s->pod_name);
         mjson_set_str(s->doc, owner, "uid", uid);
+}
+
+int submission_waiting(struct spark_conf *conf, bool *ret_wait, int64_t *ret_interval_ms, struct err *err) {
+        bool wait;
+        int r = conf_bool(conf, "spark.kubernetes.submission.waitAppCompletion", &wait, err);
+        if (r >= 0 && wait)
+                r = conf_long(conf, "spark.kubernetes.report.interval", ret_interval_ms, err);
+        if (r >= 0)
+                *ret_wait = wait;
+        return r;
 }
 
 void submission_set_owner(struct submission *s, const char *pod_uid) {

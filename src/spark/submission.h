@@ -51,8 +51,6 @@ struct submission {
         VEC(struct submission_object) resources; /* the ConfigMap of the properties comes last */
         VEC(struct submission_upload) uploads;
         struct strv warnings;
-        bool wait;                 /* spark.kubernetes.submission.waitAppCompletion */
-        int64_t report_interval_ms; /* spark.kubernetes.report.interval */
 };
 
 MUST_USE int submission_build(const struct submission_request *request, struct submission **ret, struct err *err);
@@ -61,6 +59,10 @@ DEFINE_AUTO_PTR(submission, struct submission, submission_free)
 
 /* Makes the pod, once created, the owner of everything else. */
 void submission_set_owner(struct submission *s, const char *pod_uid);
+/* spark.kubernetes.submission.waitAppCompletion and, when it is on, spark.kubernetes.report.interval. The original reads them only when
+ * everything is created. */
+MUST_USE int submission_waiting(struct spark_conf *conf, bool *ret_wait, int64_t *ret_interval_ms, struct err *err);
+
 /* Every object, the pod first, as one v1 List: for --dry-run. The caller frees the document. */
 yyjson_mut_doc *submission_list(const struct submission *s);
 

@@ -27,7 +27,10 @@ static void say(const struct compat_options *o, const char *fmt, ...) {
 
 static void parse_target(const struct compat_options *o, struct target *ret) {
         const char *colon = strchr(o->submission_id, ':');
-        ret->namespace_ = colon ? xstrndup(o->submission_id, (size_t)(colon - o->submission_id)) : xstrdup_null(o->namespace_);
+        if (colon && colon != o->submission_id)
+                ret->namespace_ = xstrndup(o->submission_id, (size_t)(colon - o->submission_id));
+        else
+                ret->namespace_ = colon ? NULL : xstrdup_null(o->namespace_);
         ret->name = xstrdup(colon ? colon + 1 : o->submission_id);
         size_t len = strlen(ret->name);
         ret->is_glob = len > 0 && ret->name[len - 1] == '*';
@@ -38,6 +41,8 @@ static void parse_target(const struct compat_options *o, struct target *ret) {
 static int no_namespace(struct err *err) {
         return err_set(err, -EINVAL, "namespace not specified for an operation requiring one and no default was found in the Config.");
 }
+
+static int no_name(struct err *err) { return err_set(err, -EINVAL, "Name must be provided."); }
 
 /* The drivers whose names begin so, in the server's order. */
 static int list_matching(const struct compat_options *o, const struct target *t, yyjson_doc **ret, struct err *err) {
@@ -91,6 +96,8 @@ static int kill_glob(const struct compat_options *o, const struct target *t, int
 }
 
 static int kill_one(const struct compat_options *o, const struct target *t, int64_t grace, struct err *err) {
+        if (!*t->name)
+                return no_name(err);
         if (o->is_35) /* a 3.5 without a namespace asks for one that no server has, and is told 404 */
                 return delete_pod(o, t->namespace_, t->name, grace, err);
         if (!t->namespace_)
@@ -150,6 +157,8 @@ int compat_status(const struct compat_options *o, struct err *err) {
                 return status_glob(o, &t, err);
         if (!t.namespace_)
                 return no_namespace(err);
+        if (!*t.name)
+                return no_name(err);
         AUTO(json) yyjson_doc *pod = NULL;
         AUTO(err) struct err why = ERR_INIT;
         int r = kube_get(o->client, &KUBE_PODS, t.namespace_, t.name, &pod, &why);

@@ -1,6 +1,7 @@
 #include "submit/spark_submit.h"
 
 #include <stdio.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -100,13 +101,17 @@ static bool is_unknown_master(const struct submit_args *a) {
 /* --- submit --- */
 
 static int make_client(struct spark_conf *conf, const char *master, struct loop *loop, struct kube_client **ret, struct kube_access *access, struct err *err) {
-        int r = submit_access(conf, master, access, err);
+        int64_t timeout_ms;
+        int r = submit_timeout(conf, &timeout_ms, err);
+        if (r >= 0)
+                r = submit_access(conf, master, access, err);
         if (r < 0)
                 return r;
         return kube_client_new(loop,
                                &(struct kube_client_options){
                                        .access = access,
                                        .field_manager = "fabric8",
+                                       .timeout_ms = timeout_ms,
                                        .retry = conf->version.line == SPARK_3_5 ? &KUBE_RETRY_SPARK35 : &KUBE_RETRY_SPARK41,
                                },
                                ret, err);
@@ -131,7 +136,7 @@ static int build(struct face *f, struct spark_conf *conf, struct submission_app 
 }
 
 /* The original's exit code does not depend on how the application ended. */
-static int wait_as_spark(const struct submission *s, struct kube_client *client, struct err *err) {
+static int wait_as_spark(const struct submission *s, struct kube_client *client, int64_t interval_ms, struct err *err) {
         AUTO(wait_result) struct wait_result result = {0};
         return wait_for_app(
                 &(struct wait_options){
@@ -141,7 +146,7 @@ static int wait_as_spark(const struct submission *s, struct kube_client *client,
                         .app_id = s->app_id,
                         .app_name = s->app_name,
                         .spark_style = true,
-                        .report_interval_ms = s->report_interval_ms,
+                        .report_interval_ms = interval_ms,
                         .say = say_info,
                         .arg = (char *)"LoggingPodStatusWatcherImpl",
                 },
@@ -164,8 +169,13 @@ static int submit(struct face *f, struct err *err) {
                 r = submit_run(&(struct submit_options){.client = client, .compat = true, .say = say_info, .arg = (char *)"KubernetesUtils"}, s, NULL, err);
         if (r < 0)
                 return r;
-        if (s->wait)
-                return wait_as_spark(s, client, err);
+        bool wait;
+        int64_t interval_ms = 0;
+        r = submission_waiting(&conf, &wait, &interval_ms, err);
+        if (r < 0)
+                return r;
+        if (wait)
+                return wait_as_spark(s, client, interval_ms, err);
         AUTO(free) char *line = xasprintf("Deployed Spark application %s with application ID %s and submission ID %s into Kubernetes", s->app_name, s->app_id,
                                           s->submission_id);
         log_spark("INFO", "Client", line);
@@ -174,24 +184,23 @@ static int submit(struct face *f, struct err *err) {
 
 /* --- kill and status --- */
 
-static int operate(struct face *f, struct err *err) {
-        AUTO(spark_conf) struct spark_conf conf;
-        spark_conf_init(&conf, f->version);
-        conf.env = &f->in.env;
-        conf.user = f->in.user;
-        map_foreach(e, &f->args.properties) conf_set(&conf, e->key, e->value);
-        const char *master = f->args.values[SUBMIT_MASTER];
+static void say_nothing(void *arg, const char *line) {
+        (void)arg;
+        (void)line;
+}
+
+static int operate_at(struct face *f, struct spark_conf *conf, const char *url, bool again, struct err *err) {
         AUTO(loop) struct loop *loop = loop_new();
         AUTO(kube_access) struct kube_access access = {0};
         AUTO(kube_client) struct kube_client *client = NULL;
-        int r = make_client(&conf, master, loop, &client, &access, err);
+        int r = make_client(conf, url, loop, &client, &access, err);
         if (r < 0)
                 return r;
         bool kill = f->args.action == SUBMIT_ACTION_KILL;
         int64_t grace = -1;
         char number[24];
-        if (conf_has(&conf, "spark.kubernetes.appKillPodDeletionGracePeriod")) {
-                r = conf_long(&conf, "spark.kubernetes.appKillPodDeletionGracePeriod", &grace, err);
+        if (kill && conf_has(conf, "spark.kubernetes.appKillPodDeletionGracePeriod")) {
+                r = conf_long(conf, "spark.kubernetes.appKillPodDeletionGracePeriod", &grace, err);
                 if (r < 0)
                         return r;
         }
@@ -199,13 +208,36 @@ static int operate(struct face *f, struct err *err) {
         struct compat_options o = {
                 .client = client,
                 .is_35 = !spark_features(f->version.line)->kill_looks_first,
-                .master = master,
+                .master = f->args.values[SUBMIT_MASTER],
                 .submission_id = f->args.values[kill ? SUBMIT_KILL : SUBMIT_STATUS],
                 .namespace_ = access.namespace_,
                 .grace_period = grace >= 0 ? number : NULL,
-                .say = say_plain,
+                .say = again ? say_nothing : say_plain,
         };
         return kill ? compat_kill(&o, err) : compat_status(&o, err);
+}
+
+/* Here the original does not insist on a scheme: where there is none it tries https, and http when that is not spoken. */
+static int operate(struct face *f, struct err *err) {
+        AUTO(spark_conf) struct spark_conf conf;
+        spark_conf_init(&conf, f->version);
+        conf.env = &f->in.env;
+        conf.user = f->in.user;
+        map_foreach(e, &f->args.properties) conf_set(&conf, e->key, e->value);
+        const char *server = f->args.values[SUBMIT_MASTER] + strlen("k8s://");
+        if (strncasecmp(server, "http://", 7) == 0 || strncasecmp(server, "https://", 8) == 0)
+                return operate_at(f, &conf, f->args.values[SUBMIT_MASTER], false, err);
+        AUTO(err) struct err why = ERR_INIT;
+        AUTO(free) char *secure = xasprintf("k8s://https://%s", server);
+        int r = operate_at(f, &conf, secure, false, &why);
+        if (r >= 0 || why.http_status || strstr(server, "://"))
+                return r >= 0 ? r : err_move(err, &why);
+        AUTO(free) char *plain = xasprintf("k8s://http://%s", server);
+        AUTO(err) struct err second = ERR_INIT;
+        r = operate_at(f, &conf, plain, true, &second);
+        if (r >= 0 || second.http_status)
+                return r >= 0 ? r : err_move(err, &second);
+        return err_move(err, &why);
 }
 
 /* --- the command line --- */

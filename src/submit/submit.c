@@ -1,5 +1,7 @@
 #include "submit/submit.h"
 
+#include <ctype.h>
+
 #include "kube/verbs.h"
 #include "submit/upload.h"
 
@@ -118,6 +120,17 @@ int submit_run(const struct submit_options *o, struct submission *s, yyjson_doc 
         return r;
 }
 
+int submit_timeout(struct spark_conf *conf, int64_t *ret_ms, struct err *err) {
+        int connect, request;
+        int r = conf_int(conf, "spark.kubernetes.submission.connectionTimeout", &connect, err);
+        if (r >= 0)
+                r = conf_int(conf, "spark.kubernetes.submission.requestTimeout", &request, err);
+        if (r < 0)
+                return r;
+        *ret_ms = request > 0 ? request : 0;
+        return 0;
+}
+
 int submit_access(struct spark_conf *conf, const char *master, struct kube_access *ret, struct err *err) {
 #define AUTH "spark.kubernetes.authenticate.submission."
         AUTO(kubeconfig) struct kubeconfig k = {0};
@@ -128,9 +141,12 @@ int submit_access(struct spark_conf *conf, const char *master, struct kube_acces
                 r = conf_bool(conf, "spark.kubernetes.trust.certificates", &trust, err);
         if (r < 0)
                 return r;
+        AUTO(free) char *server = xstrdup(str_starts(master, "k8s://") ? master + strlen("k8s://") : master);
+        for (char *p = server; *p && *p != ':'; p++)
+                *p = (char)tolower((unsigned char)*p);
         struct kube_access_options o = {
                 .context = context && *context ? context : NULL,
-                .server = str_starts(master, "k8s://") ? master + strlen("k8s://") : master,
+                .server = server,
                 .ca_file = conf_get(conf, AUTH "caCertFile"),
                 .cert_file = conf_get(conf, AUTH "clientCertFile"),
                 .key_file = conf_get(conf, AUTH "clientKeyFile"),

@@ -23,5 +23,7 @@ MUST_USE int submit_run(const struct submit_options *o, struct submission *s, yy
 /* How to reach the API server by spark.master and spark.kubernetes.authenticate.submission.*, over the kubeconfig's (or
  * spark.kubernetes.context's) credentials; the server and the namespace of the kubeconfig are not used. */
 MUST_USE int submit_access(struct spark_conf *conf, const char *master, struct kube_access *ret, struct err *err);
+/* spark.kubernetes.submission.requestTimeout. */
+MUST_USE int submit_timeout(struct spark_conf *conf, int64_t *ret_ms, struct err *err);
 
 #endif

@@ -33,7 +33,7 @@ static void add_port(struct step_ctx *c, const char *name, int number) {
 }
 
 static int add_ports(struct step_ctx *c, struct err *err) {
-        int rpc, blocks, ui, connect;
+        int rpc, blocks, ui, connect = 0;
         int r = conf_int_or(c->conf, "spark.driver.port", 7078, &rpc, err);
         if (r >= 0)
                 r = conf_int_or(c->conf, "spark.blockManager.port", 7079, &blocks, err);
@@ -41,7 +41,7 @@ static int add_ports(struct step_ctx *c, struct err *err) {
                 r = conf_int_or(c->conf, "spark.driver.blockManager.port", blocks, &blocks, err);
         if (r >= 0)
                 r = conf_int(c->conf, "spark.ui.port", &ui, err);
-        if (r >= 0)
+        if (r >= 0 && c->features->connect_port)
                 r = conf_int_or(c->conf, "spark.connect.grpc.binding.port", 15002, &connect, err);
         if (r < 0)
                 return r;

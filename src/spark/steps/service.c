@@ -24,7 +24,7 @@ static void add_port(struct step_ctx *c, yyjson_mut_val *spec, const char *name,
 
 static int fill_spec(struct step_ctx *c, yyjson_mut_val *spec, struct err *err) {
         const char *policy, *families;
-        int rpc, blocks, ui, connect;
+        int rpc, blocks, ui, connect = 0;
         int r = conf_string(c->conf, "spark.kubernetes.driver.service.ipFamilyPolicy", &policy, err);
         if (r >= 0)
                 r = conf_string(c->conf, "spark.kubernetes.driver.service.ipFamilies", &families, err);
@@ -34,7 +34,7 @@ static int fill_spec(struct step_ctx *c, yyjson_mut_val *spec, struct err *err) 
                 r = conf_int_or(c->conf, "spark.driver.blockManager.port", 7079, &blocks, err);
         if (r >= 0)
                 r = conf_int(c->conf, "spark.ui.port", &ui, err);
-        if (r >= 0)
+        if (r >= 0 && c->features->connect_port)
                 r = conf_int_or(c->conf, "spark.connect.grpc.binding.port", 15002, &connect, err);
         if (r < 0)
                 return r;
