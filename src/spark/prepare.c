@@ -2,12 +2,59 @@
 
 #include "spark/jar.h"
 #include "spark/juri.h"
+#include "spark/properties.h"
 
 void submission_app_done(struct submission_app *app) {
         free(app->resource);
         free(app->main_class);
         strv_done(&app->args);
         free(app->proxy_user);
+}
+
+/* --- properties files --- */
+
+static char *defaults_path(const struct submission_inputs *in) {
+        const char *conf = inputs_env(in, "SPARK_CONF_DIR");
+        return conf && *conf ? xasprintf("%s/spark-defaults.conf", conf) : NULL;
+}
+
+void submission_wants_properties(const struct submit_args *a, const struct submission_inputs *in, struct input_wants *ret) {
+        const char *file = a->values[SUBMIT_PROPERTIES_FILE];
+        AUTO(free) char *defaults = defaults_path(in);
+        if (file && *file)
+                input_wants_add(ret, in, INPUT_WANT_TEXT, file);
+        if (defaults)
+                input_wants_add(ret, in, INPUT_WANT_TEXT, defaults);
+}
+
+static int merge_file(struct submit_args *a, const struct input_file *f, const char *path, struct err *err) {
+        AUTO(map) struct map properties = MAP_INIT(free);
+        if (f->error || !f->has_text)
+                return err_errno(err, f->error ? f->error : -EIO, "%s", path);
+        int r = properties_parse(str_sv(&f->text), &properties, err);
+        if (r < 0)
+                return err_wrap(err, r, "%s", path);
+        submit_args_merge(a, &properties);
+        return 0;
+}
+
+int submission_merge_properties(struct submit_args *a, const struct submission_inputs *in, struct err *err) {
+        const char *file = a->values[SUBMIT_PROPERTIES_FILE];
+        if (file) {
+                const struct input_file *f = *file ? inputs_file(in, file) : NULL;
+                if (!f || f->kind != INPUT_FILE) {
+                        a->usage = true;
+                        return err_set(err, -ENOENT, "Invalid properties file '%s'.", file);
+                }
+                int r = merge_file(a, f, file, err);
+                if (r < 0)
+                        return r;
+        }
+        AUTO(free) char *defaults = defaults_path(in);
+        const struct input_file *f = defaults ? inputs_file(in, defaults) : NULL;
+        if ((file && !a->load_defaults) || !f || f->kind != INPUT_FILE)
+                return 0;
+        return merge_file(a, f, defaults, err);
 }
 
 /* --- what to gather --- */

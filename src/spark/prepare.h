@@ -18,6 +18,11 @@ struct submission_app {
 void submission_app_done(struct submission_app *app);
 DEFINE_AUTO_VALUE(submission_app, struct submission_app, submission_app_done)
 
+/* --properties-file and spark-defaults.conf (both only with --load-spark-defaults): what to gather, and the merging into the arguments, which
+ * must come before submit_args_finish(). */
+void submission_wants_properties(const struct submit_args *a, const struct submission_inputs *in, struct input_wants *ret);
+MUST_USE int submission_merge_properties(struct submit_args *a, const struct submission_inputs *in, struct err *err);
+
 /* What must be gathered for submission_prepare() and, given the finished arguments, for submission_build(). */
 void submission_wants(const struct submit_args *a, const struct submission_inputs *in, struct input_wants *ret);
 

@@ -10,7 +10,6 @@
 #include "base/fs.h"
 #include "event/loop.h"
 #include "spark/juri.h"
-#include "spark/properties.h"
 #include "spark/text.h"
 
 extern char **environ;
@@ -60,41 +59,6 @@ int gather_spark_env(struct submission_inputs *in, struct err *err) {
                         map_set_n(&in->env, p, (size_t)(equals - p), xstrdup(equals + 1));
         }
         return 0;
-}
-
-/* --- properties --- */
-
-static int merge_file(struct submit_args *a, const char *path, struct err *err) {
-        AUTO(str) struct str text = STR_INIT(0);
-        AUTO(map) struct map properties = MAP_INIT(free);
-        int r = fs_read(path, INPUT_TEXT_MAX, &text, err);
-        if (r < 0)
-                return r;
-        r = properties_parse(str_sv(&text), &properties, err);
-        if (r < 0)
-                return err_wrap(err, r, "%s", path);
-        submit_args_merge(a, &properties);
-        return 0;
-}
-
-int gather_properties(const struct submission_inputs *in, struct submit_args *a, struct err *err) {
-        const char *file = a->values[SUBMIT_PROPERTIES_FILE];
-        if (file) {
-                AUTO(free) char *path = inputs_absolute(in, file);
-                if (!fs_exists(path) || fs_is_dir(path)) {
-                        a->usage = true;
-                        return err_set(err, -ENOENT, "Invalid properties file '%s'.", file);
-                }
-                int r = merge_file(a, path, err);
-                if (r < 0)
-                        return r;
-        }
-        const char *conf = inputs_env(in, "SPARK_CONF_DIR");
-        if ((file && !a->load_defaults) || !conf || !*conf)
-                return 0;
-        AUTO(free) char *joined = fs_join(conf, "spark-defaults.conf");
-        AUTO(free) char *path = inputs_absolute(in, joined);
-        return fs_exists(path) && !fs_is_dir(path) ? merge_file(a, path, err) : 0;
 }
 
 /* --- files --- */
@@ -273,6 +237,13 @@ int gather_wants(struct submission_inputs *in, const struct input_wants *wants, 
                         return r;
         }
         return 0;
+}
+
+int gather_properties(struct submission_inputs *in, struct submit_args *a, struct err *err) {
+        AUTO(input_wants) struct input_wants wants = {0};
+        submission_wants_properties(a, in, &wants);
+        int r = gather_wants(in, &wants, err);
+        return r < 0 ? r : submission_merge_properties(a, in, err);
 }
 
 /* --- version --- */

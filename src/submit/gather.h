@@ -9,8 +9,8 @@
 MUST_USE int gather_base(struct submission_inputs *in, struct err *err);
 /* $SPARK_CONF_DIR/spark-env.sh, if there is one: bash reads it and its variables join the environment. */
 MUST_USE int gather_spark_env(struct submission_inputs *in, struct err *err);
-/* Merges --properties-file or spark-defaults.conf (or both with --load-spark-defaults) into the arguments. */
-MUST_USE int gather_properties(const struct submission_inputs *in, struct submit_args *a, struct err *err);
+/* Gathers and merges the properties files (submission_wants_properties, submission_merge_properties). */
+MUST_USE int gather_properties(struct submission_inputs *in, struct submit_args *a, struct err *err);
 MUST_USE int gather_wants(struct submission_inputs *in, const struct input_wants *wants, struct err *err);
 
 /* Which release to imitate: `given` (--spark-version), else $FIRESTEEL_SPARK_VERSION, else the jars of $SPARK_HOME; false in *ret_known when none of
