@@ -28,6 +28,9 @@ struct object *object_ref(struct object *o);
 void object_unref(struct object *o);
 DEFINE_AUTO_PTR(object, struct object, object_unref)
 
+/* The JSON after `{"kind":...,"apiVersion":...,`: what items of typed lists are made of, with a '{' before it. */
+struct sv object_body(const struct object *o);
+
 static inline yyjson_val *object_root(const struct object *o) { return yyjson_doc_get_root(o->doc); }
 static inline struct sv object_text(const struct object *o) { return sv_new(o->json, o->json_len); }
 static inline const char *object_str(const struct object *o, const char *pointer) { return json_str_at(object_root(o), pointer); }
@@ -53,6 +56,7 @@ struct object_list {
         size_t len, cap;
         uint64_t revision; /* of the state listed */
 };
+void object_list_add(struct object_list *l, struct object *o); /* takes a reference of its own */
 void object_list_done(struct object_list *l);
 DEFINE_AUTO_VALUE(object_list, struct object_list, object_list_done)
 

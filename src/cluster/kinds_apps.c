@@ -1,0 +1,326 @@
+/* Workloads: apps, batch, autoscaling. */
+#include "base/str.h"
+#include "cluster/edit.h"
+#include "cluster/kind_hooks.h"
+#include "cluster/podspec.h"
+#include "codec/json.h"
+#include "kobj/meta.h"
+#include "kobj/selector.h"
+
+static yyjson_mut_val *spec_of(struct draft *d) { return mjson_obj(d->doc, d->root, "spec"); }
+
+static int reset_status(struct draft *d, struct err *err) {
+        (void)err;
+        mjson_set(d->doc, d->root, "status", yyjson_mut_obj(d->doc));
+        return 0;
+}
+
+static void workload_defaults(struct draft *d, bool has_replicas) {
+        yyjson_mut_val *spec = spec_of(d);
+        if (has_replicas)
+                default_int(d->doc, spec, "replicas", 1);
+        template_default(d->doc, mjson_obj(d->doc, spec, "template"));
+}
+
+/* Selector and template must belong together. */
+static void check_selector(yyjson_val *object, bool must_always_restart, struct invalid *bad) {
+        AUTO(selector) struct selector s = {0};
+        yyjson_val *selector = json_at(object, "/spec/selector"), *template = json_at(object, "/spec/template");
+        yyjson_val *labels = json_at(template, "/metadata/labels");
+        const char *restart = json_str_at(template, "/spec/restartPolicy");
+
+        if (!selector) {
+                invalid_required(bad, "spec.selector", NULL);
+        } else {
+                label_selector_validate(selector, "spec.selector", bad);
+                if (yyjson_obj_size(yyjson_obj_get(selector, "matchLabels")) + yyjson_arr_size(yyjson_obj_get(selector, "matchExpressions")) == 0) {
+                        invalid_add(bad, "spec.selector", INVALID_VALUE, "{}", "empty selector is invalid for deployment");
+                } else if (selector_from_object(selector, &s, NULL) >= 0 && !selector_matches(&s, labels)) {
+                        AUTO(free) char *text = labels ? json_write(labels, false, NULL) : xstrdup("null");
+                        invalid_add(bad, "spec.template.metadata.labels", INVALID_VALUE, text, "`selector` does not match template `labels`");
+                }
+        }
+        template_validate(template, "spec.template", bad);
+        if (must_always_restart && restart && !streq(restart, "Always") && (streq(restart, "Never") || streq(restart, "OnFailure")))
+                invalid_not_supported(bad, "spec.template.spec.restartPolicy", restart, (const char *const[]){"Always", NULL});
+}
+
+static void check_nonnegative(yyjson_val *object, const char *pointer, const char *path, struct invalid *bad) {
+        int64_t value = json_int_at(object, pointer, 0);
+        char text[24];
+        snprintf(text, sizeof(text), "%lld", (long long)value);
+        if (value < 0)
+                invalid_add(bad, path, INVALID_VALUE, text, "must be greater than or equal to 0");
+}
+
+static void workload_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        if (d->subresource)
+                return;
+        check_nonnegative(object, "/spec/replicas", "spec.replicas", bad);
+        check_selector(object, true, bad);
+}
+
+static void selector_is_fixed(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        yyjson_val *now = json_at(object, "/spec/selector");
+        if (!d->subresource && !json_equal(now, json_at(old, "/spec/selector"))) {
+                AUTO(free) char *text = now ? json_write(now, false, NULL) : xstrdup("null");
+                invalid_add(bad, "spec.selector", INVALID_VALUE, text, "field is immutable");
+        }
+}
+
+static void deployment_defaults(struct draft *d) {
+        yyjson_mut_val *spec = spec_of(d), *strategy = mjson_obj(d->doc, spec, "strategy");
+        workload_defaults(d, true);
+        default_str(d->doc, strategy, "type", "RollingUpdate");
+        if (streq(mjson_get_str(strategy, "type"), "RollingUpdate")) {
+                yyjson_mut_val *rolling = mjson_obj(d->doc, strategy, "rollingUpdate");
+                if (!yyjson_mut_obj_get(rolling, "maxUnavailable"))
+                        mjson_set_str(d->doc, rolling, "maxUnavailable", "25%");
+                if (!yyjson_mut_obj_get(rolling, "maxSurge"))
+                        mjson_set_str(d->doc, rolling, "maxSurge", "25%");
+        }
+        default_int(d->doc, spec, "revisionHistoryLimit", 10);
+        default_int(d->doc, spec, "progressDeadlineSeconds", 600);
+}
+const struct kind_hooks deployment_hooks = {.defaults = deployment_defaults,
+                                            .prepare_create = reset_status,
+                                            .validate = workload_validate,
+                                            .validate_update = selector_is_fixed};
+
+static void replicaset_defaults(struct draft *d) { workload_defaults(d, true); }
+const struct kind_hooks replicaset_hooks = {.defaults = replicaset_defaults,
+                                            .prepare_create = reset_status,
+                                            .validate = workload_validate,
+                                            .validate_update = selector_is_fixed};
+
+static void rc_defaults(struct draft *d) {
+        yyjson_mut_val *spec = spec_of(d), *labels = mjson_at(d->root, "/spec/template/metadata/labels");
+        workload_defaults(d, true);
+        if (labels && !member_obj(spec, "selector"))
+                mjson_set(d->doc, spec, "selector", yyjson_mut_val_mut_copy(d->doc, labels));
+}
+const struct kind_hooks rc_hooks = {.defaults = rc_defaults, .prepare_create = reset_status};
+
+static void statefulset_defaults(struct draft *d) {
+        yyjson_mut_val *spec = spec_of(d), *strategy = mjson_obj(d->doc, spec, "updateStrategy"), *keep;
+        workload_defaults(d, true);
+        default_str(d->doc, spec, "podManagementPolicy", "OrderedReady");
+        default_str(d->doc, strategy, "type", "RollingUpdate");
+        if (streq(mjson_get_str(strategy, "type"), "RollingUpdate"))
+                default_int(d->doc, mjson_obj(d->doc, strategy, "rollingUpdate"), "partition", 0);
+        keep = mjson_obj(d->doc, spec, "persistentVolumeClaimRetentionPolicy");
+        default_str(d->doc, keep, "whenDeleted", "Retain");
+        default_str(d->doc, keep, "whenScaled", "Retain");
+        default_int(d->doc, spec, "revisionHistoryLimit", 10);
+        MUT_EACH(claim, spec, "volumeClaimTemplates") {
+                default_str(d->doc, claim, "apiVersion", "v1");
+                default_str(d->doc, claim, "kind", "PersistentVolumeClaim");
+                default_str(d->doc, mjson_obj(d->doc, claim, "spec"), "volumeMode", "Filesystem");
+                default_str(d->doc, mjson_obj(d->doc, claim, "status"), "phase", "Pending");
+        }
+}
+
+static void statefulset_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        static const char *const changeable[] = {"replicas",        "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
+                                                 "minReadySeconds", "persistentVolumeClaimRetentionPolicy"};
+        AUTO(mjson) yyjson_mut_doc *a = NULL, *b = NULL;
+        AUTO(json) yyjson_doc *fa = NULL, *fb = NULL;
+        if (d->subresource)
+                return;
+        a = json_thaw(yyjson_obj_get(object, "spec"));
+        b = json_thaw(yyjson_obj_get(old, "spec"));
+        for (size_t i = 0; i < ARRAY_LEN(changeable); i++) {
+                mjson_remove(yyjson_mut_doc_get_root(a), changeable[i]);
+                mjson_remove(yyjson_mut_doc_get_root(b), changeable[i]);
+        }
+        fa = mjson_freeze(yyjson_mut_doc_get_root(a));
+        fb = mjson_freeze(yyjson_mut_doc_get_root(b));
+        if (!json_equal(yyjson_doc_get_root(fa), yyjson_doc_get_root(fb)))
+                invalid_add(bad, "spec", INVALID_FORBIDDEN, NULL,
+                            "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+                            "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
+}
+const struct kind_hooks statefulset_hooks = {.defaults = statefulset_defaults,
+                                             .prepare_create = reset_status,
+                                             .validate = workload_validate,
+                                             .validate_update = statefulset_validate_update};
+
+static void daemonset_defaults(struct draft *d) {
+        yyjson_mut_val *spec = spec_of(d), *strategy = mjson_obj(d->doc, spec, "updateStrategy");
+        workload_defaults(d, false);
+        default_str(d->doc, strategy, "type", "RollingUpdate");
+        if (streq(mjson_get_str(strategy, "type"), "RollingUpdate")) {
+                yyjson_mut_val *rolling = mjson_obj(d->doc, strategy, "rollingUpdate");
+                default_int(d->doc, rolling, "maxUnavailable", 1);
+                default_int(d->doc, rolling, "maxSurge", 0);
+        }
+        default_int(d->doc, spec, "revisionHistoryLimit", 10);
+}
+const struct kind_hooks daemonset_hooks = {.defaults = daemonset_defaults,
+                                           .prepare_create = reset_status,
+                                           .validate = workload_validate,
+                                           .validate_update = selector_is_fixed};
+
+/* Jobs. */
+
+static void jobspec_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
+        bool has_completions = yyjson_mut_obj_get(spec, "completions"), has_parallelism = yyjson_mut_obj_get(spec, "parallelism");
+        if (!has_completions && !has_parallelism)
+                mjson_set_int(doc, spec, "completions", 1);
+        default_int(doc, spec, "parallelism", 1);
+        default_int(doc, spec, "backoffLimit", yyjson_mut_obj_get(spec, "backoffLimitPerIndex") ? 2147483647 : 6);
+        default_str(doc, spec, "completionMode", "NonIndexed");
+        default_bool(doc, spec, "suspend", false);
+        default_bool(doc, spec, "manualSelector", false);
+        default_str(doc, spec, "podReplacementPolicy", member_obj(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
+        template_default(doc, mjson_obj(doc, spec, "template"));
+}
+
+static void job_defaults(struct draft *d) { jobspec_defaults(d->doc, spec_of(d)); }
+
+static int job_prepare_create(struct draft *d, struct err *err) {
+        yyjson_mut_val *spec = spec_of(d), *labels, *match;
+        const char *uid = mmeta_uid(d->root), *name = mmeta_name(d->root);
+
+        reset_status(d, err);
+        if (mjson_get_bool(spec, "manualSelector", false))
+                return 0;
+        labels = mjson_obj(d->doc, mjson_obj(d->doc, mjson_obj(d->doc, spec, "template"), "metadata"), "labels");
+        mjson_set_str(d->doc, labels, "controller-uid", uid);
+        mjson_set_str(d->doc, labels, "batch.kubernetes.io/controller-uid", uid);
+        mjson_set_str(d->doc, labels, "job-name", name);
+        mjson_set_str(d->doc, labels, "batch.kubernetes.io/job-name", name);
+        match = mjson_obj(d->doc, mjson_obj(d->doc, spec, "selector"), "matchLabels");
+        mjson_set_str(d->doc, match, "batch.kubernetes.io/controller-uid", uid);
+        if (yyjson_mut_obj_size(yyjson_mut_obj_get(mmeta_of(d->root), "labels")) == 0)
+                mjson_set(d->doc, mmeta_of(d->root), "labels", yyjson_mut_val_mut_copy(d->doc, labels));
+        return 0;
+}
+
+static void jobspec_validate(yyjson_val *spec, const char *path, struct invalid *bad) {
+        AUTO(free) char *template_at = xasprintf("%s.template", path), *restart_at = xasprintf("%s.template.spec.restartPolicy", path);
+        static const char *const counts[] = {"parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"};
+        yyjson_val *template = yyjson_obj_get(spec, "template");
+        const char *restart = json_str_at(template, "/spec/restartPolicy");
+
+        for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+                AUTO(free) char *pointer = xasprintf("/%s", counts[i]), *at = xasprintf("%s.%s", path, counts[i]);
+                check_nonnegative(spec, pointer, at, bad);
+        }
+        template_validate(template, template_at, bad);
+        if (restart && streq(restart, "Always"))
+                invalid_required(bad, restart_at, "valid values: \"OnFailure\", \"Never\"");
+}
+
+static void job_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        if (!d->subresource)
+                jobspec_validate(yyjson_obj_get(object, "spec"), "spec", bad);
+}
+
+static void job_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        static const char *const fixed[] = {"completions", "selector", "template", "completionMode", "podFailurePolicy", "backoffLimitPerIndex"};
+        bool may_resize = json_str_at(object, "/spec/completionMode") && streq(json_str_at(object, "/spec/completionMode"), "Indexed");
+        bool suspended = json_bool_at(old, "/spec/suspend", false);
+        if (d->subresource)
+                return;
+        for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+                yyjson_val *now = yyjson_obj_get(yyjson_obj_get(object, "spec"), fixed[i]);
+                AUTO(free) char *at = xasprintf("spec.%s", fixed[i]), *text = NULL;
+                if (json_equal(now, yyjson_obj_get(yyjson_obj_get(old, "spec"), fixed[i])) || (i == 0 && may_resize) || (i == 2 && suspended))
+                        continue;
+                text = now ? json_write(now, false, NULL) : xstrdup("null");
+                invalid_add(bad, at, INVALID_VALUE, text, "field is immutable");
+        }
+}
+const struct kind_hooks job_hooks = {
+        .defaults = job_defaults, .prepare_create = job_prepare_create, .validate = job_validate, .validate_update = job_validate_update};
+
+static void cronjob_defaults(struct draft *d) {
+        yyjson_mut_val *spec = spec_of(d);
+        default_str(d->doc, spec, "concurrencyPolicy", "Allow");
+        default_bool(d->doc, spec, "suspend", false);
+        default_int(d->doc, spec, "successfulJobsHistoryLimit", 3);
+        default_int(d->doc, spec, "failedJobsHistoryLimit", 1);
+        template_default(d->doc, mjson_obj(d->doc, mjson_obj(d->doc, mjson_obj(d->doc, spec, "jobTemplate"), "spec"), "template"));
+}
+
+static void cronjob_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        const char *schedule = json_str_at(object, "/spec/schedule"), *name = meta_name(object);
+        AUTO(strv) struct strv fields = {0};
+        size_t words = 0;
+
+        if (d->subresource)
+                return;
+        if (name && strlen(name) > 52)
+                invalid_string(bad, "metadata.name", name, "must be no more than 52 characters");
+        if (!schedule || !*schedule) {
+                invalid_required(bad, "spec.schedule", NULL);
+        } else if (*schedule != '@') {
+                strv_split(&fields, schedule, ' ');
+                for (size_t i = 0; i < fields.len; i++)
+                        words += *fields.items[i] != '\0';
+                if (words != 5)
+                        invalid_string(bad, "spec.schedule", schedule, "expected exactly 5 fields, found %zu: [%s]", words, schedule);
+        }
+        jobspec_validate(json_at(object, "/spec/jobTemplate/spec"), "spec.jobTemplate.spec", bad);
+}
+const struct kind_hooks cronjob_hooks = {.defaults = cronjob_defaults, .prepare_create = reset_status, .validate = cronjob_validate};
+
+/* Horizontal pod autoscalers are stored as v2; v1 knows the CPU metric only. */
+
+static yyjson_mut_val *cpu_metric(yyjson_mut_doc *doc, int64_t percent) {
+        yyjson_mut_val *metric = yyjson_mut_obj(doc), *resource = mjson_obj(doc, metric, "resource"), *target = mjson_obj(doc, resource, "target");
+        mjson_set_str(doc, metric, "type", "Resource");
+        mjson_set_str(doc, resource, "name", "cpu");
+        mjson_set_str(doc, target, "type", "Utilization");
+        mjson_set_int(doc, target, "averageUtilization", percent);
+        return metric;
+}
+
+static void hpa_defaults(struct draft *d) {
+        yyjson_mut_val *spec = spec_of(d);
+        default_int(d->doc, spec, "minReplicas", 1);
+        if (yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "metrics")) == 0)
+                yyjson_mut_arr_append(mjson_arr(d->doc, spec, "metrics"), cpu_metric(d->doc, 80));
+}
+
+static void hpa_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        int64_t max = json_int_at(object, "/spec/maxReplicas", 0), min = json_int_at(object, "/spec/minReplicas", 1);
+        char text[24];
+        snprintf(text, sizeof(text), "%lld", (long long)max);
+        if (d->subresource)
+                return;
+        if (max < 1)
+                invalid_add(bad, "spec.maxReplicas", INVALID_VALUE, text, "must be greater than 0");
+        else if (max < min)
+                invalid_add(bad, "spec.maxReplicas", INVALID_VALUE, text, "must be greater than or equal to `minReplicas`");
+        if (!json_str_at(object, "/spec/scaleTargetRef/kind") || !*json_str_at(object, "/spec/scaleTargetRef/kind"))
+                invalid_required(bad, "spec.scaleTargetRef.kind", NULL);
+        if (!json_str_at(object, "/spec/scaleTargetRef/name") || !*json_str_at(object, "/spec/scaleTargetRef/name"))
+                invalid_required(bad, "spec.scaleTargetRef.name", NULL);
+}
+const struct kind_hooks hpa_hooks = {.defaults = hpa_defaults, .prepare_create = reset_status, .validate = hpa_validate};
+
+static void hpa_v1_defaults(struct draft *d) { default_int(d->doc, spec_of(d), "minReplicas", 1); }
+static void hpa_to_storage(yyjson_mut_doc *doc, yyjson_mut_val *root) {
+        yyjson_mut_val *spec = mjson_obj(doc, root, "spec"), *metrics = mjson_arr(doc, spec, "metrics");
+        int64_t percent = mjson_get_int(spec, "targetCPUUtilizationPercentage", 80);
+        mjson_remove(spec, "targetCPUUtilizationPercentage");
+        yyjson_mut_arr_append(metrics, cpu_metric(doc, percent));
+}
+static void hpa_from_storage(yyjson_mut_doc *doc, yyjson_mut_val *root) {
+        yyjson_mut_val *spec = mjson_obj(doc, root, "spec");
+        MUT_EACH(metric, spec, "metrics") {
+                yyjson_mut_val *resource = member_obj(metric, "resource");
+                if (streq_null(mjson_get_str(resource, "name"), "cpu"))
+                        mjson_set_int(doc, spec, "targetCPUUtilizationPercentage",
+                                      mjson_get_int(member_obj(resource, "target"), "averageUtilization", 80));
+        }
+        mjson_remove(spec, "metrics");
+        mjson_remove(spec, "behavior");
+}
+const struct kind_hooks hpa_v1_hooks = {.defaults = hpa_v1_defaults,
+                                        .prepare_create = reset_status,
+                                        .validate = hpa_validate,
+                                        .from_storage = hpa_from_storage,
+                                        .to_storage = hpa_to_storage};

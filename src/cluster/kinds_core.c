@@ -1,0 +1,354 @@
+/* Defaults and rules of the smaller core kinds. */
+#include "base/str.h"
+#include "cluster/edit.h"
+#include "cluster/kind_hooks.h"
+#include "cluster/podspec.h"
+#include "cluster/registry.h"
+#include "codec/base64.h"
+#include "kobj/meta.h"
+
+enum { MAX_DATA_BYTES = 1024 * 1024 };
+
+/* ConfigMap and Secret. */
+
+static size_t check_keys(yyjson_val *data, const char *path, struct invalid *bad) {
+        yyjson_val *key, *value;
+        size_t i, n, total = 0;
+        yyjson_obj_foreach(data, i, n, key, value) {
+                AUTO(free) char *at = xasprintf("%s[%s]", path, yyjson_get_str(key));
+                AUTO(strv) struct strv why = {0};
+                name_check_config_key(sv_of(yyjson_get_str(key)), &why);
+                invalid_names(bad, at, yyjson_get_str(key), &why);
+                total += yyjson_get_len(value);
+        }
+        return total;
+}
+
+static void check_immutable(yyjson_val *object, yyjson_val *old, const char *const *members, struct invalid *bad) {
+        if (!json_get_bool(old, "immutable", false))
+                return;
+        if (!json_get_bool(object, "immutable", false))
+                invalid_add(bad, "immutable", INVALID_FORBIDDEN, NULL, "field is immutable when `immutable` is set");
+        for (size_t i = 0; members[i]; i++)
+                if (!json_equal(yyjson_obj_get(object, members[i]), yyjson_obj_get(old, members[i])))
+                        invalid_add(bad, members[i], INVALID_FORBIDDEN, NULL, "field is immutable when `immutable` is set");
+}
+
+static void configmap_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        yyjson_val *data = yyjson_obj_get(object, "data"), *key, *value;
+        size_t i, n, total = check_keys(data, "data", bad);
+        (void)d;
+        yyjson_obj_foreach(yyjson_obj_get(object, "binaryData"), i, n, key, value) {
+                AUTO(free) char *at = xasprintf("data[%s]", yyjson_get_str(key));
+                if (yyjson_obj_get(data, yyjson_get_str(key)))
+                        invalid_string(bad, at, yyjson_get_str(key), "duplicate of key present in binaryData");
+        }
+        total += check_keys(yyjson_obj_get(object, "binaryData"), "binaryData", bad) * 3 / 4;
+        if (total > MAX_DATA_BYTES)
+                invalid_add(bad, "", INVALID_TOO_LONG, NULL, "may not be more than %d bytes", MAX_DATA_BYTES);
+}
+
+static void configmap_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        (void)d;
+        check_immutable(object, old, (const char *const[]){"data", "binaryData", NULL}, bad);
+}
+
+const struct kind_hooks configmap_hooks = {.validate = configmap_validate, .validate_update = configmap_validate_update};
+
+static void secret_defaults(struct draft *d) {
+        yyjson_mut_val *plain = yyjson_mut_obj_get(d->root, "stringData"), *key, *value;
+        size_t i, n;
+        yyjson_mut_obj_foreach(plain, i, n, key, value) {
+                AUTO(str) struct str text = STR_INIT(0);
+                base64_encode(sv_new(yyjson_mut_get_str(value), yyjson_mut_get_len(value)), &text);
+                mjson_set_str(d->doc, mjson_obj(d->doc, d->root, "data"), yyjson_mut_get_str(key), str_cstr(&text));
+        }
+        mjson_remove(d->root, "stringData");
+        default_str(d->doc, d->root, "type", d->old ? object_str(d->old, "/type") : "Opaque");
+}
+
+static void secret_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        static const struct {
+                const char *type;
+                const char *keys[2];
+        } needs[] = {
+                {"kubernetes.io/dockerconfigjson", {".dockerconfigjson", NULL}},
+                {"kubernetes.io/dockercfg", {".dockercfg", NULL}},
+                {"kubernetes.io/ssh-auth", {"ssh-privatekey", NULL}},
+                {"kubernetes.io/tls", {"tls.crt", "tls.key"}},
+        };
+        const char *type = json_get_str(object, "type");
+        yyjson_val *data = yyjson_obj_get(object, "data");
+        (void)d;
+        if (check_keys(data, "data", bad) * 3 / 4 > MAX_DATA_BYTES)
+                invalid_add(bad, "data", INVALID_TOO_LONG, NULL, "may not be more than %d bytes", MAX_DATA_BYTES);
+        for (size_t i = 0; type && i < ARRAY_LEN(needs); i++)
+                for (size_t k = 0; k < 2 && streq(type, needs[i].type) && needs[i].keys[k]; k++) {
+                        AUTO(free) char *at = xasprintf("data[%s]", needs[i].keys[k]);
+                        if (!yyjson_obj_get(data, needs[i].keys[k]))
+                                invalid_required(bad, at, NULL);
+                }
+        if (type && streq(type, "kubernetes.io/service-account-token") && !meta_annotation(object, "kubernetes.io/service-account.name"))
+                invalid_required(bad, "metadata.annotations[kubernetes.io/service-account.name]", NULL);
+}
+
+static void secret_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        (void)d;
+        if (!streq_null(json_get_str(object, "type"), json_get_str(old, "type")))
+                invalid_string(bad, "type", json_get_str(object, "type"), "field is immutable");
+        check_immutable(object, old, (const char *const[]){"data", NULL}, bad);
+}
+
+const struct kind_hooks secret_hooks = {.defaults = secret_defaults, .validate = secret_validate, .validate_update = secret_validate_update};
+
+/* Event: events.k8s.io/v1 shows the stored core form under other names. */
+
+static void event_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        const char *ns = json_str_at(object, "/involvedObject/namespace");
+        if (!ns || !*ns)
+                ns = streq(d->ns, "default") || streq(d->ns, "kube-system") ? d->ns : "";
+        if (!streq(ns, d->ns) && !(*ns == '\0' && streq(d->ns, "default")))
+                invalid_string(bad, "involvedObject.namespace", ns, "does not match event.namespace");
+}
+const struct kind_hooks event_hooks = {.validate = event_validate};
+
+static const char *const event_names[][2] = {
+        /* events.k8s.io/v1, v1 */
+        {"regarding", "involvedObject"},          {"note", "message"},
+        {"reportingController", "reportingComponent"}, {"deprecatedSource", "source"},
+        {"deprecatedFirstTimestamp", "firstTimestamp"}, {"deprecatedLastTimestamp", "lastTimestamp"},
+        {"deprecatedCount", "count"},
+};
+
+static void rename_members(yyjson_mut_doc *doc, yyjson_mut_val *root, int from, int to) {
+        for (size_t i = 0; i < ARRAY_LEN(event_names); i++) {
+                yyjson_mut_val *v = yyjson_mut_obj_get(root, event_names[i][from]);
+                if (!v)
+                        continue;
+                v = yyjson_mut_val_mut_copy(doc, v);
+                mjson_remove(root, event_names[i][from]);
+                mjson_set(doc, root, event_names[i][to], v);
+        }
+}
+static void event_to_storage(yyjson_mut_doc *doc, yyjson_mut_val *root) { rename_members(doc, root, 0, 1); }
+static void event_from_storage(yyjson_mut_doc *doc, yyjson_mut_val *root) { rename_members(doc, root, 1, 0); }
+static void events_v1_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        static const char *const required[] = {"reportingController", "reportingInstance", "action", "reason"};
+        for (size_t i = 0; !d->old && i < ARRAY_LEN(required); i++) {
+                const char *value = json_get_str(object, required[i]);
+                if (!value || !*value)
+                        invalid_required(bad, required[i], NULL);
+        }
+}
+const struct kind_hooks events_v1_hooks = {
+        .validate = events_v1_validate, .from_storage = event_from_storage, .to_storage = event_to_storage, .storage_id = "events"};
+
+/* Namespace. */
+
+static void namespace_defaults(struct draft *d) {
+        const char *name = mmeta_name(d->root);
+        if (name && *name) {
+                AUTO(free) char *copy = xstrdup(name);
+                mmeta_set_label(d->doc, d->root, "kubernetes.io/metadata.name", copy);
+        }
+        default_str(d->doc, mjson_obj(d->doc, d->root, "status"), "phase", "Active");
+}
+
+static int namespace_prepare_create(struct draft *d, struct err *err) {
+        yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec"), *list = yyjson_mut_arr(d->doc), *status = yyjson_mut_obj(d->doc);
+        (void)err;
+        mjson_add_str(d->doc, list, "kubernetes");
+        mjson_set(d->doc, spec, "finalizers", list);
+        mjson_set_str(d->doc, status, "phase", "Active");
+        mjson_set(d->doc, d->root, "status", status);
+        return 0;
+}
+
+static int namespace_prepare_update(struct draft *d, struct err *err) {
+        yyjson_val *old = object_at(d->old, "/spec/finalizers");
+        (void)err;
+        if (d->subresource && streq(d->subresource, "finalize"))
+                return 0;
+        if (old)
+                mjson_set(d->doc, mjson_obj(d->doc, d->root, "spec"), "finalizers", yyjson_val_mut_copy(d->doc, old));
+        return 0;
+}
+const struct kind_hooks namespace_hooks = {
+        .defaults = namespace_defaults, .prepare_create = namespace_prepare_create, .prepare_update = namespace_prepare_update};
+
+/* Quota and limits. */
+
+static int reset_status(struct draft *d, struct err *err) {
+        (void)err;
+        mjson_set(d->doc, d->root, "status", yyjson_mut_obj(d->doc));
+        return 0;
+}
+const struct kind_hooks quota_hooks = {.prepare_create = reset_status};
+
+static void copy_missing(yyjson_mut_doc *doc, yyjson_mut_val *item, const char *from, const char *to) {
+        yyjson_mut_val *source = member_obj(item, from), *key, *value;
+        size_t i, n;
+        yyjson_mut_obj_foreach(source, i, n, key, value) {
+                yyjson_mut_val *target = mjson_obj(doc, item, to);
+                if (!yyjson_mut_obj_get(target, yyjson_mut_get_str(key)))
+                        mjson_set(doc, target, yyjson_mut_get_str(key), yyjson_mut_val_mut_copy(doc, value));
+        }
+}
+
+static void limitrange_defaults(struct draft *d) {
+        MUT_EACH(item, member_obj(d->root, "spec"), "limits") {
+                if (!streq_null(mjson_get_str(item, "type"), "Container"))
+                        continue;
+                copy_missing(d->doc, item, "max", "default");
+                copy_missing(d->doc, item, "default", "defaultRequest");
+                copy_missing(d->doc, item, "min", "defaultRequest");
+        }
+}
+const struct kind_hooks limitrange_hooks = {.defaults = limitrange_defaults};
+
+/* Storage. */
+
+static void pvc_defaults(struct draft *d) {
+        default_str(d->doc, mjson_obj(d->doc, d->root, "spec"), "volumeMode", "Filesystem");
+        default_str(d->doc, mjson_obj(d->doc, d->root, "status"), "phase", "Pending");
+}
+
+static int pvc_prepare_create(struct draft *d, struct err *err) {
+        yyjson_mut_val *status = yyjson_mut_obj(d->doc);
+        (void)err;
+        mjson_set_str(d->doc, status, "phase", "Pending");
+        mjson_set(d->doc, d->root, "status", status);
+        mmeta_add_finalizer(d->doc, d->root, "kubernetes.io/pvc-protection");
+        return 0;
+}
+
+static void pvc_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        static const char *const modes[] = {"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL};
+        yyjson_val *list = json_at(object, "/spec/accessModes");
+        (void)d;
+        if (yyjson_arr_size(list) == 0)
+                invalid_required(bad, "spec.accessModes", "at least 1 access mode is required");
+        EACH(mode, i, list) {
+                bool known = false;
+                for (size_t k = 0; modes[k]; k++)
+                        known |= streq_null(yyjson_get_str(mode), modes[k]);
+                if (!known)
+                        invalid_not_supported(bad, "spec.accessModes", yyjson_get_str(mode), modes);
+        }
+        if (!json_at(object, "/spec/resources/requests/storage"))
+                invalid_required(bad, "spec.resources[storage]", NULL);
+}
+
+static void pvc_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        AUTO(mjson) yyjson_mut_doc *a = NULL, *b = NULL;
+        AUTO(json) yyjson_doc *fa = NULL, *fb = NULL;
+        static const char *const changeable[] = {"volumeName", "resources", "volumeAttributesClassName", "storageClassName"};
+        if (d->subresource)
+                return;
+        a = json_thaw(yyjson_obj_get(object, "spec"));
+        b = json_thaw(yyjson_obj_get(old, "spec"));
+        for (size_t i = 0; i < ARRAY_LEN(changeable); i++) {
+                mjson_remove(yyjson_mut_doc_get_root(a), changeable[i]);
+                mjson_remove(yyjson_mut_doc_get_root(b), changeable[i]);
+        }
+        fa = mjson_freeze(yyjson_mut_doc_get_root(a));
+        fb = mjson_freeze(yyjson_mut_doc_get_root(b));
+        if (!json_equal(yyjson_doc_get_root(fa), yyjson_doc_get_root(fb)))
+                invalid_add(bad, "spec", INVALID_FORBIDDEN, NULL,
+                            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
+}
+const struct kind_hooks pvc_hooks = {
+        .defaults = pvc_defaults, .prepare_create = pvc_prepare_create, .validate = pvc_validate, .validate_update = pvc_validate_update};
+
+static void pv_defaults(struct draft *d) {
+        yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec"), *host = member_obj(spec, "hostPath");
+        default_str(d->doc, spec, "persistentVolumeReclaimPolicy", "Retain");
+        default_str(d->doc, spec, "volumeMode", "Filesystem");
+        if (host && !yyjson_mut_obj_get(host, "type"))
+                mjson_set_str(d->doc, host, "type", "");
+        default_str(d->doc, mjson_obj(d->doc, d->root, "status"), "phase", "Pending");
+}
+
+static int pv_prepare_create(struct draft *d, struct err *err) {
+        yyjson_mut_val *status = yyjson_mut_obj(d->doc);
+        (void)err;
+        mjson_set_str(d->doc, status, "phase", "Pending");
+        mjson_set(d->doc, d->root, "status", status);
+        mmeta_add_finalizer(d->doc, d->root, "kubernetes.io/pv-protection");
+        return 0;
+}
+
+static void pv_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        (void)d;
+        if (yyjson_arr_size(json_at(object, "/spec/accessModes")) == 0)
+                invalid_required(bad, "spec.accessModes", NULL);
+        if (yyjson_obj_size(json_at(object, "/spec/capacity")) == 0)
+                invalid_required(bad, "spec.capacity", NULL);
+}
+const struct kind_hooks pv_hooks = {.defaults = pv_defaults, .prepare_create = pv_prepare_create, .validate = pv_validate};
+
+static void storageclass_defaults(struct draft *d) {
+        default_str(d->doc, d->root, "reclaimPolicy", "Delete");
+        default_str(d->doc, d->root, "volumeBindingMode", "Immediate");
+}
+static void storageclass_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        const char *provisioner = json_get_str(object, "provisioner");
+        (void)d;
+        if (!provisioner || !*provisioner)
+                invalid_required(bad, "provisioner", NULL);
+}
+const struct kind_hooks storageclass_hooks = {.defaults = storageclass_defaults, .validate = storageclass_validate};
+
+/* Node: the kubelet may register one with its status. */
+
+static void node_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        (void)d;
+        EACH(taint, i, json_at(object, "/spec/taints")) {
+                const char *effect = json_get_str(taint, "effect");
+                AUTO(free) char *at = xasprintf("metadata.taints[%zu].effect", i);
+                if (!effect || !*effect)
+                        invalid_required(bad, at, NULL);
+                else if (!streq(effect, "NoSchedule") && !streq(effect, "PreferNoSchedule") && !streq(effect, "NoExecute"))
+                        invalid_not_supported(bad, at, effect, (const char *const[]){"NoSchedule", "PreferNoSchedule", "NoExecute", NULL});
+        }
+}
+const struct kind_hooks node_hooks = {.validate = node_validate};
+
+/* Priority classes. */
+
+static void priorityclass_defaults(struct draft *d) { default_str(d->doc, d->root, "preemptionPolicy", "PreemptLowerPriority"); }
+static void priorityclass_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        int64_t value = json_get_int(object, "value", 0);
+        const char *name = meta_name(object);
+        (void)d;
+        if (name && str_starts(name, "system-") && !streq(name, "system-cluster-critical") && !streq(name, "system-node-critical"))
+                invalid_add(bad, "metadata.name", INVALID_FORBIDDEN, NULL,
+                            "priority class names with 'system-' prefix are reserved for system use only");
+        else if (value > 1000000000 && name && !str_starts(name, "system-"))
+                invalid_add(bad, "value", INVALID_FORBIDDEN, NULL,
+                            "maximum allowed value of a user defined priority is 1000000000");
+}
+static void priorityclass_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        (void)d;
+        if (json_get_int(object, "value", 0) != json_get_int(old, "value", 0))
+                invalid_add(bad, "value", INVALID_FORBIDDEN, NULL, "may not be changed in an update.");
+        if (!streq_null(json_get_str(object, "preemptionPolicy"), json_get_str(old, "preemptionPolicy")))
+                invalid_string(bad, "preemptionPolicy", json_get_str(object, "preemptionPolicy"), "field is immutable");
+}
+const struct kind_hooks priorityclass_hooks = {
+        .defaults = priorityclass_defaults, .validate = priorityclass_validate, .validate_update = priorityclass_validate_update};
+
+/* Network policies are stored, defaulted and shown; the pod runtime says that it does not enforce them. */
+
+static void networkpolicy_defaults(struct draft *d) {
+        yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec");
+        if (yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "policyTypes")) == 0) {
+                yyjson_mut_val *types = mjson_arr(d->doc, spec, "policyTypes");
+                mjson_add_str(d->doc, types, "Ingress");
+                if (yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "egress")))
+                        mjson_add_str(d->doc, types, "Egress");
+        }
+        MUT_EACH(in, spec, "ingress") MUT_EACH(port, in, "ports") default_str(d->doc, port, "protocol", "TCP");
+        MUT_EACH(out, spec, "egress") MUT_EACH(port, out, "ports") default_str(d->doc, port, "protocol", "TCP");
+}
+const struct kind_hooks networkpolicy_hooks = {.defaults = networkpolicy_defaults};

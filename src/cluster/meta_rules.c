@@ -1,0 +1,130 @@
+/* Rules of ObjectMeta: apimachinery's ValidateObjectMeta and ValidateObjectMetaUpdate. */
+#include "cluster/ops.h"
+#include "kobj/meta.h"
+
+static void check_name(const struct resource *res, yyjson_val *meta, struct invalid *bad) {
+        const char *name = json_get_str(meta, "name"), *prefix = json_get_str(meta, "generateName");
+        name_check_fn *check = res->name_check ? res->name_check : name_check_dns1123_subdomain;
+        AUTO(strv) struct strv why = {0}, why_prefix = {0};
+
+        if (prefix && *prefix) {
+                name_check_prefix(check, sv_of(prefix), &why_prefix);
+                invalid_names(bad, "metadata.generateName", prefix, &why_prefix);
+        }
+        if (!name || !*name) {
+                invalid_required(bad, "metadata.name", "name or generateName is required");
+                return;
+        }
+        check(sv_of(name), &why);
+        invalid_names(bad, "metadata.name", name, &why);
+}
+
+static void check_labels(yyjson_val *labels, const char *path, struct invalid *bad) {
+        yyjson_val *key, *value;
+        size_t i, n;
+        yyjson_obj_foreach(labels, i, n, key, value) {
+                AUTO(strv) struct strv why = {0}, why_value = {0};
+                name_check_qualified(sv_of(yyjson_get_str(key)), &why);
+                invalid_names(bad, path, yyjson_get_str(key), &why);
+                name_check_label_value(sv_of(yyjson_get_str(value)), &why_value);
+                invalid_names(bad, path, yyjson_get_str(value), &why_value);
+        }
+}
+
+static void check_annotations(yyjson_val *annotations, struct invalid *bad) {
+        yyjson_val *key, *value;
+        size_t i, n, total = 0;
+        yyjson_obj_foreach(annotations, i, n, key, value) {
+                AUTO(strv) struct strv why = {0};
+                AUTO(str) struct str lower = STR_INIT(0);
+                for (const char *p = yyjson_get_str(key); *p; p++)
+                        str_append_c(&lower, *p >= 'A' && *p <= 'Z' ? (char)(*p | 32) : *p);
+                name_check_qualified(str_sv(&lower), &why);
+                invalid_names(bad, "metadata.annotations", yyjson_get_str(key), &why);
+                total += yyjson_get_len(key) + yyjson_get_len(value);
+        }
+        if (total > ANNOTATIONS_MAX_BYTES)
+                invalid_add(bad, "metadata.annotations", INVALID_TOO_LONG, NULL, "may not be more than %d bytes", ANNOTATIONS_MAX_BYTES);
+}
+
+static void check_owners(yyjson_val *owners, struct invalid *bad) {
+        static const char *const members[] = {"apiVersion", "kind", "name", "uid"};
+        yyjson_val *owner;
+        size_t i, n;
+        unsigned controllers = 0;
+        yyjson_arr_foreach(owners, i, n, owner) {
+                for (size_t m = 0; m < ARRAY_LEN(members); m++) {
+                        const char *value = json_get_str(owner, members[m]);
+                        AUTO(free) char *field = xasprintf("metadata.ownerReferences.%s", members[m]);
+                        if (!value || !*value)
+                                invalid_string(bad, field, "", m == 0 ? "version must not be empty" : m == 1 ? "kind must not be empty" : "must not be empty");
+                }
+                if (json_get_bool(owner, "controller", false) && ++controllers == 2) {
+                        AUTO(free) char *text = json_write(owners, false, NULL);
+                        invalid_add(bad, "metadata.ownerReferences", INVALID_VALUE, text,
+                                    "Only one reference can have Controller set to true. Found \"true\" in references for %s and others",
+                                    json_get_str(owner, "name"));
+                }
+        }
+}
+
+static void check_finalizers(yyjson_val *finalizers, struct invalid *bad) {
+        static const char *const standard[] = {"kubernetes", "orphan", "foregroundDeletion"};
+        bool has_orphan = false, has_foreground = false;
+        yyjson_val *item;
+        size_t i, n;
+        yyjson_arr_foreach(finalizers, i, n, item) {
+                const char *name = yyjson_get_str(item);
+                AUTO(free) char *field = xasprintf("metadata.finalizers[%zu]", i);
+                AUTO(strv) struct strv why = {0};
+                bool known = false;
+                for (size_t k = 0; k < ARRAY_LEN(standard); k++)
+                        known |= streq(name, standard[k]);
+                has_orphan |= streq(name, "orphan");
+                has_foreground |= streq(name, "foregroundDeletion");
+                if (name_check_qualified(sv_of(name), &why) > 0)
+                        invalid_names(bad, "metadata.finalizers", name, &why);
+                else if (!known && !strchr(name, '/'))
+                        invalid_string(bad, field, name, "name is neither a standard finalizer name nor is it fully qualified");
+        }
+        if (has_orphan && has_foreground)
+                invalid_string(bad, "metadata.finalizers", "", "finalizer orphan and foregroundDeletion cannot be both set");
+}
+
+void meta_validate(const struct resource *res, yyjson_val *object, struct invalid *bad) {
+        yyjson_val *meta = meta_of(object);
+        check_name(res, meta, bad);
+        check_labels(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
+        check_annotations(yyjson_obj_get(meta, "annotations"), bad);
+        check_owners(yyjson_obj_get(meta, "ownerReferences"), bad);
+        check_finalizers(yyjson_obj_get(meta, "finalizers"), bad);
+}
+
+static void check_finalizers_update(yyjson_val *meta, yyjson_val *old, struct invalid *bad) {
+        yyjson_val *now = yyjson_obj_get(meta, "finalizers"), *item;
+        AUTO(str) struct str extra = STR_INIT(0);
+        size_t i, n, count = 0;
+
+        if (!yyjson_obj_get(old, "deletionTimestamp"))
+                return;
+        yyjson_arr_foreach(now, i, n, item) {
+                yyjson_val *had;
+                size_t j, m;
+                bool found = false;
+                yyjson_arr_foreach(yyjson_obj_get(old, "finalizers"), j, m, had) found |= yyjson_equals(had, item);
+                if (!found)
+                        str_appendf(&extra, "%s\"%s\"", count++ ? ", " : "", yyjson_get_str(item));
+        }
+        if (count)
+                invalid_add(bad, "metadata.finalizers", INVALID_FORBIDDEN, NULL,
+                            "no new finalizers can be added if the object is being deleted, found new finalizers []string{%s}", str_cstr(&extra));
+}
+
+void meta_validate_update(yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        yyjson_val *meta = meta_of(object), *old_meta = meta_of(old);
+        check_labels(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
+        check_annotations(yyjson_obj_get(meta, "annotations"), bad);
+        check_owners(yyjson_obj_get(meta, "ownerReferences"), bad);
+        check_finalizers(yyjson_obj_get(meta, "finalizers"), bad);
+        check_finalizers_update(meta, old_meta, bad);
+}

@@ -1,0 +1,598 @@
+/* Create, update and patch. */
+#include "base/rand.h"
+#include "cluster/admission.h"
+#include "cluster/ops.h"
+#include "cluster/structural.h"
+#include "cluster/typed.h"
+#include "codec/ktime.h"
+#include "codec/yaml.h"
+#include "kobj/apply.h"
+#include "kobj/meta.h"
+#include "kobj/patch.h"
+
+/* Decoding. */
+
+static int wrong_kind(const struct op *op, const char *api_version, const char *kind, struct err *err) {
+        const struct resource *res = op->res;
+        struct sv group, version;
+        AUTO(free) char *v = NULL, *g = NULL;
+
+        meta_split_api_version(api_version, &group, &version);
+        v = sv_dup(version);
+        g = sv_dup(group);
+        if (res->is_custom) {
+                if (!streq(api_version, res->api_version))
+                        return status_bad_request(err, "the API version in the data (%s) does not match the expected API version (%s)", api_version,
+                                                  res->api_version);
+                return status_bad_request(err, "no kind %s is registered for version %s; the kind of this resource is %s", kind, api_version, res->kind);
+        }
+        if (schema_known(schema_of_kind(g, v, kind))) {
+                const char *dot = strchr(res->group, '.');
+                const char *pack = *res->group ? res->group : "core";
+                return status_bad_request(err,
+                                          "%s in version \"%s\" cannot be handled as a %s: converting (v1.%s) to (%.*s.%s): unknown conversion", kind, v,
+                                          res->kind, kind, *res->group && dot ? (int)(dot - res->group) : (int)strlen(pack), pack, res->kind);
+        }
+        return status_bad_request(
+                err, "%s in version \"%s\" cannot be handled as a %s: no kind \"%s\" is registered for version \"%s\" in scheme \"pkg/runtime/scheme.go:110\"",
+                kind, v, res->kind, kind, api_version);
+}
+
+static int check_kind(const struct op *op, yyjson_mut_val *root, struct err *err) {
+        const char *api_version = mmeta_api_version(root), *kind = mmeta_kind(root);
+        if ((!kind || !*kind) && op->res->is_custom)
+                return status_bad_request(err, "Object 'Kind' is missing in the body of the request: a %s of %s is expected", op->res->kind,
+                                          op->res->api_version);
+        if (!kind || !*kind)
+                kind = op->res->kind;
+        if (!api_version || !*api_version)
+                api_version = op->res->api_version;
+        if (!streq(kind, op->res->kind) || !streq(api_version, op->res->api_version))
+                return wrong_kind(op, api_version, kind, err);
+        return 0;
+}
+
+static int report_strict(const struct op *op, const struct strv *strict, struct err *err) {
+        AUTO(free) char *all = NULL;
+        if (strict->len == 0 || op->validation == FIELDS_IGNORE)
+                return 0;
+        if (op->validation == FIELDS_WARN) {
+                for (size_t i = 0; i < strict->len && op->warnings; i++)
+                        strv_add(op->warnings, strict->items[i]);
+                return 0;
+        }
+        all = strv_join(strict, ", ");
+        return status_bad_request(err, "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %s", op->res->kind, op->res->version,
+                                  op->res->kind, all);
+}
+
+static int undecodable(const struct op *op, struct err *why, struct err *err) {
+        int r = status_bad_request(err, "%s in version \"%s\" cannot be handled as a %s: %s", op->res->kind, op->res->version, op->res->kind,
+                                   err_message(why));
+        err_clear(why);
+        return r;
+}
+
+/* A custom resource: typed metadata, the rest by the CRD's schema. */
+static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct strv *strict, yyjson_mut_val **ret, struct err *err) {
+        yyjson_mut_val *out = yyjson_mut_obj(doc), *meta = yyjson_mut_obj_get(root, "metadata"), *typed = NULL, *key, *value;
+        AUTO(strv) struct strv unknown = {0};
+        AUTO(err) struct err why = ERR_INIT;
+        size_t i, n;
+
+        if (!meta || !yyjson_mut_is_obj(meta))
+                meta = yyjson_mut_obj(doc);
+        if (typed_decode(doc, meta, schema_of_type("ObjectMeta"), NULL, &typed, &why) < 0)
+                return undecodable(op, &why, err);
+        yyjson_mut_obj_add_val(doc, out, "metadata", typed);
+        yyjson_mut_obj_foreach(root, i, n, key, value) {
+                const char *name = yyjson_mut_get_str(key);
+                if (!streq(name, "metadata") && !streq(name, "apiVersion") && !streq(name, "kind") && yyjson_mut_obj_get(root, name) == value)
+                        yyjson_mut_obj_add(out, yyjson_mut_val_mut_copy(doc, key), yyjson_mut_val_mut_copy(doc, value));
+        }
+        if (op->res->structural) {
+                structural_default(op->res->structural, doc, out);
+                structural_prune(op->res->structural, out, &unknown);
+        }
+        for (size_t k = 0; k < unknown.len; k++)
+                strv_addf(strict, "unknown field \"%s\"", unknown.items[k]);
+        *ret = out;
+        return 0;
+}
+
+int op_decode(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yyjson_mut_val **ret, struct err *err) {
+        AUTO(strv) struct strv strict = {0};
+        AUTO(err) struct err why = ERR_INIT;
+        yyjson_mut_val *out = NULL, *ordered;
+        yyjson_mut_val *key, *value;
+        size_t i, n;
+        int r;
+
+        if (!yyjson_mut_is_obj(root))
+                return status_bad_request(err, "the object provided is unrecognized (must be of type %s)", op->res->kind);
+        r = check_kind(op, root, err);
+        if (r < 0)
+                return r;
+        if (op->res->is_custom) {
+                r = decode_custom(op, doc, root, &strict, &out, err);
+                if (r < 0)
+                        return r;
+        } else {
+                if (typed_decode(doc, root, op->res->schema, &strict, &out, &why) < 0)
+                        return undecodable(op, &why, err);
+                if (!yyjson_mut_is_obj(yyjson_mut_obj_get(out, "metadata")))
+                        mmeta_make(doc, out);
+        }
+        r = report_strict(op, &strict, err);
+        if (r < 0)
+                return r;
+        ordered = yyjson_mut_obj(doc);
+        yyjson_mut_obj_add_strcpy(doc, ordered, "kind", op->res->kind);
+        yyjson_mut_obj_add_strcpy(doc, ordered, "apiVersion", op->res->api_version);
+        yyjson_mut_obj_foreach(out, i, n, key, value) {
+                if (!streq(yyjson_mut_get_str(key), "kind") && !streq(yyjson_mut_get_str(key), "apiVersion"))
+                        yyjson_mut_obj_add(ordered, yyjson_mut_val_mut_copy(doc, key), yyjson_mut_val_mut_copy(doc, value));
+        }
+        *ret = ordered;
+        return 0;
+}
+
+/* Steps that create and update share. */
+
+static bool in_status(const struct op *op) { return op->subresource && streq(op->subresource, "status"); }
+
+static struct apply_options ownership(const struct op *op) {
+        return (struct apply_options){
+                .manager = op->manager,
+                .subresource = op->subresource,
+                .schema = op->res->schema,
+                .now_ms = clock_now_ms(),
+                .force = op->force,
+                .ignore = in_status(op) || !(op->res->flags & KIND_STATUS) ? NULL : "status",
+        };
+}
+
+struct object *op_store(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object *old) {
+        struct store *store = op->s->store;
+        char revision[24];
+        struct object *o;
+        (void)old;
+
+        if (op->dry_run) {
+                o = object_new(op->res->storage, 0, mjson_freeze(root));
+                return o;
+        }
+        snprintf(revision, sizeof(revision), "%llu", (unsigned long long)store_next_revision(store));
+        mjson_set_str(doc, mmeta_of(root), "resourceVersion", revision);
+        if (op->res != op->res->storage) {
+                if (op->res->hooks->to_storage)
+                        op->res->hooks->to_storage(doc, root);
+                mjson_set_str(doc, root, "apiVersion", op->res->storage->api_version);
+        }
+        o = object_new(op->res->storage, store_next_revision(store), mjson_freeze(root));
+        store_put(store, op->res->objects, object_ref(o));
+        return o;
+}
+
+struct object *op_remove(const struct op *op, struct object *o) {
+        AUTO(mjson) yyjson_mut_doc *doc = object_edit(o);
+        char revision[24];
+        struct object *last;
+
+        snprintf(revision, sizeof(revision), "%llu", (unsigned long long)store_next_revision(op->s->store));
+        mjson_set_str(doc, mmeta_of(yyjson_mut_doc_get_root(doc)), "resourceVersion", revision);
+        last = object_new(o->resource, store_next_revision(op->s->store), mjson_freeze(yyjson_mut_doc_get_root(doc)));
+        store_remove(op->s->store, o->resource->objects, object_ref(last));
+        return last;
+}
+
+static struct draft draft_of(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object *old) {
+        return (struct draft){.server = op->s, .resource = op->res, .ns = op->ns ? op->ns : "", .subresource = op->subresource,
+                              .doc = doc, .root = root, .old = old, .is_dry_run = op->dry_run};
+}
+
+static int validate(const struct op *op, const struct draft *d, yyjson_val *object, struct err *err) {
+        AUTO(invalid) struct invalid bad = {0};
+        const struct kind_hooks *hooks = op->res->hooks;
+
+        if (d->old) {
+                yyjson_val *old = object_root(d->old);
+                meta_validate_update(object, old, &bad);
+                if (op->res->structural)
+                        structural_validate(op->res->structural, object, old, &bad);
+                if (hooks->validate)
+                        hooks->validate(d, object, &bad);
+                if (hooks->validate_update)
+                        hooks->validate_update(d, object, old, &bad);
+        } else {
+                meta_validate(op->res, object, &bad);
+                if (op->res->structural)
+                        structural_validate(op->res->structural, object, NULL, &bad);
+                if (hooks->validate)
+                        hooks->validate(d, object, &bad);
+        }
+        return invalid_err(&bad, op->res->group, op->res->kind, meta_name(object), err);
+}
+
+/* Create. */
+
+static int check_namespace(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct err *err) {
+        const char *ns = mmeta_namespace(root);
+        if (!resource_is_namespaced(op->res)) {
+                if (ns && *ns)
+                        return status_bad_request(err, "namespace is not allowed on this type");
+                return 0;
+        }
+        if (ns && *ns && !streq(ns, op->ns))
+                return status_bad_request(err, "the namespace of the provided object does not match the namespace sent on the request");
+        mmeta_set(doc, root, "namespace", op->ns);
+        return 0;
+}
+
+/* yyjson keeps the order in which members were added; bring them where Go's structs have them, without what is empty. */
+static yyjson_mut_val *canonical(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root) {
+        yyjson_mut_val *ordered = NULL, *out, *key, *value;
+        size_t i, n;
+
+        if (op->res->is_custom) {
+                if (typed_decode(doc, mmeta_of(root), schema_of_type("ObjectMeta"), NULL, &ordered, NULL) == 0)
+                        mjson_set(doc, root, "metadata", ordered);
+                return root;
+        }
+        if (typed_decode(doc, root, op->res->schema, NULL, &ordered, NULL) < 0)
+                return root; /* cannot be: it was decoded before, and hooks write what the schema says */
+        out = yyjson_mut_obj(doc);
+        yyjson_mut_obj_add_strcpy(doc, out, "kind", op->res->kind);
+        yyjson_mut_obj_add_strcpy(doc, out, "apiVersion", op->res->api_version);
+        yyjson_mut_obj_foreach(ordered, i, n, key, value) {
+                if (!streq(yyjson_mut_get_str(key), "kind") && !streq(yyjson_mut_get_str(key), "apiVersion"))
+                        yyjson_mut_obj_add(out, yyjson_mut_val_mut_copy(doc, key), yyjson_mut_val_mut_copy(doc, value));
+        }
+        return out;
+}
+
+static void fill_system_fields(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root) {
+        static const char *const reset[] = {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"};
+        const char *prefix;
+        yyjson_mut_val *meta = mmeta_of(root);
+        char uid[37], now[KTIME_SIZE], suffix[8];
+
+        for (size_t i = 0; i < ARRAY_LEN(reset); i++)
+                mjson_remove(meta, reset[i]);
+        rand_uuid(uid);
+        mjson_set_str(doc, meta, "uid", uid);
+        ktime_format(clock_now_ms(), now);
+        mjson_set_str(doc, meta, "creationTimestamp", now);
+        prefix = mjson_get_str(meta, "generateName");
+        if (prefix && *prefix && (!mmeta_name(root) || !*mmeta_name(root))) {
+                AUTO(free) char *name = NULL;
+                rand_kube_suffix(suffix, NAME_GENERATED_SUFFIX);
+                name = name_generate(prefix, suffix);
+                mjson_set_str(doc, meta, "name", name);
+        }
+        if (op->res->flags & KIND_GENERATION)
+                mjson_set_int(doc, meta, "generation", 1);
+}
+
+int op_create(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object **ret, struct err *err) {
+        AUTO(json) yyjson_doc *frozen = NULL;
+        const char *given_version;
+        struct apply_options owner = ownership(op);
+        struct draft d;
+        int r = op_decode(op, doc, root, &root, err);
+
+        if (r == 0)
+                r = check_namespace(op, doc, root, err);
+        if (r < 0)
+                return r;
+        given_version = mmeta_resource_version(root);
+        given_version = given_version && *given_version ? given_version : NULL;
+        d = draft_of(op, doc, root, NULL);
+        fill_system_fields(op, doc, root);
+        if (op->res->hooks->defaults)
+                op->res->hooks->defaults(&d);
+        r = admission_mutate(op, ADMIT_CREATE, &d, err);
+        if (r < 0)
+                return r;
+        if (op->res->is_custom && (op->res->flags & KIND_STATUS))
+                mjson_remove(root, "status");
+        if (op->res->hooks->prepare_create) {
+                r = op->res->hooks->prepare_create(&d, err);
+                if (r < 0)
+                        return r;
+        }
+        apply_track(doc, NULL, root, &owner);
+        d.root = root = canonical(op, doc, root);
+        frozen = mjson_freeze(root);
+        r = validate(op, &d, yyjson_doc_get_root(frozen), err);
+        if (r == 0)
+                r = admission_validate(op, ADMIT_CREATE, yyjson_doc_get_root(frozen), NULL, err);
+        if (r < 0)
+                return r;
+        if (given_version)
+                return status_internal(err, "resourceVersion should not be set on objects to be created");
+        if (collection_find(op->res->objects, op->ns, mmeta_name(root)))
+                return status_already_exists(err, op->res, mmeta_name(root));
+        *ret = op_store(op, doc, root, NULL);
+        return 0;
+}
+
+/* Update. */
+
+static void copy_member(yyjson_mut_doc *doc, yyjson_mut_val *to, yyjson_val *from, const char *key) {
+        yyjson_val *v = yyjson_obj_get(from, key);
+        if (v)
+                mjson_set(doc, to, key, yyjson_val_mut_copy(doc, v));
+        else
+                mjson_remove(to, key);
+}
+
+static void keep_system_fields(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yyjson_val *old) {
+        static const char *const kept[] = {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName"};
+        yyjson_val *old_meta = meta_of(old);
+        for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+                copy_member(doc, mmeta_of(root), old_meta, kept[i]);
+        mjson_set_str(doc, mmeta_of(root), "name", op->name);
+        mjson_set_str(doc, mmeta_of(root), "resourceVersion", meta_resource_version(old));
+}
+
+/* Each endpoint changes its part only: /status the status, the main resource everything else. */
+static void keep_other_part(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yyjson_val *old) {
+        yyjson_val *key, *value;
+        size_t i, n;
+
+        if (!in_status(op)) {
+                if ((op->res->flags & KIND_STATUS) && !op->subresource)
+                        copy_member(doc, root, old, "status");
+                return;
+        }
+        yyjson_obj_foreach(old, i, n, key, value) {
+                const char *name = yyjson_get_str(key);
+                if (!streq(name, "status") && !streq(name, "metadata"))
+                        copy_member(doc, root, old, name);
+        }
+        if (op->res->is_custom) {
+                yyjson_mut_val *managed = yyjson_mut_obj_get(mmeta_of(root), "managedFields");
+                yyjson_mut_val *meta = yyjson_val_mut_copy(doc, meta_of(old));
+                mjson_remove(meta, "managedFields");
+                if (managed)
+                        mjson_set(doc, meta, "managedFields", yyjson_mut_val_mut_copy(doc, managed));
+                mjson_set(doc, root, "metadata", meta);
+        }
+}
+
+static bool spec_differs(const struct op *op, yyjson_val *now, yyjson_val *old) {
+        static const char *const outside[] = {"metadata", "status", "kind", "apiVersion"};
+        yyjson_val *key, *value;
+        size_t i, n, count[2] = {0, 0};
+
+        if ((op->res->flags & KIND_GENERATION_META) &&
+            !json_equal(yyjson_obj_get(meta_of(now), "annotations"), yyjson_obj_get(meta_of(old), "annotations")))
+                return true;
+        for (int side = 0; side < 2; side++) {
+                yyjson_obj_foreach(side ? old : now, i, n, key, value) {
+                        bool skip = false;
+                        for (size_t k = 0; k < ARRAY_LEN(outside); k++)
+                                skip |= streq(yyjson_get_str(key), outside[k]);
+                        if (skip)
+                                continue;
+                        count[side]++;
+                        if (!side && !json_equal(value, yyjson_obj_get(old, yyjson_get_str(key))))
+                                return true;
+                }
+        }
+        return count[0] != count[1];
+}
+
+/* Equal but for the times in managedFields: then nothing is written. */
+static bool is_unchanged(yyjson_val *now, yyjson_val *old) {
+        AUTO(mjson) yyjson_mut_doc *a = json_thaw(now), *b = json_thaw(old);
+        AUTO(json) yyjson_doc *fa = NULL, *fb = NULL;
+        yyjson_mut_doc *docs[] = {a, b};
+        for (size_t i = 0; i < 2; i++) {
+                yyjson_mut_val *meta = mmeta_of(yyjson_mut_doc_get_root(docs[i])), *entry;
+                size_t k, n;
+                yyjson_mut_arr_foreach(yyjson_mut_obj_get(meta, "managedFields"), k, n, entry) mjson_remove(entry, "time");
+        }
+        fa = mjson_freeze(yyjson_mut_doc_get_root(a));
+        fb = mjson_freeze(yyjson_mut_doc_get_root(b));
+        return json_equal(yyjson_doc_get_root(fa), yyjson_doc_get_root(fb));
+}
+
+static bool is_finished(const struct op *op, yyjson_val *object) {
+        yyjson_val *meta = meta_of(object);
+        if (!yyjson_obj_get(meta, "deletionTimestamp") || yyjson_arr_size(yyjson_obj_get(meta, "finalizers")))
+                return false;
+        if (streq(op->res->id, "namespaces") && yyjson_arr_size(json_at(object, "/spec/finalizers")))
+                return false;
+        return json_get_int(meta, "deletionGracePeriodSeconds", 0) == 0;
+}
+
+static int check_preconditions(const struct op *op, yyjson_mut_val *root, struct object *old, struct err *err) {
+        const char *uid = mmeta_uid(root), *version = mmeta_resource_version(root);
+        if (uid && *uid && !streq(uid, old->uid))
+                return status_conflict(err, op->res, op->name, "Precondition failed: UID in precondition: %s, UID in object meta: %s", uid, old->uid);
+        if (version && *version && !streq(version, "0")) {
+                if (!streq_null(version, meta_resource_version(object_root(old))))
+                        return status_modified(err, op->res, op->name);
+        } else if (op->res->is_custom || (op->res->flags & KIND_NEEDS_VERSION)) {
+                AUTO(invalid) struct invalid bad = {0};
+                invalid_add(&bad, "metadata.resourceVersion", INVALID_VALUE, op->res->is_custom ? "0" : "0", "must be specified for an update");
+                return invalid_err(&bad, op->res->group, op->res->plural, op->name, err);
+        }
+        return 0;
+}
+
+static int check_identity(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct err *err) {
+        const char *name = mmeta_name(root);
+        int r;
+        if (!name || !*name)
+                return status_bad_request(err, "the name of the object (based on URL) was undeterminable: name must be provided");
+        if (!streq(name, op->name))
+                return status_bad_request(err, "the name of the object (%s) does not match the name on the URL (%s)", name, op->name);
+        r = check_namespace(op, doc, root, err);
+        return r;
+}
+
+/* `root` is the decoded new version, `old` the stored one. */
+static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object *old, bool is_apply, struct object **ret,
+                         struct err *err) {
+        AUTO(json) yyjson_doc *frozen = NULL;
+        struct apply_options owner = ownership(op);
+        struct draft d = draft_of(op, doc, root, old);
+        int r = check_preconditions(op, root, old, err);
+
+        if (r < 0)
+                return r;
+        keep_system_fields(op, doc, root, object_root(old));
+        keep_other_part(op, doc, root, object_root(old));
+        if (op->res->hooks->defaults)
+                op->res->hooks->defaults(&d);
+        r = admission_mutate(op, ADMIT_UPDATE, &d, err);
+        if (r == 0 && op->res->hooks->prepare_update)
+                r = op->res->hooks->prepare_update(&d, err);
+        if (r < 0)
+                return r;
+        if (!is_apply)
+                apply_track(doc, object_root(old), root, &owner);
+        d.root = root = canonical(op, doc, root);
+        frozen = mjson_freeze(root);
+        if ((op->res->flags & KIND_GENERATION) && !in_status(op) && spec_differs(op, yyjson_doc_get_root(frozen), object_root(old))) {
+                mjson_set_int(doc, mmeta_of(root), "generation", meta_generation(object_root(old)) + 1);
+                d.root = root = canonical(op, doc, root);
+                yyjson_doc_free(frozen);
+                frozen = mjson_freeze(root);
+        }
+        r = validate(op, &d, yyjson_doc_get_root(frozen), err);
+        if (r == 0)
+                r = admission_validate(op, ADMIT_UPDATE, yyjson_doc_get_root(frozen), old, err);
+        if (r < 0)
+                return r;
+        if (is_finished(op, yyjson_doc_get_root(frozen)) && !op->dry_run) {
+                AUTO(object) struct object *now = object_new(op->res->storage, old->revision, TAKE(frozen));
+                *ret = op_remove(op, now);
+                return 0;
+        }
+        if (is_unchanged(yyjson_doc_get_root(frozen), object_root(old))) {
+                *ret = object_ref(old);
+                return 0;
+        }
+        *ret = op_store(op, doc, root, old);
+        return 0;
+}
+
+int op_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object **ret, bool *ret_created, struct err *err) {
+        AUTO(object) struct object *old = NULL;
+        int r = op_decode(op, doc, root, &root, err);
+
+        if (r == 0)
+                r = check_identity(op, doc, root, err);
+        if (r < 0)
+                return r;
+        old = object_ref(collection_find(op->res->objects, op->ns, op->name));
+        if (!old) {
+                const char *version = mmeta_resource_version(root);
+                if (!(op->res->flags & KIND_UPSERT) || op->subresource || (version && *version && !streq(version, "0")))
+                        return status_not_found(err, op->res, op->name);
+                mmeta_set(doc, root, "resourceVersion", NULL);
+                r = op_create(op, doc, root, ret, err);
+                if (r == 0 && ret_created)
+                        *ret_created = true;
+                return r;
+        }
+        return finish_update(op, doc, root, old, false, ret, err);
+}
+
+/* Patch. */
+
+static int parse_patch(enum api_patch type, struct sv patch, yyjson_doc **ret, struct err *err) {
+        AUTO(err) struct err why = ERR_INIT;
+        int r = type == API_PATCH_APPLY ? yaml_parse(patch, ret, &why) : json_parse(patch, ret, &why);
+        if (r < 0)
+                return status_bad_request(err, type == API_PATCH_APPLY ? "error decoding YAML: %s" : "error decoding patch: %s", err_message(&why));
+        return 0;
+}
+
+/* The stored object as this version of the API shows it. */
+static yyjson_mut_val *editable(const struct op *op, yyjson_mut_doc *doc, struct object *old) {
+        yyjson_mut_val *root = yyjson_val_mut_copy(doc, object_root(old));
+        if (op->res->hooks->from_storage)
+                op->res->hooks->from_storage(doc, root);
+        mjson_set_str(doc, root, "apiVersion", op->res->api_version);
+        return root;
+}
+
+static int apply_create(const struct op *op, yyjson_mut_doc *doc, yyjson_val *config, struct object **ret, bool *ret_created, struct err *err) {
+        struct apply_options owner = ownership(op);
+        yyjson_mut_val *root = NULL;
+        int r = apply_patch(doc, NULL, config, &owner, &root, err);
+        if (r < 0)
+                return r;
+        if (!mmeta_name(root) || !*mmeta_name(root))
+                mmeta_set(doc, root, "name", op->name);
+        r = check_identity(op, doc, root, err);
+        if (r == 0)
+                r = op_create(op, doc, root, ret, err);
+        if (r == 0 && ret_created)
+                *ret_created = true;
+        return r;
+}
+
+static int check_apply(const struct op *op, yyjson_val *config, struct err *err) {
+        const char *kind = meta_kind(config), *version = meta_api_version(config);
+        if (!op->manager || !*op->manager) {
+                AUTO(invalid) struct invalid bad = {0};
+                invalid_required(&bad, "fieldManager", "is required for apply patch");
+                return invalid_err(&bad, "meta.k8s.io", "PatchOptions", "", err);
+        }
+        if (!yyjson_is_obj(config))
+                return status_bad_request(err, "error decoding YAML: the body must be an object");
+        if (!version || !kind)
+                return status_bad_request(err, "invalid object type: apiVersion and kind are required in an apply configuration");
+        if (!streq(kind, op->res->kind) || !streq(version, op->res->api_version))
+                return wrong_kind(op, version, kind, err);
+        return 0;
+}
+
+int op_patch(const struct op *op, enum api_patch type, struct sv patch, struct object **ret, bool *ret_created, struct err *err) {
+        AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        AUTO(json) yyjson_doc *body = NULL;
+        AUTO(object) struct object *old = NULL;
+        struct apply_options owner = ownership(op);
+        yyjson_mut_val *root;
+        int r = parse_patch(type, patch, &body, err);
+
+        if (r == 0 && type == API_PATCH_APPLY)
+                r = check_apply(op, yyjson_doc_get_root(body), err);
+        if (r < 0)
+                return r;
+        if (type == API_PATCH_STRATEGIC && op->res->is_custom)
+                return status_media_type(err, "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml");
+        old = object_ref(collection_find(op->res->objects, op->ns, op->name));
+        if (!old && type == API_PATCH_APPLY && !op->subresource)
+                return apply_create(op, doc, yyjson_doc_get_root(body), ret, ret_created, err);
+        if (!old)
+                return status_not_found(err, op->res, op->name);
+        root = editable(op, doc, old);
+        switch (type) {
+        case API_PATCH_MERGE:
+                r = patch_merge(doc, root, yyjson_doc_get_root(body), &root, err);
+                break;
+        case API_PATCH_JSON:
+                r = patch_json(doc, root, yyjson_doc_get_root(body), &root, err);
+                break;
+        case API_PATCH_STRATEGIC:
+                r = patch_strategic(doc, root, yyjson_doc_get_root(body), op->res->schema, &root, err);
+                break;
+        case API_PATCH_APPLY:
+                r = apply_patch(doc, root, yyjson_doc_get_root(body), &owner, &root, err);
+                break;
+        }
+        if (r == 0)
+                r = op_decode(op, doc, root, &root, err);
+        if (r == 0)
+                r = check_identity(op, doc, root, err);
+        if (r == 0)
+                r = finish_update(op, doc, root, old, type == API_PATCH_APPLY, ret, err);
+        return r;
+}

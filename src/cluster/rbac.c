@@ -1,0 +1,296 @@
+#include "cluster/rbac.h"
+
+#include "base/log.h"
+#include "cluster/admission.h"
+#include "cluster/edit.h"
+#include "kobj/meta.h"
+#include "kobj/selector.h"
+
+#define ROLES "roles.rbac.authorization.k8s.io"
+#define CLUSTER_ROLES "clusterroles.rbac.authorization.k8s.io"
+#define ROLE_BINDINGS "rolebindings.rbac.authorization.k8s.io"
+#define CLUSTER_ROLE_BINDINGS "clusterrolebindings.rbac.authorization.k8s.io"
+
+static bool lists(yyjson_val *list, const char *value) {
+        EACH(item, i, list) {
+                const char *s = yyjson_get_str(item);
+                if (s && (streq(s, "*") || streq(s, value)))
+                        return true;
+        }
+        return false;
+}
+
+static bool lists_resource(yyjson_val *list, const char *resource, const char *subresource) {
+        AUTO(free) char *full = subresource ? xasprintf("%s/%s", resource, subresource) : xstrdup(resource);
+        AUTO(free) char *any = subresource ? xasprintf("*/%s", subresource) : NULL;
+        EACH(item, i, list) {
+                const char *s = yyjson_get_str(item);
+                if (s && (streq(s, "*") || streq(s, full) || (any && streq(s, any))))
+                        return true;
+        }
+        return false;
+}
+
+static bool lists_path(yyjson_val *list, const char *path) {
+        EACH(item, i, list) {
+                const char *s = yyjson_get_str(item);
+                size_t n = s ? strlen(s) : 0;
+                if (s && (streq(s, "*") || streq(s, path) || (n && s[n - 1] == '*' && strncmp(s, path, n - 1) == 0)))
+                        return true;
+        }
+        return false;
+}
+
+static bool lists_name(yyjson_val *list, const char *name) {
+        if (yyjson_arr_size(list) == 0)
+                return true;
+        EACH(item, i, list) if (streq_null(yyjson_get_str(item), name)) return true;
+        return false;
+}
+
+static bool rule_allows(yyjson_val *rule, const struct access *a) {
+        if (!lists(yyjson_obj_get(rule, "verbs"), a->verb))
+                return false;
+        if (a->path)
+                return lists_path(yyjson_obj_get(rule, "nonResourceURLs"), a->path);
+        return lists(yyjson_obj_get(rule, "apiGroups"), a->group) && lists_resource(yyjson_obj_get(rule, "resources"), a->resource, a->subresource) &&
+               lists_name(yyjson_obj_get(rule, "resourceNames"), a->name ? a->name : "");
+}
+
+static bool is_subject(yyjson_val *subjects, const struct user *user, const char *binding_ns) {
+        EACH(subject, i, subjects) {
+                const char *kind = json_get_str(subject, "kind"), *name = json_get_str(subject, "name"), *ns = json_get_str(subject, "namespace");
+                if (!kind || !name)
+                        continue;
+                if (streq(kind, "User") && streq(name, user->name))
+                        return true;
+                if (streq(kind, "Group") && strv_has(&user->groups, name))
+                        return true;
+                if (streq(kind, "ServiceAccount")) {
+                        AUTO(free) char *full = xasprintf("system:serviceaccount:%s:%s", ns && *ns ? ns : binding_ns, name);
+                        if (streq(full, user->name))
+                                return true;
+                }
+        }
+        return false;
+}
+
+static struct object *role_of(struct apiserver *s, yyjson_val *binding, const char *ns) {
+        const char *kind = json_str_at(binding, "/roleRef/kind"), *name = json_str_at(binding, "/roleRef/name");
+        bool namespaced = kind && streq(kind, "Role");
+        if (!kind || !name)
+                return NULL;
+        return collection_find(registry_by_id(&s->registry, namespaced ? ROLES : CLUSTER_ROLES)->objects, namespaced ? ns : "", name);
+}
+
+static void each_binding(struct apiserver *s, struct collection *bindings, const char *ns, const struct user *user, void (*fn)(void *arg, yyjson_val *rule),
+                         void *arg) {
+        size_t end, at = collection_range(bindings, ns, &end);
+        for (; at < end; at++) {
+                yyjson_val *binding = object_root(bindings->items[at]);
+                struct object *role;
+                if (!is_subject(yyjson_obj_get(binding, "subjects"), user, ns ? ns : ""))
+                        continue;
+                role = role_of(s, binding, ns ? ns : "");
+                if (!role)
+                        continue;
+                EACH(rule, i, object_at(role, "/rules")) fn(arg, rule);
+        }
+}
+
+void rbac_each_rule(struct apiserver *s, const struct user *user, const char *ns, void (*fn)(void *arg, yyjson_val *rule), void *arg) {
+        each_binding(s, registry_by_id(&s->registry, CLUSTER_ROLE_BINDINGS)->objects, NULL, user, fn, arg);
+        if (ns && *ns)
+                each_binding(s, registry_by_id(&s->registry, ROLE_BINDINGS)->objects, ns, user, fn, arg);
+}
+
+struct search {
+        const struct access *access;
+        bool found;
+};
+
+static void try_rule(void *arg, yyjson_val *rule) {
+        struct search *search = arg;
+        search->found |= rule_allows(rule, search->access);
+}
+
+bool rbac_allows(struct apiserver *s, const struct user *user, const struct access *access) {
+        struct search search = {access, false};
+        if (strv_has(&user->groups, "system:masters"))
+                return true;
+        rbac_each_rule(s, user, access->path ? "" : access->ns, try_rule, &search);
+        return search.found;
+}
+
+int rbac_check(struct apiserver *s, const struct user *user, const struct access *a, struct err *err) {
+        AUTO(free) char *what = NULL, *where = NULL, *head = NULL;
+
+        if (rbac_allows(s, user, a))
+                return 0;
+        if (a->path) {
+                err_http(err, -EACCES, 403, "Forbidden", "forbidden: User \"%s\" cannot %s path \"%s\"", user->name, a->verb, a->path);
+                status_details(err, NULL, NULL, NULL, NULL);
+                return -EACCES;
+        }
+        what = a->subresource ? xasprintf("%s/%s", a->resource, a->subresource) : xstrdup(a->resource);
+        where = *a->ns ? xasprintf("in the namespace \"%s\"", a->ns) : xstrdup("at the cluster scope");
+        head = *a->group ? xasprintf("%s.%s", a->resource, a->group) : xstrdup(a->resource);
+        if (a->name && *a->name)
+                err_http(err, -EACCES, 403, "Forbidden", "%s \"%s\" is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s", head, a->name,
+                         user->name, a->verb, what, a->group, where);
+        else
+                err_http(err, -EACCES, 403, "Forbidden", "%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s", head, user->name,
+                         a->verb, what, a->group, where);
+        status_details(err, a->name, a->group, a->resource, NULL);
+        return -EACCES;
+}
+
+/* Nobody grants what they do not have. */
+
+struct coverage {
+        const struct op *op;
+        struct strv missing;
+};
+
+static void append_quoted_list(struct str *out, const char *name, yyjson_val *list) {
+        if (yyjson_arr_size(list) == 0)
+                return;
+        str_appendf(out, "%s%s:[", out->len > 1 ? ", " : "", name);
+        EACH(item, i, list) str_appendf(out, "%s\"%s\"", i ? " " : "", yyjson_get_str(item));
+        str_append_c(out, ']');
+}
+
+static bool holds(const struct op *op, yyjson_val *rule) {
+        yyjson_val *verbs = yyjson_obj_get(rule, "verbs"), *names = yyjson_obj_get(rule, "resourceNames");
+        EACH(verb, i, verbs) {
+                EACH(path, k, yyjson_obj_get(rule, "nonResourceURLs")) {
+                        struct access a = {.verb = yyjson_get_str(verb), .path = yyjson_get_str(path)};
+                        if (!rbac_allows(op->s, op->user, &a))
+                                return false;
+                }
+                EACH(group, g, yyjson_obj_get(rule, "apiGroups")) EACH(resource, m, yyjson_obj_get(rule, "resources")) {
+                        AUTO(free) char *plural = xstrdup(yyjson_get_str(resource));
+                        char *slash = strchr(plural, '/');
+                        struct access a = {.verb = yyjson_get_str(verb), .group = yyjson_get_str(group), .resource = plural, .ns = op->ns};
+                        if (slash) {
+                                *slash = '\0';
+                                a.subresource = slash + 1;
+                        }
+                        if (yyjson_arr_size(names) == 0) {
+                                if (!rbac_allows(op->s, op->user, &a))
+                                        return false;
+                                continue;
+                        }
+                        EACH(name, n, names) {
+                                a.name = yyjson_get_str(name);
+                                if (!rbac_allows(op->s, op->user, &a))
+                                        return false;
+                        }
+                }
+        }
+        return true;
+}
+
+static void check_rules(struct coverage *c, yyjson_val *rules) {
+        EACH(rule, i, rules) {
+                AUTO(str) struct str text = STR_INIT(0);
+                if (holds(c->op, rule))
+                        continue;
+                str_append_c(&text, '{');
+                append_quoted_list(&text, "APIGroups", yyjson_obj_get(rule, "apiGroups"));
+                append_quoted_list(&text, "NonResourceURLs", yyjson_obj_get(rule, "nonResourceURLs"));
+                append_quoted_list(&text, "ResourceNames", yyjson_obj_get(rule, "resourceNames"));
+                append_quoted_list(&text, "Resources", yyjson_obj_get(rule, "resources"));
+                append_quoted_list(&text, "Verbs", yyjson_obj_get(rule, "verbs"));
+                str_append_c(&text, '}');
+                strv_add(&c->missing, str_cstr(&text));
+        }
+}
+
+int check_escalation(const struct op *op, enum admission_op what, yyjson_val *object, struct object *old, struct err *err) {
+        bool is_binding = str_ends(op->res->plural, "bindings");
+        struct access special = {.group = op->res->group, .resource = op->res->plural, .ns = op->ns, .name = meta_name(object), .verb = "escalate"};
+        struct coverage c = {.op = op};
+        AUTO(str) struct str groups = STR_INIT(0);
+        struct object *role;
+        int r = 0;
+        (void)what;
+
+        if (!op->user || strv_has(&op->user->groups, "system:masters"))
+                return 0;
+        if (old && json_equal(yyjson_obj_get(object, "rules"), object_at(old, "/rules")) &&
+            json_equal(yyjson_obj_get(object, "roleRef"), object_at(old, "/roleRef")) &&
+            json_equal(yyjson_obj_get(object, "subjects"), object_at(old, "/subjects")))
+                return 0;
+        if (is_binding) {
+                const char *kind = json_str_at(object, "/roleRef/kind");
+                special.verb = "bind";
+                special.resource = kind && streq(kind, "Role") ? "roles" : "clusterroles";
+                special.name = json_str_at(object, "/roleRef/name");
+        }
+        if (rbac_allows(op->s, op->user, &special))
+                return 0;
+        role = is_binding ? role_of(op->s, object, op->ns) : NULL;
+        if (is_binding && !role)
+                r = status_not_found(err, registry_by_id(&op->s->registry, streq(special.resource, "roles") ? ROLES : CLUSTER_ROLES), special.name);
+        else
+                check_rules(&c, is_binding ? object_at(role, "/rules") : yyjson_obj_get(object, "rules"));
+        if (c.missing.len) {
+                AUTO(free) char *all = strv_join(&c.missing, "\n");
+                for (size_t i = 0; i < op->user->groups.len; i++)
+                        str_appendf(&groups, "%s\"%s\"", i ? " " : "", op->user->groups.items[i]);
+                r = status_forbidden(err, op->res, meta_name(object),
+                                     "user \"%s\" (groups=[%s]) is attempting to grant RBAC permissions not currently held:\n%s", op->user->name,
+                                     str_cstr(&groups), all);
+        }
+        strv_done(&c.missing);
+        return r;
+}
+
+/* Aggregated roles. */
+
+static void append_rules(yyjson_mut_doc *doc, yyjson_mut_val *rules, yyjson_val *more) {
+        EACH(rule, i, more) {
+                bool known = false;
+                AUTO(mjson) yyjson_mut_doc *copy = json_thaw(rule);
+                yyjson_mut_val *have;
+                size_t k, n;
+                yyjson_mut_arr_foreach(rules, k, n, have) known |= yyjson_mut_equals(have, yyjson_mut_doc_get_root(copy));
+                if (!known)
+                        yyjson_mut_arr_append(rules, yyjson_val_mut_copy(doc, rule));
+        }
+}
+
+static void aggregate_one(struct apiserver *s, struct object *role) {
+        struct collection *all = registry_by_id(&s->registry, CLUSTER_ROLES)->objects;
+        AUTO(mjson) yyjson_mut_doc *doc = object_edit(role);
+        AUTO(json) yyjson_doc *frozen = NULL;
+        AUTO(err) struct err why = ERR_INIT;
+        yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *rules = yyjson_mut_arr(doc);
+
+        EACH(term, i, object_at(role, "/aggregationRule/clusterRoleSelectors")) {
+                AUTO(selector) struct selector sel = {0};
+                if (selector_from_object(term, &sel, &why) < 0)
+                        continue; /* it was validated; a selector that does not parse selects nothing */
+                for (size_t k = 0; k < all->len; k++)
+                        if (all->items[k] != role && selector_matches(&sel, meta_labels(object_root(all->items[k]))))
+                                append_rules(doc, rules, object_at(all->items[k], "/rules"));
+        }
+        mjson_set(doc, root, "rules", rules);
+        frozen = mjson_freeze(root);
+        if (json_equal(yyjson_obj_get(yyjson_doc_get_root(frozen), "rules"), object_at(role, "/rules")))
+                return;
+        err_clear(&why);
+        if (api_update(s->self, CLUSTER_ROLES, root, NULL, &why) < 0)
+                log_debug("aggregating cluster role %s: %s", role->name, err_message(&why));
+}
+
+void rbac_aggregate(struct apiserver *s) {
+        struct collection *all = registry_by_id(&s->registry, CLUSTER_ROLES)->objects;
+        AUTO(object_list) struct object_list list = {0};
+        for (size_t i = 0; i < all->len; i++)
+                if (object_at(all->items[i], "/aggregationRule"))
+                        object_list_add(&list, all->items[i]);
+        for (size_t i = 0; i < list.len; i++)
+                aggregate_one(s, list.items[i]);
+}
