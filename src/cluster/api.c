@@ -160,6 +160,30 @@ int api_patchf(struct api *a, const char *resource, const char *ns, const char *
         return api_patch(a, resource, ns, name, subresource, API_PATCH_MERGE, sv_of(patch), NULL, err);
 }
 
+int api_bind(struct api *a, const char *ns, const char *pod, const char *node, struct err *err) {
+        struct object *o = api_peek(a, "pods", ns, pod);
+        AUTO(mjson) yyjson_mut_doc *doc = NULL;
+        const char *bound;
+        struct object *made = NULL;
+        struct op op;
+        int r = make_op(a, "pods", ns, pod, "binding", &op, err);
+
+        if (r < 0)
+                return r;
+        if (!o)
+                return status_not_found(err, op.res, pod);
+        bound = object_str(o, "/spec/nodeName");
+        if (object_is_deleting(o))
+                return status_conflict(err, op.res, pod, "pod %s is being deleted, cannot be assigned to a host", pod);
+        if (bound && *bound)
+                return status_conflict(err, op.res, pod, "pod %s is already assigned to node \"%s\"", pod, bound);
+        doc = object_edit(o);
+        mjson_set_str(doc, mjson_obj(doc, yyjson_mut_doc_get_root(doc), "spec"), "nodeName", node);
+        mmeta_set_condition(doc, yyjson_mut_doc_get_root(doc), "PodScheduled", "True", NULL, NULL, clock_now_ms());
+        r = op_update(&op, doc, yyjson_mut_doc_get_root(doc), &made, NULL, err);
+        return r < 0 ? r : hand_over(made, NULL);
+}
+
 int api_delete(struct api *a, const char *resource, const char *ns, const char *name, const struct api_delete_options *o, struct err *err) {
         struct delete_options options = {.grace_s = -1};
         struct object *last = NULL;

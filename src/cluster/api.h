@@ -43,11 +43,14 @@ MUST_USE int api_create(struct api *a, const char *resource, const char *ns, yyj
 MUST_USE int api_update(struct api *a, const char *resource, yyjson_mut_val *object, struct object **ret, struct err *err);
 MUST_USE int api_update_status(struct api *a, const char *resource, yyjson_mut_val *object, struct object **ret, struct err *err);
 enum api_patch { API_PATCH_MERGE, API_PATCH_JSON, API_PATCH_STRATEGIC, API_PATCH_APPLY /* forced */ };
-/* subresource: NULL, "status" or "scale". A patch that changes nothing writes nothing. */
+/* subresource: NULL, "status", "scale" (the patch is of the object, not of a Scale), "finalize" (namespaces: spec.finalizers). A patch that changes nothing writes nothing. */
 MUST_USE int api_patch(struct api *a, const char *resource, const char *ns, const char *name, const char *subresource, enum api_patch type,
                        struct sv patch, struct object **ret, struct err *err);
 MUST_USE int api_patchf(struct api *a, const char *resource, const char *ns, const char *name, const char *subresource, struct err *err,
                         const char *merge_patch_fmt, ...) PRINTF(7, 8);
+
+/* What the scheduler does: the pod gets its node and the condition PodScheduled. 409 when it has one already. */
+MUST_USE int api_bind(struct api *a, const char *ns, const char *pod, const char *node, struct err *err);
 
 struct api_delete_options {
         int64_t grace_s;              /* -1: the object's default; pods only */

@@ -1,6 +1,6 @@
 /* What is particular about a kind: defaults, rules, and what happens to it on its way into the store.
  *
- * Hooks see objects after decoding (typed.h), so fields have the types their schema says. Every member may be NULL.
+ * Hooks see objects after decoding (decode.h), so fields have the types their schema says. Every member may be NULL.
  * Order on create: defaults, admission, prepare_create, validate. On update: defaults, prepare_update, validate, validate_update.
  */
 #ifndef FIRESTEEL_CLUSTER_HOOKS_H

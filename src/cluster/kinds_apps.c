@@ -224,8 +224,8 @@ static void job_validate_update(const struct draft *d, yyjson_val *object, yyjso
         if (d->subresource)
                 return;
         for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
-                yyjson_val *now = yyjson_obj_get(yyjson_obj_get(object, "spec"), fixed[i]);
                 AUTO(free) char *at = xasprintf("spec.%s", fixed[i]), *text = NULL;
+                yyjson_val *now = yyjson_obj_get(yyjson_obj_get(object, "spec"), fixed[i]);
                 if (json_equal(now, yyjson_obj_get(yyjson_obj_get(old, "spec"), fixed[i])) || (i == 0 && may_resize) || (i == 2 && suspended))
                         continue;
                 text = now ? json_write(now, false, NULL) : xstrdup("null");

@@ -15,7 +15,7 @@ static size_t check_keys(yyjson_val *data, const char *path, struct invalid *bad
         yyjson_val *key, *value;
         size_t i, n, total = 0;
         yyjson_obj_foreach(data, i, n, key, value) {
-                AUTO(free) char *at = xasprintf("%s[%s]", path, yyjson_get_str(key));
+                AUTO(free) char *at = xasprintf("%s[%s]", path, unsafe_yyjson_get_str(key));
                 AUTO(strv) struct strv why = {0};
                 name_check_config_key(sv_of(yyjson_get_str(key)), &why);
                 invalid_names(bad, at, yyjson_get_str(key), &why);
@@ -39,7 +39,7 @@ static void configmap_validate(const struct draft *d, yyjson_val *object, struct
         size_t i, n, total = check_keys(data, "data", bad);
         (void)d;
         yyjson_obj_foreach(yyjson_obj_get(object, "binaryData"), i, n, key, value) {
-                AUTO(free) char *at = xasprintf("data[%s]", yyjson_get_str(key));
+                AUTO(free) char *at = xasprintf("data[%s]", unsafe_yyjson_get_str(key));
                 if (yyjson_obj_get(data, yyjson_get_str(key)))
                         invalid_string(bad, at, yyjson_get_str(key), "duplicate of key present in binaryData");
         }

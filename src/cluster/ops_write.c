@@ -3,7 +3,7 @@
 #include "cluster/admission.h"
 #include "cluster/ops.h"
 #include "cluster/structural.h"
-#include "cluster/typed.h"
+#include "cluster/decode.h"
 #include "codec/ktime.h"
 #include "codec/yaml.h"
 #include "kobj/apply.h"
@@ -82,7 +82,7 @@ static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
 
         if (!meta || !yyjson_mut_is_obj(meta))
                 meta = yyjson_mut_obj(doc);
-        if (typed_decode(doc, meta, schema_of_type("ObjectMeta"), NULL, &typed, &why) < 0)
+        if (decode_typed(doc, meta, schema_of_type("ObjectMeta"), NULL, &typed, &why) < 0)
                 return undecodable(op, &why, err);
         yyjson_mut_obj_add_val(doc, out, "metadata", typed);
         yyjson_mut_obj_foreach(root, i, n, key, value) {
@@ -118,7 +118,7 @@ int op_decode(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yy
                 if (r < 0)
                         return r;
         } else {
-                if (typed_decode(doc, root, op->res->schema, &strict, &out, &why) < 0)
+                if (decode_typed(doc, root, op->res->schema, &strict, &out, &why) < 0)
                         return undecodable(op, &why, err);
                 if (!yyjson_mut_is_obj(yyjson_mut_obj_get(out, "metadata")))
                         mmeta_make(doc, out);
@@ -235,11 +235,11 @@ static yyjson_mut_val *canonical(const struct op *op, yyjson_mut_doc *doc, yyjso
         size_t i, n;
 
         if (op->res->is_custom) {
-                if (typed_decode(doc, mmeta_of(root), schema_of_type("ObjectMeta"), NULL, &ordered, NULL) == 0)
+                if (decode_typed(doc, mmeta_of(root), schema_of_type("ObjectMeta"), NULL, &ordered, NULL) == 0)
                         mjson_set(doc, root, "metadata", ordered);
                 return root;
         }
-        if (typed_decode(doc, root, op->res->schema, NULL, &ordered, NULL) < 0)
+        if (decode_typed(doc, root, op->res->schema, NULL, &ordered, NULL) < 0)
                 return root; /* cannot be: it was decoded before, and hooks write what the schema says */
         out = yyjson_mut_obj(doc);
         yyjson_mut_obj_add_strcpy(doc, out, "kind", op->res->kind);

@@ -400,13 +400,14 @@ static void check_schema(yyjson_val *schema, const char *path, bool is_root, str
         } else if (is_root && !streq(type, "object")) {
                 invalid_string(bad, type_at, type, "must be object at the root");
         }
-        for (i = 0; i < ARRAY_LEN(forbidden); i++)
-                if (yyjson_obj_get(schema, forbidden[i]) && !yyjson_is_false(yyjson_obj_get(schema, forbidden[i]))) {
-                        AUTO(free) char *at = xasprintf("%s.%s", path, forbidden[i]);
+        for (i = 0; i < ARRAY_LEN(forbidden); i++) {
+                AUTO(free) char *at = xasprintf("%s.%s", path, forbidden[i]);
+                yyjson_val *given = yyjson_obj_get(schema, forbidden[i]);
+                if (given && !yyjson_is_false(given))
                         invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "must not be set");
-                }
+        }
         yyjson_obj_foreach(yyjson_obj_get(schema, "properties"), i, n, key, sub) {
-                AUTO(free) char *at = xasprintf("%s.properties[%s]", path, yyjson_get_str(key));
+                AUTO(free) char *at = xasprintf("%s.properties[%s]", path, unsafe_yyjson_get_str(key));
                 if (is_root && streq(yyjson_get_str(key), "metadata"))
                         continue;
                 check_schema(sub, at, false, bad);

@@ -4,15 +4,15 @@
  * encoding/json's text; quantities, times and base64 are checked and canonical; what `omitempty` leaves out is left out and what it does not
  * is filled with its zero. Driven by kobj/schema.h alone.
  */
-#ifndef FIRESTEEL_CLUSTER_TYPED_H
-#define FIRESTEEL_CLUSTER_TYPED_H
+#ifndef FIRESTEEL_CLUSTER_DECODE_H
+#define FIRESTEEL_CLUSTER_DECODE_H
 
 #include "base/vec.h"
 #include "kobj/schema.h"
 
 /* The decoded copy of `value` in `doc`. Unknown and duplicate members are named in `strict` (`unknown field "spec.bogus"`), which may be NULL.
  * -EINVAL with the plain decoding message (no HTTP status: the caller knows the kind). */
-MUST_USE int typed_decode(yyjson_mut_doc *doc, yyjson_mut_val *value, struct schema schema, struct strv *strict, yyjson_mut_val **ret,
+MUST_USE int decode_typed(yyjson_mut_doc *doc, yyjson_mut_val *value, struct schema schema, struct strv *strict, yyjson_mut_val **ret,
                           struct err *err);
 
 #endif

@@ -1,4 +1,4 @@
-#include "cluster/typed.h"
+#include "cluster/decode.h"
 
 #include "codec/base64.h"
 #include "codec/ktime.h"
@@ -182,6 +182,10 @@ static int convert_scalar(struct decode *d, yyjson_mut_val *v, const struct sche
         }
         case SCHEMA_INT_OR_STRING:
                 if (!yyjson_mut_is_str(v) && !is_integer(v, INT32_MIN, INT32_MAX))
+                        return wrong_type(d, json_kind(v), f, 0);
+                break;
+        case SCHEMA_ITEMS:
+                if (!yyjson_mut_is_arr(v))
                         return wrong_type(d, json_kind(v), f, 0);
                 break;
         case SCHEMA_OBJECT:
@@ -382,7 +386,7 @@ static int convert_object(struct decode *d, yyjson_mut_val *v, const struct sche
         return r;
 }
 
-int typed_decode(yyjson_mut_doc *doc, yyjson_mut_val *value, struct schema schema, struct strv *strict, yyjson_mut_val **ret, struct err *err) {
+int decode_typed(yyjson_mut_doc *doc, yyjson_mut_val *value, struct schema schema, struct strv *strict, yyjson_mut_val **ret, struct err *err) {
         struct decode d = {.doc = doc, .strict = strict, .err = err};
         yyjson_mut_val *out = NULL;
         int r;

@@ -1,0 +1,258 @@
+/* Get, list, create, update, patch, delete over HTTP. */
+#include "cluster/verbs/verbs.h"
+#include "codec/base64.h"
+#include "kobj/meta.h"
+
+int verb_get(struct request *q, struct err *err) {
+        AUTO(free) char *manager = NULL;
+        AUTO(object) struct object *o = NULL;
+        struct op op;
+        int r = request_op(q, &op, &manager, err);
+        if (r == 0)
+                r = op_get(&op, &o, err);
+        if (r == 0)
+                answer_object(q, 200, o, o->revision);
+        return r;
+}
+
+/* Lists in pieces: the token names the revision of the first piece and the last object given. */
+
+static char *make_token(uint64_t revision, const struct object *last) {
+        AUTO(str) struct str json = STR_INIT(0), out = STR_INIT(0);
+        str_appendf(&json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%llu,\"ns\":", (unsigned long long)revision);
+        json_append_quoted(&json, sv_of(last->namespace));
+        str_append_s(&json, ",\"start\":");
+        json_append_quoted(&json, sv_of(last->name));
+        str_append_c(&json, '}');
+        base64url_encode(str_sv(&json), &out);
+        return str_take(&out);
+}
+
+static int parse_token(const char *token, yyjson_doc **ret, struct err *err) {
+        AUTO(str) struct str json = STR_INIT(4096);
+        if (base64_decode(sv_of(token), &json) < 0 || str_overflowed(&json) || json_parse(str_sv(&json), ret, NULL) < 0 ||
+            !json_get_str(yyjson_doc_get_root(*ret), "start"))
+                return status_bad_request(err, "continue key is not valid: %s", token);
+        return 0;
+}
+
+static int check_version(const struct request *q, struct err *err) {
+        AUTO(free) char *text = request_query(q, "resourceVersion"), *match = request_query(q, "resourceVersionMatch");
+        uint64_t now = store_revision(q->s->store);
+        int64_t version = 0;
+
+        if (!text || !*text)
+                return 0;
+        if (!sv_to_int64(sv_of(text), &version) || version < 0)
+                return status_internal(err, "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", text, text);
+        if ((uint64_t)version > now) {
+                err_http(err, -EAGAIN, 504, "Timeout", "Too large resource version: %lld, current: %llu", (long long)version, (unsigned long long)now);
+                if (err) {
+                        free(err->details);
+                        err->details = xstrdup("{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],\"retryAfterSeconds\":1}");
+                }
+                return -EAGAIN;
+        }
+        if (match && streq(match, "Exact") && version != 0 && (uint64_t)version != now)
+                return err_http(err, -ESTALE, 410, "Expired", "The resourceVersion for the provided list is too old.");
+        return 0;
+}
+
+int verb_list(struct request *q, struct err *err) {
+        AUTO(free) char *labels = request_query(q, "labelSelector"), *fields = request_query(q, "fieldSelector"), *token = request_query(q, "continue"),
+                         *next = NULL, *manager = NULL;
+        AUTO(list_query) struct list_query query = {0};
+        AUTO(object_list) struct object_list list = {0};
+        AUTO(json) yyjson_doc *from = NULL;
+        uint64_t revision;
+        int64_t remaining = -1;
+        struct op op;
+        int r = list_query_parse(q->res, labels, fields, &query, err);
+
+        if (r == 0)
+                r = check_version(q, err);
+        if (r == 0 && !request_query_int(q, "limit", 0, &query.limit))
+                r = status_bad_request(err, "limit must be a number");
+        if (r == 0 && token && *token)
+                r = parse_token(token, &from, err);
+        if (r == 0)
+                r = request_op(q, &op, &manager, err);
+        if (r < 0)
+                return r;
+        op.ns = q->ns;
+        if (from) {
+                query.after_ns = json_get_str(yyjson_doc_get_root(from), "ns");
+                query.after_name = json_get_str(yyjson_doc_get_root(from), "start");
+                if (!query.after_ns)
+                        query.after_ns = "";
+        }
+        bool more = op_list(&op, &query, &list, &remaining);
+        revision = from ? (uint64_t)json_get_int(yyjson_doc_get_root(from), "rv", (int64_t)list.revision) : list.revision;
+        if (more)
+                next = make_token(revision, list.items[list.len - 1]);
+        answer_list(q, &list, revision, next, remaining);
+        return 0;
+}
+
+int verb_create(struct request *q, struct err *err) {
+        AUTO(free) char *manager = NULL;
+        AUTO(mjson) yyjson_mut_doc *doc = NULL;
+        AUTO(object) struct object *o = NULL;
+        struct op op;
+        int r = request_op(q, &op, &manager, err);
+        if (r == 0)
+                r = request_body(q, q->res->kind, false, &doc, err);
+        if (r == 0)
+                r = op_create(&op, doc, yyjson_mut_doc_get_root(doc), &o, err);
+        if (r == 0)
+                answer_object(q, 201, o, o->revision);
+        return r;
+}
+
+int verb_update(struct request *q, struct err *err) {
+        AUTO(free) char *manager = NULL;
+        AUTO(mjson) yyjson_mut_doc *doc = NULL;
+        AUTO(object) struct object *o = NULL;
+        bool created = false;
+        struct op op;
+        int r = request_op(q, &op, &manager, err);
+        if (r == 0)
+                r = request_body(q, q->res->kind, false, &doc, err);
+        if (r == 0)
+                r = op_update(&op, doc, yyjson_mut_doc_get_root(doc), &o, &created, err);
+        if (r == 0)
+                answer_object(q, created ? 201 : 200, o, o->revision);
+        return r;
+}
+
+int patch_type(const struct request *q, enum api_patch *ret, struct err *err) {
+        static const struct {
+                const char *media;
+                enum api_patch type;
+        } types[] = {
+                {"application/json-patch+json", API_PATCH_JSON},
+                {"application/merge-patch+json", API_PATCH_MERGE},
+                {"application/strategic-merge-patch+json", API_PATCH_STRATEGIC},
+                {"application/apply-patch+yaml", API_PATCH_APPLY},
+        };
+        const char *media = http_headers_get(&q->http->headers, "Content-Type");
+        for (size_t i = 0; media && i < ARRAY_LEN(types); i++)
+                if (str_starts(media, types[i].media)) {
+                        *ret = types[i].type;
+                        return 0;
+                }
+        err_http(err, -EINVAL, 415, "UnsupportedMediaType", "415: Unsupported Media Type");
+        status_details(err, NULL, NULL, NULL, NULL);
+        return -EINVAL;
+}
+
+int verb_patch(struct request *q, struct err *err) {
+        AUTO(free) char *manager = NULL;
+        AUTO(object) struct object *o = NULL;
+        enum api_patch type;
+        bool created = false;
+        struct op op;
+        int r = patch_type(q, &type, err);
+        if (r == 0)
+                r = request_op(q, &op, &manager, err);
+        if (r == 0)
+                r = op_patch(&op, type, q->http->body, &o, &created, err);
+        if (r == 0)
+                answer_object(q, created ? 201 : 200, o, o->revision);
+        return r;
+}
+
+void delete_request_done(struct delete_request *d) {
+        yyjson_mut_doc_free(d->doc);
+        free(d->propagation);
+}
+
+int delete_request_parse(struct request *q, struct delete_request *ret, struct err *err) {
+        AUTO(delete_request) struct delete_request d = {.options = {.grace_s = -1}};
+        AUTO(free) char *dry = request_query(q, "dryRun"), *orphan = request_query(q, "orphanDependents");
+        yyjson_mut_val *root, *v;
+        int r = request_body(q, "DeleteOptions", true, &d.doc, err);
+
+        if (r < 0)
+                return r;
+        root = d.doc ? yyjson_mut_doc_get_root(d.doc) : NULL;
+        d.options.uid = mjson_str_at(root, "/preconditions/uid");
+        d.options.resource_version = mjson_str_at(root, "/preconditions/resourceVersion");
+        d.options.propagation = mjson_get_str(root, "propagationPolicy");
+        d.options.grace_s = mjson_get_int(root, "gracePeriodSeconds", -1);
+        v = root ? yyjson_mut_obj_get(root, "orphanDependents") : NULL;
+        d.options.has_orphan_dependents = v && yyjson_mut_is_bool(v);
+        d.options.orphan_dependents = d.options.has_orphan_dependents && yyjson_mut_get_bool(v);
+        d.dry_run = (dry && streq(dry, "All")) || (root && yyjson_mut_arr_size(yyjson_mut_obj_get(root, "dryRun")) > 0);
+        if (!d.options.propagation) {
+                d.propagation = request_query(q, "propagationPolicy");
+                d.options.propagation = d.propagation && *d.propagation ? d.propagation : NULL;
+        }
+        if (orphan && *orphan && !d.options.has_orphan_dependents) {
+                d.options.has_orphan_dependents = true;
+                d.options.orphan_dependents = streq(orphan, "true");
+        }
+        if (d.options.grace_s < 0 && !request_query_int(q, "gracePeriodSeconds", -1, &d.options.grace_s))
+                return status_bad_request(err, "gracePeriodSeconds must be a number");
+        *ret = d;
+        d = (struct delete_request){0};
+        return 0;
+}
+
+int verb_delete(struct request *q, struct err *err) {
+        AUTO(delete_request) struct delete_request d = {0};
+        AUTO(free) char *manager = NULL;
+        AUTO(object) struct object *o = NULL;
+        AUTO(str) struct str body = STR_INIT(0);
+        bool gone = false;
+        struct op op;
+        int r = request_op(q, &op, &manager, err);
+
+        if (r == 0)
+                r = delete_request_parse(q, &d, err);
+        if (r == 0) {
+                op.dry_run |= d.dry_run;
+                r = op_delete(&op, &d.options, &o, &gone, err);
+        }
+        if (r < 0)
+                return r;
+        if (!gone || (q->res->flags & KIND_RETURN_DELETED)) {
+                answer_object(q, 200, o, store_revision(q->s->store));
+                return 0;
+        }
+        status_write_success(o->name, q->res->group, q->res->plural, o->uid, 0, &body);
+        answer(q, 200, "application/json", &body, store_revision(q->s->store));
+        return 0;
+}
+
+int verb_delete_collection(struct request *q, struct err *err) {
+        AUTO(free) char *labels = request_query(q, "labelSelector"), *fields = request_query(q, "fieldSelector"), *manager = NULL;
+        AUTO(delete_request) struct delete_request d = {0};
+        AUTO(list_query) struct list_query query = {0};
+        AUTO(object_list) struct object_list list = {0};
+        int64_t remaining;
+        struct op op;
+        int r = list_query_parse(q->res, labels, fields, &query, err);
+
+        if (r == 0)
+                r = request_op(q, &op, &manager, err);
+        if (r == 0)
+                r = delete_request_parse(q, &d, err);
+        if (r < 0)
+                return r;
+        op.ns = q->ns;
+        op.dry_run |= d.dry_run;
+        op_list(&op, &query, &list, &remaining);
+        for (size_t i = 0; i < list.len; i++) {
+                AUTO(object) struct object *last = NULL;
+                AUTO(err) struct err why = ERR_INIT;
+                bool gone;
+                op.ns = list.items[i]->namespace;
+                op.name = list.items[i]->name;
+                r = op_delete(&op, &d.options, &last, &gone, &why);
+                if (r < 0 && r != -ENOENT)
+                        return err_move(err, &why);
+        }
+        answer_list(q, &list, list.revision, NULL, -1);
+        return 0;
+}

@@ -1,0 +1,212 @@
+/* Subresources of pods that are no streams, and Scale. */
+#include "cluster/edit.h"
+#include "cluster/verbs/verbs.h"
+#include "codec/ktime.h"
+#include "kobj/meta.h"
+#include "kobj/patch.h"
+#include "kobj/selector.h"
+
+static void answer_success(struct request *q, int status) {
+        AUTO(str) struct str body = STR_INIT(0);
+        status_write_success(NULL, NULL, NULL, NULL, status, &body);
+        answer(q, status, "application/json", &body, store_revision(q->s->store));
+}
+
+/* Binding. */
+
+int bind_pod(struct request *q, const char *name, yyjson_mut_val *binding, struct err *err) {
+        struct resource *pods = registry_by_id(&q->s->registry, "pods");
+        const char *node = mjson_str_at(binding, "/target/name"), *kind = mjson_str_at(binding, "/target/kind");
+        AUTO(invalid) struct invalid bad = {0};
+        int r;
+
+        if (kind && *kind && !streq(kind, "Node"))
+                invalid_not_supported(&bad, "target.kind", kind, (const char *const[]){"Node", "<empty>", NULL});
+        if (!node || !*node)
+                invalid_required(&bad, "target.name", NULL);
+        r = invalid_err(&bad, "", "Binding", name ? name : "", err);
+        if (r < 0)
+                return r;
+        if (!name || !collection_find(pods->objects, q->ns, name))
+                return status_not_found(err, pods, name ? name : "");
+        r = api_bind(q->s->self, q->ns, name, node, err);
+        if (r == 0)
+                answer_success(q, 201);
+        return r;
+}
+
+int sub_binding(struct request *q, struct err *err) {
+        AUTO(mjson) yyjson_mut_doc *doc = NULL;
+        int r = request_body(q, "Binding", false, &doc, err);
+        return r < 0 ? r : bind_pod(q, q->name, yyjson_mut_doc_get_root(doc), err);
+}
+
+/* Eviction: a deletion that disruption budgets may refuse. */
+
+static int check_budgets(struct request *q, struct object *pod, struct err *err) {
+        struct resource *budgets = registry_by_id(&q->s->registry, "poddisruptionbudgets.policy");
+        const char *phase = object_str(pod, "/status/phase");
+        size_t end, at = collection_range(budgets->objects, q->ns, &end);
+
+        if (phase && (streq(phase, "Pending") || streq(phase, "Succeeded") || streq(phase, "Failed")))
+                return 0;
+        for (; at < end; at++) {
+                struct object *budget = budgets->objects->items[at];
+                AUTO(selector) struct selector sel = {0};
+                if (selector_from_object(object_at(budget, "/spec/selector"), &sel, NULL) < 0 ||
+                    !selector_matches(&sel, meta_labels(object_root(pod))) || object_int(budget, "/status/disruptionsAllowed", 0) > 0)
+                        continue;
+                err_http(err, -EAGAIN, 429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
+                if (err) {
+                        free(err->details);
+                        err->details = xasprintf("{\"causes\":[{\"reason\":\"DisruptionBudget\",\"message\":\"The disruption budget %s needs %lld healthy pods and "
+                                                 "has %lld currently\"}]}",
+                                                 budget->name, (long long)object_int(budget, "/status/desiredHealthy", 0),
+                                                 (long long)object_int(budget, "/status/currentHealthy", 0));
+                }
+                return -EAGAIN;
+        }
+        return 0;
+}
+
+int sub_eviction(struct request *q, struct err *err) {
+        AUTO(mjson) yyjson_mut_doc *doc = NULL;
+        AUTO(free) char *manager = NULL;
+        AUTO(object) struct object *pod = NULL, *last = NULL;
+        struct delete_options options = {.grace_s = -1};
+        yyjson_mut_val *root;
+        struct op op;
+        bool gone;
+        int r = request_op(q, &op, &manager, err);
+
+        if (r == 0)
+                r = request_body(q, "Eviction", false, &doc, err);
+        if (r == 0)
+                r = op_get(&op, &pod, err);
+        if (r < 0)
+                return r;
+        root = yyjson_mut_doc_get_root(doc);
+        if (mmeta_name(root) && *mmeta_name(root) && !streq(mmeta_name(root), q->name))
+                return status_bad_request(err, "name in URL does not match name in Eviction object");
+        yyjson_mut_val *grace = mjson_at(root, "/deleteOptions/gracePeriodSeconds");
+        if (grace && yyjson_mut_is_int(grace))
+                options.grace_s = yyjson_mut_get_sint(grace);
+        options.propagation = mjson_str_at(root, "/deleteOptions/propagationPolicy");
+        options.uid = mjson_str_at(root, "/deleteOptions/preconditions/uid");
+        op.dry_run |= yyjson_mut_arr_size(mjson_at(root, "/deleteOptions/dryRun")) > 0;
+        op.subresource = NULL;
+        r = check_budgets(q, pod, err);
+        if (r == 0)
+                r = op_delete(&op, &options, &last, &gone, err);
+        if (r == 0)
+                answer_success(q, 201);
+        return r;
+}
+
+/* Scale. */
+
+static const char *pointer_or(const char *pointer, const char *otherwise) { return pointer ? pointer : otherwise; }
+
+static char *selector_text(const struct resource *res, struct object *o) {
+        AUTO(selector) struct selector s = {0};
+        if (res->is_custom)
+                return xstrdup_null(res->scale_selector ? object_str(o, res->scale_selector) : NULL);
+        if (streq(res->id, "replicationcontrollers"))
+                selector_from_map(object_at(o, "/spec/selector"), &s);
+        else if (selector_from_object(object_at(o, "/spec/selector"), &s, NULL) < 0)
+                return NULL;
+        return selector_format(&s);
+}
+
+static yyjson_mut_val *scale_of(yyjson_mut_doc *doc, const struct resource *res, struct object *o) {
+        static const char *const copied[] = {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"};
+        yyjson_mut_val *root = yyjson_mut_obj(doc), *meta, *status;
+        AUTO(free) char *selector = selector_text(res, o);
+
+        mjson_set_str(doc, root, "kind", "Scale");
+        mjson_set_str(doc, root, "apiVersion", "autoscaling/v1");
+        meta = mjson_obj(doc, root, "metadata");
+        for (size_t i = 0; i < ARRAY_LEN(copied); i++)
+                mjson_set_str(doc, meta, copied[i], json_get_str(meta_of(object_root(o)), copied[i]));
+        mjson_set_int(doc, mjson_obj(doc, root, "spec"), "replicas", object_int(o, pointer_or(res->scale_spec, "/spec/replicas"), 0));
+        status = mjson_obj(doc, root, "status");
+        mjson_set_int(doc, status, "replicas", object_int(o, pointer_or(res->scale_status, "/status/replicas"), 0));
+        if (selector && *selector)
+                mjson_set_str(doc, status, "selector", selector);
+        return root;
+}
+
+static int patch_scale(struct request *q, yyjson_mut_doc *doc, yyjson_mut_val *scale, yyjson_mut_val **ret, struct err *err) {
+        AUTO(json) yyjson_doc *patch = NULL;
+        AUTO(err) struct err why = ERR_INIT;
+        enum api_patch type;
+        int r = patch_type(q, &type, err);
+        if (r < 0)
+                return r;
+        if (json_parse(q->http->body, &patch, &why) < 0)
+                return status_bad_request(err, "error decoding patch: %s", err_message(&why));
+        if (type == API_PATCH_JSON)
+                return patch_json(doc, scale, yyjson_doc_get_root(patch), ret, err);
+        return patch_merge(doc, scale, yyjson_doc_get_root(patch), ret, err); /* Scale has no lists: all other types are merges */
+}
+
+/* {"spec":{"replicas":N}} at the place where this kind has its replicas. */
+static char *replicas_patch(const struct resource *res, int64_t replicas) {
+        AUTO(str) struct str out = STR_INIT(0);
+        struct sv rest = sv_of(pointer_or(res->scale_spec, "/spec/replicas")), part;
+        size_t depth = 0;
+        while (sv_split(&rest, '/', &part)) {
+                if (part.len == 0)
+                        continue;
+                str_appendf(&out, "{\"%.*s\":", SV_ARG(part));
+                depth++;
+        }
+        str_appendf(&out, "%lld", (long long)replicas);
+        while (depth--)
+                str_append_c(&out, '}');
+        return str_take(&out);
+}
+
+int sub_scale(struct request *q, struct err *err) {
+        AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL), *body = NULL;
+        AUTO(free) char *manager = NULL, *patch = NULL;
+        AUTO(object) struct object *o = NULL, *now = NULL;
+        AUTO(invalid) struct invalid bad = {0};
+        yyjson_mut_val *scale, *wanted;
+        const char *version;
+        int64_t replicas;
+        struct op op;
+        int r = request_op(q, &op, &manager, err);
+
+        if (r == 0)
+                r = op_get(&op, &o, err);
+        if (r < 0)
+                return r;
+        scale = scale_of(doc, q->res, o);
+        if (streq(q->verb, "get")) {
+                answer_json(q, 200, scale, o->revision);
+                return 0;
+        }
+        if (streq(q->verb, "patch")) {
+                r = patch_scale(q, doc, scale, &wanted, err);
+        } else {
+                r = request_body(q, "Scale", false, &body, err);
+                wanted = r == 0 ? yyjson_mut_doc_get_root(body) : NULL;
+        }
+        if (r < 0)
+                return r;
+        version = mmeta_resource_version(wanted);
+        if (version && *version && !streq(version, meta_resource_version(object_root(o))))
+                return status_modified(err, q->res, q->name);
+        replicas = yyjson_mut_get_sint(mjson_at(wanted, "/spec/replicas"));
+        if (replicas < 0) {
+                AUTO(free) char *text = xasprintf("%lld", (long long)replicas);
+                invalid_add(&bad, "spec.replicas", INVALID_VALUE, text, "must be greater than or equal to 0");
+                return invalid_err(&bad, "autoscaling", "Scale", q->name, err);
+        }
+        patch = replicas_patch(q->res, replicas);
+        r = op_patch(&op, API_PATCH_MERGE, sv_of(patch), &now, NULL, err);
+        if (r == 0)
+                answer_json(q, 200, scale_of(doc, q->res, now), now->revision);
+        return r;
+}

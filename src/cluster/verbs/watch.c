@@ -1,0 +1,221 @@
+/* Watches over HTTP: a chunked stream of events, or a WebSocket with one text message an event. */
+#include "base/rand.h"
+#include "cluster/session.h"
+#include "cluster/verbs/verbs.h"
+#include "kobj/meta.h"
+#include "net/ws.h"
+
+enum {
+        MAX_PENDING_BYTES = 32 * 1024 * 1024, /* a client that reads more slowly than this is cut off, and lists again */
+        BOOKMARK_MS = 60 * 1000,
+        DEFAULT_TIMEOUT_S = 1800, /* to twice that, at random */
+        MAX_WS_MESSAGE = 64 * 1024,
+};
+
+struct watch {
+        struct session session;
+        struct http_exchange *x; /* NULL over WebSocket */
+        struct ws *ws;
+        struct watcher *watcher;
+        const struct resource *res;
+        struct list_query query;
+        enum answer_form form;
+        enum table_object include;
+        bool columns_sent, bookmarks, initial_end;
+        uint64_t sent; /* revision the client knows */
+        struct timer *timeout, *bookmark;
+};
+
+static void watch_free(struct watch *w) {
+        session_remove(&w->session);
+        store_watch_stop(w->watcher);
+        timer_free(w->timeout);
+        timer_free(w->bookmark);
+        list_query_done(&w->query);
+        free(w);
+}
+
+static void watch_end(struct session *session) {
+        struct watch *w = (struct watch *)session;
+        if (w->ws)
+                ws_close(w->ws, 1000, SV_NULL);
+        else
+                http_finish(w->x);
+        watch_free(w);
+}
+
+static void cut_off(struct watch *w) {
+        if (w->ws)
+                ws_free(w->ws);
+        else
+                http_abort(w->x);
+        watch_free(w);
+}
+
+/* False when the client was cut off, and `w` is gone. */
+static bool send_text(struct watch *w, struct str *text) {
+        if (w->ws) {
+                ws_send(w->ws, true, str_sv(text));
+        } else {
+                str_append_c(text, '\n');
+                http_write(w->x, str_sv(text));
+        }
+        if ((w->ws ? ws_pending(w->ws) : http_pending(w->x)) <= MAX_PENDING_BYTES)
+                return true;
+        cut_off(w);
+        return false;
+}
+
+static bool send_event(struct watch *w, const char *type, struct object *o) {
+        AUTO(str) struct str text = STR_INIT(0);
+        str_appendf(&text, "{\"type\":\"%s\",\"object\":", type);
+        form_object(w->res, w->form, !w->columns_sent, w->include, o, &text);
+        str_append_c(&text, '}');
+        w->columns_sent = true;
+        if (o->revision > w->sent)
+                w->sent = o->revision;
+        return send_text(w, &text);
+}
+
+static bool send_bookmark(struct watch *w, uint64_t revision, bool initial_end) {
+        AUTO(str) struct str text = STR_INIT(0);
+        const char *kind = w->form == FORM_TABLE ? "Table" : w->form == FORM_METADATA ? "PartialObjectMetadata" : w->res->kind;
+        const char *version = w->form == FORM_TABLE || w->form == FORM_METADATA ? "meta.k8s.io/v1" : w->res->api_version;
+
+        str_appendf(&text, "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"", kind, version,
+                    (unsigned long long)revision);
+        if (initial_end)
+                str_append_s(&text, ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}");
+        str_append_s(&text, w->form == FORM_TABLE ? "},\"columnDefinitions\":[],\"rows\":[]}}" : "}}}");
+        w->sent = revision;
+        return send_text(w, &text);
+}
+
+static void on_event(void *arg, const struct store_event *e) {
+        struct watch *w = arg;
+        bool now = e->change != STORE_DELETED && list_query_matches(&w->query, e->object);
+        bool before = e->change != STORE_ADDED && list_query_matches(&w->query, e->old ? e->old : e->object);
+
+        if (now)
+                send_event(w, before ? "MODIFIED" : "ADDED", e->object);
+        else if (before)
+                send_event(w, "DELETED", e->object);
+}
+
+static void on_synced(void *arg, uint64_t revision) {
+        struct watch *w = arg;
+        if (w->initial_end)
+                send_bookmark(w, revision, true);
+        else if (revision > w->sent)
+                w->sent = revision;
+}
+
+static void on_bookmark(void *arg) {
+        struct watch *w = arg;
+        uint64_t now = store_durable_revision(w->session.s->store);
+        if (now > w->sent)
+                send_bookmark(w, now, false);
+}
+
+static void on_timeout(void *arg) {
+        struct watch *w = arg;
+        uint64_t now = store_durable_revision(w->session.s->store);
+        if (w->bookmarks && now > w->sent && !send_bookmark(w, now, false))
+                return;
+        watch_end(&w->session);
+}
+
+static void on_gone(void *arg) { watch_free(arg); }
+
+static void on_ws_message(void *arg, bool is_text, struct sv message) { (void)arg, (void)is_text, (void)message; }
+static void on_ws_close(void *arg, int code, struct sv reason) {
+        struct watch *w = arg;
+        (void)code, (void)reason;
+        ws_free(w->ws);
+        watch_free(w);
+}
+
+/* A watch that cannot begin is told so inside the stream, as the real server's watch cache does. */
+static void send_error(struct watch *w, const struct err *err) {
+        AUTO(str) struct str text = STR_INIT(0), status = STR_INIT(0);
+        status_write(err, &status);
+        str_append_s(&text, "{\"type\":\"ERROR\",\"object\":");
+        str_append(&text, status.data, status.len - 1);
+        str_append_c(&text, '}');
+        if (send_text(w, &text))
+                watch_end(&w->session);
+}
+
+static int parse_start(struct request *q, struct watch *w, bool *ret_resume, uint64_t *ret_since, int64_t *ret_timeout, struct err *err) {
+        AUTO(free) char *labels = request_query(q, "labelSelector"), *fields = request_query(q, "fieldSelector"),
+                         *version = request_query(q, "resourceVersion"), *initial = request_query(q, "sendInitialEvents");
+        int64_t since = 0;
+        int r = list_query_parse(q->res, labels, fields, &w->query, err);
+
+        if (r < 0)
+                return r;
+        if (version && *version && (!sv_to_int64(sv_of(version), &since) || since < 0))
+                return status_internal(err, "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", version, version);
+        if (!request_query_int(q, "timeoutSeconds", 0, ret_timeout))
+                return status_bad_request(err, "timeoutSeconds must be a number");
+        if (*ret_timeout <= 0)
+                *ret_timeout = DEFAULT_TIMEOUT_S + (int64_t)(rand_u64() % DEFAULT_TIMEOUT_S);
+        w->bookmarks = request_query_bool(q, "allowWatchBookmarks");
+        w->initial_end = initial && streq(initial, "true");
+        *ret_resume = since > 0 && !w->initial_end;
+        if (initial && streq(initial, "false") && since == 0) {
+                *ret_resume = true;
+                since = (int64_t)store_revision(q->s->store);
+        }
+        *ret_since = (uint64_t)since;
+        return 0;
+}
+
+static bool begin_answer(struct request *q, struct watch *w) {
+        if (ws_is_upgrade(q->http)) {
+                w->ws = ws_accept(q->x, NULL, MAX_WS_MESSAGE);
+                if (!w->ws)
+                        return false;
+                ws_set_events(w->ws, &(struct ws_events){.on_message = on_ws_message, .on_close = on_ws_close, .arg = w});
+                return true;
+        }
+        w->x = q->x;
+        http_on_gone(q->x, on_gone, w);
+        http_start(q->x, 200, "application/json");
+        return true;
+}
+
+int verb_watch(struct request *q, struct err *err) {
+        struct watch *w = NEW(struct watch);
+        struct watcher_events ev = {on_event, on_synced, w};
+        AUTO(err) struct err why = ERR_INIT;
+        uint64_t since = 0;
+        int64_t timeout_s = 0;
+        bool resume = false;
+        int r;
+
+        w->res = q->res;
+        w->form = q->form;
+        w->include = request_include(q);
+        r = parse_start(q, w, &resume, &since, &timeout_s, err);
+        if (r < 0) {
+                list_query_done(&w->query);
+                free(w);
+                return r;
+        }
+        session_add(q->s, &w->session, watch_end);
+        if (!begin_answer(q, w)) {
+                watch_free(w);
+                return 0;
+        }
+        r = store_watch(q->s->store, q->res->objects, resource_is_namespaced(q->res) ? q->ns : NULL, resume, since, &ev, &w->watcher, &why);
+        if (r < 0) {
+                send_error(w, &why);
+                return 0;
+        }
+        w->sent = since;
+        w->timeout = timer_new(q->s->loop, timeout_s * 1000, 0, on_timeout, w);
+        if (w->bookmarks)
+                w->bookmark = timer_new(q->s->loop, BOOKMARK_MS, BOOKMARK_MS, on_bookmark, w);
+        return 0;
+}
