@@ -1,5 +1,6 @@
 /* firesteel local up: starts the server in the background and waits until it serves. */
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +38,13 @@ static void become_server(struct strv *argv, int log_fd, int report_fd) {
                 _exit(126);
         syscall(SYS_close_range, 4U, ~0U, 0U);
         signal(SIGPIPE, SIG_DFL);
+        /* By its own path, so that ps and top show its name. */
+        char path[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+        if (n > 0) {
+                path[n] = 0;
+                execv(path, argv->items);
+        }
         execv("/proc/self/exe", argv->items);
         _exit(127);
 }

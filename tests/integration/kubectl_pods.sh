@@ -139,7 +139,7 @@ expect 0 k top node
 pid=$(server_pid)
 before=$(k get pod web -o jsonpath='{.status.containerStatuses[0].containerID}')
 kill -9 "$pid"
-eventually 5 test ! -d "/proc/$pid"
+eventually 5 ended "$pid"
 expect 0 "$f" local up -q
 expect 0 k wait --for=condition=Ready pod/web --timeout=20s
 [ "$(k get pod web -o jsonpath='{.status.containerStatuses[0].containerID}')" = "$before" ] || fail "the pod was not taken over"

@@ -53,6 +53,9 @@ eventually() {
         done
 }
 server_pid() { "$FIRESTEEL" local status --name "${1:-default}" -o json 2>/dev/null | json .pid; }
+# A zombie that nobody has waited for yet does not run.
+runs() { [ -d "/proc/$1" ] && ! grep -q '^State:\s*Z' "/proc/$1/status" 2>/dev/null; }
+ended() { ! runs "$1"; }
 need_kubectl() {
         command -v kubectl >/dev/null || skip "kubectl is not here"
         export KUBECACHEDIR=$TEST_TMP/kubecache

@@ -24,7 +24,7 @@ pid=$(server_pid)
 port=$("$f" local status -o json | json .server | sed 's/.*://')
 
 # --- the server has the right certificate and wants authentication
-expect 0 python3 - "$dir" "$port" <<'PY'
+cat >"$TEST_TMP/first.py" <<'PY'
 import json, ssl, sys, urllib.error, urllib.request
 dir, port = sys.argv[1:]
 context = ssl.create_default_context(cafile=f"{dir}/pki/ca.crt")
@@ -42,7 +42,10 @@ body = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name":
 request = urllib.request.Request(f"{url}/api/v1/namespaces/default/configmaps", data=body,
                                  headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
 assert urllib.request.urlopen(request, context=context).status == 201
+print("all well")
 PY
+expect 0 python3 "$TEST_TMP/first.py" "$dir" "$port"
+says 'all well'
 has_kept() {
         python3 - "$dir" "$("$f" local status -o json | json .server)" <<'PY'
 import json, ssl, sys, urllib.request
@@ -76,7 +79,7 @@ expect 0 "$f" local kubeconfig
 
 # --- killed: status says so, up recovers with everything that was written
 kill -9 "$pid"
-eventually 5 test ! -d "/proc/$pid"
+eventually 5 ended "$pid"
 expect 3 "$f" local status
 says 'is not running'
 expect 0 "$f" local up
@@ -113,7 +116,7 @@ wait $one || fail "the first up failed: $(cat "$TEST_TMP/one")"
 # --- down leaves nothing behind, and is success again
 pid=$(server_pid)
 expect 0 "$f" local down
-[ ! -d "/proc/$pid" ] || fail "the server still runs"
+ended "$pid" || fail "the server still runs"
 ! grep -l "$dir" /proc/[0-9]*/cmdline 2>/dev/null | grep -qv "^/proc/$$/" || fail "a process of the instance still runs"
 ! grep -q "$dir" /proc/mounts || fail "a mount is left"
 [ ! -e "$dir/server.json" ] || fail "server.json is left"
@@ -127,7 +130,7 @@ kill -9 "$(server_pid)"
 eventually 5 sh -c "! $f local status"
 expect 0 "$f" local down
 holder=$(json .pid <"$dir/holder.json" 2>/dev/null || echo none)
-[ ! -d "/proc/$holder" ] || fail "the namespace holder still runs"
+ended "$holder" || fail "the namespace holder still runs"
 
 # --- reset asks, then removes
 expect 2 "$f" local reset
