@@ -55,6 +55,51 @@ static void end_one(void *arg, const struct procid *shim) {
         *vec_push(&ending->pidfds) = fd;
 }
 
+/* Control groups are directories that only rmdir removes, innermost first; one with processes stays. */
+static void remove_group(const char *path, int depth) {
+        DIR *d = depth < MAX_DEPTH ? opendir(path) : NULL;
+        for (struct dirent *e; d && (e = readdir(d));) {
+                if (e->d_type != DT_DIR || e->d_name[0] == '.')
+                        continue;
+                AUTO(free) char *below = fs_join(path, e->d_name);
+                remove_group(below, depth + 1);
+        }
+        if (d)
+                closedir(d);
+        rmdir(path);
+}
+
+/* Below one hierarchy: the groups of this instance's pods, and then those above them when they are empty. Another instance of the
+ * same name (of another state directory) has other pods and keeps its groups. */
+static void remove_groups_in(const char *hierarchy, const struct instance *i) {
+        AUTO(free) char *all = fs_join(hierarchy, "firesteel");
+        AUTO(free) char *mine = fs_join(all, i->name);
+        AUTO(free) char *pods = instance_path(i, "pods");
+        DIR *d = fs_is_dir(mine) ? opendir(pods) : NULL;
+        for (struct dirent *e; d && (e = readdir(d));) {
+                AUTO(free) char *group = fs_join(mine, e->d_name);
+                if (e->d_name[0] != '.' && fs_is_dir(group))
+                        remove_group(group, 0);
+        }
+        if (d)
+                closedir(d);
+        if (rmdir(mine) == 0)
+                rmdir(all);
+}
+
+static void remove_groups(const struct instance *i) {
+        static const char top[] = "/sys/fs/cgroup";
+        remove_groups_in(top, i); /* version 2 */
+        DIR *d = opendir(top);
+        for (struct dirent *e; d && (e = readdir(d));) {
+                AUTO(free) char *hierarchy = fs_join(top, e->d_name);
+                if (e->d_name[0] != '.' && e->d_type == DT_DIR)
+                        remove_groups_in(hierarchy, i);
+        }
+        if (d)
+                closedir(d);
+}
+
 int leftovers_end(const struct instance *i, struct err *err) {
         struct ending ending = {0};
         AUTO(free) char *pods = instance_path(i, "pods");
@@ -75,6 +120,7 @@ int leftovers_end(const struct instance *i, struct err *err) {
         if (holder_find(i->dir, &h, NULL) >= 0)
                 count++;
         int r = holder_stop(i->dir, err);
+        remove_groups(i);
         return r < 0 ? err_wrap(err, r, "ending the namespaces of instance \"%s\"", i->name) : count;
 }
 

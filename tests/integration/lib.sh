@@ -56,6 +56,14 @@ server_pid() { "$FIRESTEEL" local status --name "${1:-default}" -o json 2>/dev/n
 # A zombie that nobody has waited for yet does not run.
 runs() { [ -d "/proc/$1" ] && ! grep -q '^State:\s*Z' "/proc/$1/status" 2>/dev/null; }
 ended() { ! runs "$1"; }
+# Processes of this program that name an instance's directory, or work for it.
+processes_of() { # DIR
+        local p line
+        for p in /proc/[0-9]*; do
+                line=$({ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null) || continue
+                if [[ $line == firesteel*"$1"* ]] && runs "${p#/proc/}"; then echo "${p#/proc/}: $line"; fi
+        done
+}
 need_kubectl() {
         command -v kubectl >/dev/null || skip "kubectl is not here"
         export KUBECACHEDIR=$TEST_TMP/kubecache

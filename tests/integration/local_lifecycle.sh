@@ -117,10 +117,12 @@ wait $one || fail "the first up failed: $(cat "$TEST_TMP/one")"
 pid=$(server_pid)
 expect 0 "$f" local down
 ended "$pid" || fail "the server still runs"
-! grep -l "$dir" /proc/[0-9]*/cmdline 2>/dev/null | grep -qv "^/proc/$$/" || fail "a process of the instance still runs"
+[ -z "$(processes_of "$dir")" ] || fail "still running: $(processes_of "$dir")"
 ! grep -q "$dir" /proc/mounts || fail "a mount is left"
 [ ! -e "$dir/server.json" ] || fail "server.json is left"
-[ -z "$(find /sys/fs/cgroup -maxdepth 4 -type d -path '*firesteel*default*' 2>/dev/null)" ] || fail "a control group is left"
+for uid in $(ls "$dir/pods" 2>/dev/null); do
+        [ -z "$(find /sys/fs/cgroup -maxdepth 5 -type d -name "$uid" 2>/dev/null)" ] || fail "a control group is left"
+done
 expect 0 "$f" local down
 says 'was not running'
 
@@ -128,9 +130,9 @@ says 'was not running'
 expect 0 "$f" local up -q
 kill -9 "$(server_pid)"
 eventually 5 sh -c "! $f local status"
+[ -n "$(processes_of "$dir")" ] || fail "no namespace holder was left to be ended"
 expect 0 "$f" local down
-holder=$(json .pid <"$dir/holder.json" 2>/dev/null || echo none)
-ended "$holder" || fail "the namespace holder still runs"
+[ -z "$(processes_of "$dir")" ] || fail "still running: $(processes_of "$dir")"
 
 # --- reset asks, then removes
 expect 2 "$f" local reset
