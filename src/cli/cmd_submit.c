@@ -3,15 +3,16 @@
 
 #include "base/clock.h"
 #include "base/rand.h"
+#include "cli/follow.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "submit/gather.h"
 #include "submit/submit.h"
-#include "submit/wait.h"
 
 /* Ours beside spark-submit's, which come from its own table (spark/cmdline.h). */
-enum { OWN_OPTIONS = 11 };
+enum { OWN_OPTIONS = 12 };
+static const char *const exit_codes[] = {"driver", "simple", NULL};
 static const char *const output_formats[] = {"yaml", "json", "name", NULL};
 static const struct option own_options[OWN_OPTIONS] = {
         CMD_OPTIONS_CLUSTER,
@@ -19,6 +20,7 @@ static const struct option own_options[OWN_OPTIONS] = {
         {"no-wait", 0, OPTION_SWITCH, NULL, "return once the driver pod is created"},
         {"follow", 'f', OPTION_SWITCH, NULL, "print the driver's log while waiting"},
         {"timeout", 0, OPTION_DURATION, "TIME", "stop waiting after this time; the application goes on"},
+        {"exit-code", 0, OPTION_CHOICE, "WHOSE", "of a failed application: the driver's own, or simply 1", "simple", exit_codes},
         {"dry-run", 0, OPTION_SWITCH, NULL, "print the objects instead of creating them; nothing is uploaded"},
         {"output", 'o', OPTION_CHOICE, "FORMAT", "format of --dry-run, and of what is printed: yaml, json or name", NULL, output_formats},
         {"strict", 0, OPTION_SWITCH, NULL, "refuse configuration keys that this release of Spark does not know"},
@@ -233,70 +235,26 @@ static void on_say(void *arg, const char *line) {
 
 /* --- waiting --- */
 
-static void on_state(void *arg, const struct wait_state *w) {
-        struct submitting *t = arg;
-        const struct log_progress *p = &w->progress;
-        if (p->tasks > 0 && p->stage >= 0)
-                progress_bar(t->progress, p->tasks_done, p->tasks, "stage %d, %d executors", p->stage, w->executors_running);
-        else
-                progress_update(t->progress, "%s%s%s, %d executors", w->phase ? w->phase : "Pending", w->reason ? ": " : "", w->reason ? w->reason : "",
-                                w->executors_running);
-}
-
-static void on_log(void *arg, struct sv line) {
-        struct submitting *t = arg;
-        progress_hide(t->progress);
-        printf("%.*s\n", SV_ARG(line));
-        fflush(stdout);
-}
-
-static int tell_outcome(struct submitting *t, const struct wait_result *w) {
-        switch (w->outcome) {
-        case WAIT_SUCCEEDED:
-                progress_done(t->progress, "%s succeeded", t->s->app_name);
-                print_result(t, "Succeeded");
-                return EXIT_OK;
-        case WAIT_TIMED_OUT:
-                progress_fail(t->progress, "%s still runs; no longer waiting for it", t->s->submission_id);
-                return EXIT_TIMED_OUT;
-        case WAIT_INTERRUPTED:
-                progress_fail(t->progress, "interrupted; %s goes on (firesteel kill %s ends it)", t->s->app_name, t->s->submission_id);
-                return EXIT_INTERRUPTED;
-        case WAIT_DELETED:
-                progress_fail(t->progress, "the driver pod %s was deleted", t->s->submission_id);
-                break;
-        case WAIT_FAILED:
-                progress_fail(t->progress, "%s failed%s%s%s%s", t->s->app_name, w->reason ? ": " : "", w->reason ? w->reason : "", w->message ? ": " : "",
-                              w->message ? w->message : "");
-                break;
-        }
-        if (!option_on(&t->ctx->o, "follow"))
-                for (size_t i = 0; i < w->last_log.len; i++)
-                        fprintf(stderr, "  | %s\n", w->last_log.items[i]);
-        print_result(t, "Failed");
-        return EXIT_FAILED;
-}
-
 static int wait_for(struct submitting *t, struct err *err) {
-        AUTO(wait_result) struct wait_result w = {0};
-        bool follow = option_on(&t->ctx->o, "follow");
-        progress_step(t->progress, "Running %s", t->s->app_name);
-        int r = wait_for_app(
-                &(struct wait_options){
+        const char *exit_code = option_str(&t->ctx->o, "exit-code");
+        int r = follow_app(
+                &(struct follow_options){
                         .client = t->session.client,
                         .namespace_ = t->s->namespace_,
                         .pod = t->s->pod_name,
                         .app_id = t->s->app_id,
                         .app_name = t->s->app_name,
+                        .quiet = t->quiet,
+                        .with_log = option_on(&t->ctx->o, "follow"),
+                        .driver_exit_code = exit_code && streq(exit_code, "driver"),
                         .report_interval_ms = t->interval_ms,
                         .timeout_ms = option_int(&t->ctx->o, "timeout"),
                         .interrupted = &t->session.interrupted,
-                        .on_state = on_state,
-                        .on_log = follow ? on_log : NULL,
-                        .arg = t,
                 },
-                &w, err);
-        return r < 0 ? r : tell_outcome(t, &w);
+                err);
+        if (r >= 0)
+                print_result(t, r == EXIT_OK ? "Succeeded" : r == EXIT_TIMED_OUT || r == EXIT_INTERRUPTED ? "Running" : "Failed");
+        return r;
 }
 
 static int run(struct cmd_ctx *ctx, struct err *err) {
