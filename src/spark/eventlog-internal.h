@@ -64,6 +64,11 @@ struct stage {
         int64_t saved_tasks;
 };
 
+struct row_mark {
+        int64_t completion_ms, id;
+        uint32_t end; /* of the row within `rows` */
+};
+
 /* What is kept of one attempt of a stage, live or not. */
 struct slot {
         int32_t id, attempt;
@@ -77,10 +82,7 @@ struct slot {
         struct str rows; /* packed tasks not yet handed to the sink */
         struct am_row_base base;
         uint32_t num_rows;
-        VEC(struct row_mark {
-                int64_t completion_ms, id;
-                uint32_t end; /* of the row within `rows` */
-        }) marks; /* one a row: what eviction goes by */
+        VEC(struct row_mark) marks; /* one a row: what eviction goes by */
 };
 
 struct live_task {
@@ -122,14 +124,15 @@ struct rdd {
 
 enum sql_metric_type { SQL_SUM = 1, SQL_SIZE, SQL_TIMING, SQL_NS_TIMING, SQL_AVERAGE, SQL_CUSTOM, SQL_UNKNOWN };
 
+struct plan_metric {
+        char *name, *type;
+        int64_t accumulator;
+};
 struct plan_node {
         int64_t id, cluster;
         bool is_cluster;
         char *name, *desc;
-        VEC(struct plan_metric {
-                char *name, *type;
-                int64_t accumulator;
-        }) metrics;
+        VEC(struct plan_metric) metrics;
 };
 struct plan_graph {
         VEC(struct plan_node) nodes; /* allNodes order */
@@ -150,6 +153,9 @@ struct sql_stage {
         struct idmap columns;
         struct idset completed;
 };
+struct sql_driver_update {
+        int64_t id, value;
+};
 struct sql {
         int64_t id, root_id;
         bool live, is_stored, has_graph, has_values, has_end;
@@ -161,9 +167,7 @@ struct sql {
         VEC(struct am_sql_job) jobs; /* in the order they came */
         VEC(int32_t) stages;         /* the same */
         struct intset stage_set;
-        VEC(struct sql_driver_update {
-                int64_t id, value;
-        }) driver;
+        VEC(struct sql_driver_update) driver;
         VEC(struct am_sql_value) values;
 };
 

@@ -1,4 +1,5 @@
 /* The graph of a SQL plan, as SparkPlanGraph builds it from SparkPlanInfo. */
+#include "base/map.h"
 #include "spark/eventlog-internal.h"
 
 enum { PLAN_MAX_DEPTH = 1000 };

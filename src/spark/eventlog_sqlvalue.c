@@ -1,31 +1,7 @@
 /* The text of a SQL metric (MetricUtils.stringValue), and Scala's order of small integer sets. */
 #include "spark/eventlog-internal.h"
 #include "spark/jformat.h"
-
-/* Leaves the k-th smallest at its place. */
-static int64_t select_kth(int64_t *v, size_t n, size_t k) {
-        size_t lo = 0, hi = n - 1;
-        while (lo < hi) {
-                int64_t pivot = v[lo + (hi - lo) / 2];
-                size_t i = lo, j = hi;
-                for (;;) {
-                        while (v[i] < pivot)
-                                i++;
-                        while (v[j] > pivot)
-                                j--;
-                        if (i >= j)
-                                break;
-                        int64_t t = v[i];
-                        v[i++] = v[j];
-                        v[j--] = t;
-                }
-                if (k <= j)
-                        hi = j;
-                else
-                        lo = j + 1;
-        }
-        return v[k];
-}
+#include "spark/select.h"
 
 static void format(enum sql_metric_type type, int64_t v, struct str *s) {
         switch (type) {

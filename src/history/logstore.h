@@ -1,0 +1,70 @@
+/* Where event logs lie: a directory of files, or a bucket. The History Server lists, reads ranges, and (the cleaner)
+ * removes; it never writes there.
+ *
+ * Paths are relative to the store. Calls block: they belong on workers. A store may be used by several threads at once.
+ */
+#ifndef FIRESTEEL_HISTORY_LOGSTORE_H
+#define FIRESTEEL_HISTORY_LOGSTORE_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "base/vec.h"
+
+struct logstore_entry {
+        char *name; /* owned */
+        bool is_dir;
+        int64_t size, mtime_ns;
+};
+
+struct logstore_list {
+        VEC(struct logstore_entry) entries; /* in the order the store gives them */
+};
+
+void logstore_list_done(struct logstore_list *l);
+DEFINE_AUTO_VALUE(logstore_list, struct logstore_list, logstore_list_done)
+
+struct logstore;
+struct logstore_file;
+
+struct logstore_ops {
+        int (*list)(struct logstore *s, const char *dir, struct logstore_list *ret, struct err *err);
+        int (*stat)(struct logstore *s, const char *path, struct logstore_entry *ret, struct err *err);
+        int (*open)(struct logstore *s, const char *path, struct logstore_file **ret, struct err *err);
+        ssize_t (*read)(struct logstore_file *f, int64_t offset, void *buf, size_t len, struct err *err);
+        void (*close)(struct logstore_file *f);
+        int (*remove)(struct logstore *s, const char *path, bool is_dir, struct err *err);
+        void (*free)(struct logstore *s);
+};
+
+struct logstore {
+        const struct logstore_ops *ops;
+        char *url; /* as it was named: for messages */
+};
+
+/* "dir", "file:/dir", "file:///dir"; other schemes as far as built in. -ENOENT names the directory. */
+MUST_USE int logstore_open(const char *url, struct logstore **ret, struct err *err);
+void logstore_free(struct logstore *s);
+DEFINE_AUTO_PTR(logstore, struct logstore, logstore_free)
+
+static inline MUST_USE int logstore_list(struct logstore *s, const char *dir, struct logstore_list *ret, struct err *err) {
+        return s->ops->list(s, dir, ret, err);
+}
+/* ret->name is left NULL. */
+static inline MUST_USE int logstore_stat(struct logstore *s, const char *path, struct logstore_entry *ret, struct err *err) {
+        return s->ops->stat(s, path, ret, err);
+}
+MUST_USE int logstore_file_open(struct logstore *s, const char *path, struct logstore_file **ret, struct err *err);
+/* Up to len bytes at offset, 0 at the end. */
+MUST_USE ssize_t logstore_file_read(struct logstore_file *f, int64_t offset, void *buf, size_t len, struct err *err);
+void logstore_file_close(struct logstore_file *f);
+DEFINE_AUTO_PTR(logstore_file, struct logstore_file, logstore_file_close)
+static inline MUST_USE int logstore_remove(struct logstore *s, const char *path, bool is_dir, struct err *err) {
+        return s->ops->remove(s, path, is_dir, err);
+}
+
+/* What every kind of file begins with. */
+struct logstore_file {
+        struct logstore *store;
+};
+
+#endif
