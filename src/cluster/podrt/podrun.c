@@ -14,7 +14,7 @@
 #include "codec/quantity.h"
 #include "codec/sha256.h"
 
-enum { CPU_PERIOD_US = 100000, MIN_CPU_SHARES = 2, MAX_OPEN_FILES = 1048576, TERMINATION_MESSAGE_MAX = 4096, PULL_BACKOFF_FIRST_MS = 10000 };
+enum { CPU_PERIOD_US = 100000, MIN_CPU_SHARES = 2, MAX_OPEN_FILES = 1048576, TERMINATION_MESSAGE_MAX = 4096, PULL_BACKOFF_FIRST_MS = 10000, PULL_RETRY_MS = 2000 };
 
 void termination_done(struct termination *t) {
         free(t->message);
@@ -428,6 +428,7 @@ static int resolve_image(struct container *c, yyjson_val *spec, struct image *re
                 container_event(c, "Normal", "BackOff", "Back-off pulling image \"%s\"", name);
                 container_event(c, "Warning", "Failed", "Error: ImagePullBackOff");
                 container_wait(c, "ImagePullBackOff", text);
+                c->next_start_ms = c->next_pull_ms;
                 pod_retry_in(c->pod, c->next_pull_ms - clock_mono_ms());
                 err_done(&err);
                 return r;
@@ -441,7 +442,8 @@ static int resolve_image(struct container *c, yyjson_val *spec, struct image *re
                 if (c->pull_backoff_ms > BACKOFF_MAX_MS)
                         c->pull_backoff_ms = BACKOFF_MAX_MS;
                 c->next_pull_ms = clock_mono_ms() + c->pull_backoff_ms;
-                pod_retry_in(c->pod, 1000); /* then the state is ImagePullBackOff */
+                c->next_start_ms = clock_mono_ms() + PULL_RETRY_MS; /* then the state is ImagePullBackOff */
+                pod_retry_in(c->pod, PULL_RETRY_MS);
                 err_done(&err);
                 return r;
         }

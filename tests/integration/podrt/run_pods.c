@@ -63,7 +63,8 @@ static void on_pod(void *arg, const struct api_event *e) {
         static const char *const names[] = {"ADDED", "MODIFIED", "DELETED", "SYNCED"};
         if (e->type == API_SYNCED)
                 return;
-        AUTO(free) char *cs = json_write(object_at(e->object, "/status/containerStatuses/0/state"), false, NULL);
+        yyjson_val *state = object_at(e->object, "/status/containerStatuses/0/state");
+        AUTO(free) char *cs = state ? json_write(state, false, NULL) : NULL;
         const char *phase = object_str(e->object, "/status/phase"), *ip = object_str(e->object, "/status/podIP");
         printf("%7.3f %-8s %-20s %-9s %-12s %s%s\n", (double)(clock_mono_ms() - r->began_ms) / 1e3, names[e->type], e->object->name, phase ? phase : "", ip ? ip : "",
                cs ? cs : "", object_is_deleting(e->object) ? " deleting" : "");
