@@ -1,7 +1,7 @@
 /* Every command, in the order of the help. To add one: its file, its declaration, its line. */
 #include "cli/cmd.h"
 
-extern const struct cmd cmd_local;
+extern const struct cmd cmd_history, cmd_local;
 extern const struct cmd cmd_kill, cmd_logs, cmd_ls, cmd_status, cmd_submit, cmd_version;
 
 static const struct cmd *const cmds[] = {
@@ -11,6 +11,7 @@ static const struct cmd *const cmds[] = {
         &cmd_logs,
         &cmd_kill,
         &cmd_local,
+        &cmd_history,
         &cmd_version,
         &cmd_completion,
         &cmd_help,

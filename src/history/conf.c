@@ -110,7 +110,7 @@ static int set_value(struct history_conf *c, const struct entry *e, const char *
                 *(int64_t *)at = n;
                 return 0;
         case KIND_TIME_S:
-                r = spark_parse_time(value, SPARK_UNIT_S, &n, err);
+                r = spark_parse_time(value, SPARK_UNIT_SECONDS, &n, err);
                 if (r < 0)
                         return err_wrap(err, r, "%s", e->key);
                 *(int64_t *)at = n * 1000;

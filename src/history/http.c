@@ -1,0 +1,339 @@
+/* Requests: who asks, what for, and the answer's way back. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "history/history-internal.h"
+#include "history/zipstream.h"
+
+struct call {
+        struct history *h;
+        struct http_exchange *x;
+        struct listing *listing; /* holds the records of the plan */
+        struct api_plan plan;
+        struct history_model *model;
+        struct rest_answer a;
+        struct zipstream *zip;
+        char *user, *groups;
+        char *page; /* the tab of an application's page; NULL: the REST API */
+        int64_t start_us;
+        uint64_t sent;
+        bool answered;
+};
+
+/* ---- ends ---- */
+
+static void append_json(struct str *s, const char *key, const char *value) {
+        str_appendf(s, ",\"%s\":", key);
+        struct jackson j = JACKSON_INIT(s);
+        jackson_string(&j, value ? sv_of(value) : SV_NULL);
+}
+
+static void access_line(struct call *c, int status) {
+        const struct http_request *r = http_request_of(c->x);
+        AUTO(str) struct str line = STR_INIT(0);
+        char date[40];
+        jackson_format_date(clock_now_ms(), date);
+        str_appendf(&line, "{\"time\":\"%s\",\"status\":%d,\"bytes\":%llu,\"us\":%lld", date, status, (unsigned long long)c->sent,
+                    (long long)(clock_mono_us() - c->start_us));
+        append_json(&line, "method", r->method);
+        append_json(&line, "target", r->target);
+        append_json(&line, "peer", r->peer_address);
+        append_json(&line, "user", c->user);
+        str_append_s(&line, "}\n");
+        fwrite(line.data, 1, line.len, stdout);
+        fflush(stdout);
+}
+
+static void call_end(struct call *c, int status) {
+        struct history_metrics *m = &c->h->metrics;
+        m->requests[status / 100 < 6 ? status / 100 : 0]++;
+        m->request_us += (uint64_t)(clock_mono_us() - c->start_us);
+        m->bytes_sent += c->sent;
+        if (c->h->o.access_log)
+                access_line(c, status);
+        http_release(c->x);
+        zipstream_free(c->zip);
+        history_model_unref(c->model);
+        api_plan_done(&c->plan);
+        listing_unref(c->listing);
+        str_done(&c->a.body);
+        free(c->user);
+        free(c->groups);
+        free(c->page);
+        free(c);
+}
+
+static void respond(struct call *c) {
+        c->sent = c->a.body.len;
+        http_respond(c->x, c->a.status, c->a.content_type, str_sv(&c->a.body));
+        call_end(c, c->a.status);
+}
+
+static void respond_error(struct call *c, int status, const char *text) {
+        rest_error(&c->a, status, "%s", text);
+        respond(c);
+}
+
+/* ---- applications ---- */
+
+static void render_work(void *arg) {
+        struct call *c = arg;
+        if (c->page)
+                page_app(c->plan.record, c->plan.key, c->page, &c->plan.query, &c->model->m, c->h->conf, c->h->redaction, c->h->prefix, clock_now_ms(),
+                         &c->a.body);
+        else
+                api_answer(&c->plan, &c->model->m, &c->h->api, clock_now_ms(), &c->a);
+}
+
+static void render_done(void *arg) { respond(arg); }
+
+static void on_model(void *arg, struct history_model *m, const struct err *err) {
+        struct call *c = arg;
+        if (!m) {
+                if (err->code == -ENOENT) {
+                        rest_error(&c->a, 404, "no such app: %s", c->plan.key);
+                        respond(c);
+                        return;
+                }
+                respond_error(c, 500, err_message(err));
+                return;
+        }
+        c->model = history_model_ref(m);
+        history_work(c->h, render_work, render_done, c);
+}
+
+static bool may_see(struct call *c) {
+        if (acl_allows(&c->h->acl, c->plan.record, c->user, c->groups))
+                return true;
+        rest_error(&c->a, 403, "user \"%s\" is not authorized", c->user);
+        respond(c);
+        return false;
+}
+
+/* ---- logs ---- */
+
+static void zip_more(void *arg);
+
+static void zip_work(void *arg) {
+        struct call *c = arg;
+        AUTO(err) struct err err = ERR_INIT;
+        str_clear(&c->a.body);
+        int r = 1;
+        if (!c->zip) {
+                c->zip = zipstream_new(c->h->store);
+                vec_foreach(log, &c->plan.logs) {
+                        if (r > 0) {
+                                r = zipstream_add(c->zip, (*log)->log, (*log)->rolling, &err);
+                                r = r < 0 ? r : 1;
+                        }
+                }
+        }
+        while (r > 0 && c->a.body.len < 1 << 20)
+                r = zipstream_next(c->zip, &c->a.body, &err);
+        c->a.status = r < 0 ? 503 : r == 0 ? 204 : 200; /* 204: that was all */
+        if (r < 0)
+                log_debug("zipping: %s", err_message(&err));
+}
+
+static void zip_gone(void *arg) { ((struct call *)arg)->answered = false; }
+
+static void zip_done(void *arg) {
+        struct call *c = arg;
+        bool failed = c->a.status == 503, last = c->a.status == 204;
+        if (!c->answered && c->sent) { /* the peer has gone */
+                call_end(c, 200);
+                return;
+        }
+        if (!c->answered) {
+                if (failed) {
+                        AUTO(free) char *text = xasprintf("Event logs are not available for app: %s.", c->plan.app_id);
+                        respond_error(c, 503, text);
+                        return;
+                }
+                AUTO(free) char *name = xasprintf("attachment; filename=eventLogs-%s%s%s.zip", c->plan.app_id, c->plan.attempt_id ? "-" : "",
+                                                  c->plan.attempt_id ? c->plan.attempt_id : "");
+                for (char *p = name; *p; p++)
+                        if (*p == '\r' || *p == '\n')
+                                *p = '_';
+                http_set_header(c->x, "Content-Disposition", name);
+                http_on_gone(c->x, zip_gone, c);
+                http_start(c->x, 200, "application/octet-stream");
+                c->answered = true;
+        }
+        if (failed) {
+                http_abort(c->x);
+                call_end(c, 503);
+                return;
+        }
+        c->sent += c->a.body.len;
+        http_write(c->x, str_sv(&c->a.body));
+        if (last) {
+                http_finish(c->x);
+                call_end(c, 200);
+        } else if (http_pending(c->x) > 4 << 20) {
+                http_on_drain(c->x, zip_more, c);
+        } else {
+                history_work(c->h, zip_work, zip_done, c);
+        }
+}
+
+static void zip_more(void *arg) {
+        struct call *c = arg;
+        history_work(c->h, zip_work, zip_done, c);
+}
+
+/* ---- routing ---- */
+
+/* The rest of `path` after a prefix that ends at a slash or the end; NULL when it does not begin so. */
+static const char *below(const char *path, const char *prefix) {
+        size_t n = strlen(prefix);
+        if (strncmp(path, prefix, n) != 0 || (path[n] && path[n] != '/'))
+                return NULL;
+        return path[n] ? path + n + 1 : path + n;
+}
+
+static void api_request(struct call *c, const char *path, const struct http_request *r) {
+        api_plan(c->listing, path, r->path, r->query, clock_now_ms(), &c->plan, &c->a);
+        switch (c->plan.outcome) {
+        case API_NEEDS_MODEL:
+                if (may_see(c))
+                        history_with_model(c->h, c->plan.record, on_model, c);
+                break;
+        case API_LOGS:
+                if (may_see(c))
+                        history_work(c->h, zip_work, zip_done, c);
+                break;
+        default:
+                respond(c);
+                break;
+        }
+}
+
+/* /history/ID[/ATTEMPT][/TAB[/]] */
+static void app_page(struct call *c, const char *path, const struct http_request *r) {
+        static const char *const tabs[] = {"jobs", "stages", "stage", "storage", "environment", "executors", "sql", "SQL"};
+        AUTO(strv) struct strv s = {0};
+        struct sv rest = sv_of(path), part;
+        while (sv_split(&rest, '/', &part))
+                if (part.len)
+                        strv_take(&s, rest_percent_decode(part, false));
+        const struct listed_app *app = s.len ? listing_app(c->listing, s.items[0]) : NULL;
+        rest_query_parse(&c->plan.query, r->query);
+        size_t at = 1;
+        if (app && at < s.len) {
+                c->plan.record = listing_attempt(app, s.items[at]);
+                at += c->plan.record ? 1 : 0;
+        }
+        if (app && !c->plan.record)
+                c->plan.record = app->attempts[0];
+        if (!app || s.len > at + 3) {
+                AUTO(free) char *text = xasprintf("Application %s not found.", s.len ? s.items[0] : "");
+                respond_error(c, 404, text);
+                return;
+        }
+        const char *tab = at < s.len ? s.items[at] : "jobs";
+        bool known = false;
+        for (size_t i = 0; i < ARRAY_LEN(tabs); i++)
+                known = known || streq(tabs[i], tab);
+        c->page = xstrdup(known ? tab : "jobs");
+        c->plan.key = c->plan.record->attempt_id ? xasprintf("%s/%s", s.items[0], c->plan.record->attempt_id) : xstrdup(s.items[0]);
+        c->a.status = 200;
+        c->a.content_type = "text/html;charset=utf-8";
+        if (may_see(c))
+                history_with_model(c->h, c->plan.record, on_model, c);
+}
+
+static void list_page(struct call *c, const struct http_request *r) {
+        rest_query_parse(&c->plan.query, r->query);
+        struct page_request p = {c->h, c->listing, &c->plan.query, c->user};
+        c->a.status = 200;
+        c->a.content_type = "text/html;charset=utf-8";
+        page_list(&p, &c->a.body);
+        respond(c);
+}
+
+static void route(struct call *c, const char *path, const struct http_request *r) {
+        const char *rest;
+        if (streq(path, "/") || !*path) {
+                list_page(c, r);
+        } else if ((rest = below(path, "/api/v1"))) {
+                api_request(c, rest, r);
+        } else if ((rest = below(path, "/history"))) {
+                app_page(c, rest, r);
+        } else if (streq(path, "/healthz") || streq(path, "/readyz")) {
+                bool ready = c->h->scanned || c->h->listing->num_apps || path[1] == 'h';
+                respond_error(c, ready ? 200 : 503, ready ? "ok\n" : "the first scan of the logs is not done\n");
+        } else if (streq(path, "/metrics")) {
+                history_write_metrics(c->h, &c->a.body);
+                c->a.status = 200;
+                c->a.content_type = "text/plain; version=0.0.4; charset=utf-8";
+                respond(c);
+        } else {
+                rest_html_error(&c->a, 404, r->path);
+                respond(c);
+        }
+}
+
+/* Headers about the user count only when they come from this machine or a proxy named as trusted. */
+static bool is_trusted(const struct history *h, const char *peer) {
+        struct sv address = sv_of(peer);
+        ssize_t colon = sv_rfind_char(address, ':');
+        if (colon >= 0)
+                address.len = (size_t)colon;
+        if (address.len > 1 && address.data[0] == '[' && address.data[address.len - 1] == ']')
+                address = sv_new(address.data + 1, address.len - 2);
+        if (sv_starts(address, SV("127.")) || sv_eqs(address, "::1") || sv_starts(address, SV("::ffff:127.")))
+                return true;
+        for (size_t i = 0; h->o.trusted && i < h->o.trusted->len; i++)
+                if (sv_eqs(address, h->o.trusted->items[i]))
+                        return true;
+        return false;
+}
+
+static void set_security_headers(struct history *h, struct http_exchange *x) {
+        const struct history_conf *c = h->conf;
+        http_set_header(x, "Cache-Control", "no-cache, no-store, must-revalidate");
+        if (c->allow_framing_from) {
+                AUTO(free) char *text = xasprintf("ALLOW-FROM %s", c->allow_framing_from);
+                http_set_header(x, "X-Frame-Options", text);
+        } else {
+                http_set_header(x, "X-Frame-Options", "SAMEORIGIN");
+        }
+        http_set_header(x, "X-XSS-Protection", c->xss_protection);
+        if (c->content_type_options)
+                http_set_header(x, "X-Content-Type-Options", "nosniff");
+        if (c->hsts && h->tls)
+                http_set_header(x, "Strict-Transport-Security", c->hsts);
+        http_set_header(x, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'");
+        http_set_header(x, "Referrer-Policy", "no-referrer");
+}
+
+void history_on_request(struct http_exchange *x, const struct http_request *r, void *arg) {
+        struct history *h = arg;
+        struct call *c = NEW(struct call);
+        c->h = h;
+        c->x = x;
+        c->start_us = clock_mono_us();
+        c->listing = listing_ref(h->listing);
+        http_hold(x);
+        set_security_headers(h, x);
+        if (is_trusted(h, r->peer_address ? r->peer_address : "")) {
+                c->user = xstrdup_null(h->o.user_header ? http_headers_get(&r->headers, h->o.user_header) : NULL);
+                c->groups = xstrdup_null(h->o.group_header ? http_headers_get(&r->headers, h->o.group_header) : NULL);
+        }
+        if (!streq(r->method, "GET") && !streq(r->method, "HEAD")) {
+                http_set_header(x, "Allow", "GET, HEAD");
+                rest_html_error(&c->a, 405, r->path);
+                respond(c);
+                return;
+        }
+        const char *path = *h->prefix ? below(r->path, h->prefix) : r->path;
+        if (path && *h->prefix)
+                path = *path ? path - 1 : "/";
+        if (!path) {
+                /* Probes do not know the prefix. */
+                path = streq(r->path, "/healthz") || streq(r->path, "/readyz") || streq(r->path, "/metrics") ? r->path : "/no-such-path";
+        }
+        route(c, path, r);
+}
