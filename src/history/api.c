@@ -232,12 +232,12 @@ static void answer_list(const struct listing *l, const struct rest_query *q, con
 
 /* ---- paths ---- */
 
-static void answer_version(struct rest_answer *a) {
+static void answer_version(const struct api_settings *settings, struct rest_answer *a) {
         struct jackson j = JACKSON_INIT(&a->body);
         a->status = 200;
         a->content_type = REST_JSON;
         jackson_object(&j);
-        jackson_member_string(&j, "spark", SV(API_SPARK_VERSION));
+        jackson_member_string(&j, "spark", settings->is_35 ? SV(API_SPARK_VERSION_35) : SV(API_SPARK_VERSION));
         jackson_end_object(&j);
 }
 
@@ -311,8 +311,8 @@ static void drop_first(struct strv *v) {
         v->len--;
 }
 
-void api_plan(const struct listing *l, const char *path, const char *uri, const char *query, int64_t now_ms, struct api_plan *p,
-              struct rest_answer *a) {
+void api_plan(const struct listing *l, const struct api_settings *settings, const char *path, const char *uri, const char *query, int64_t now_ms,
+              struct api_plan *p, struct rest_answer *a) {
         *p = (struct api_plan){.outcome = API_ANSWERED, .uri = xstrdup(uri)};
         rest_query_parse(&p->query, query);
         struct sv rest = sv_of(path), part;
@@ -321,7 +321,7 @@ void api_plan(const struct listing *l, const char *path, const char *uri, const 
                         strv_take(&p->segments, rest_percent_decode(part, false));
         struct strv *s = &p->segments;
         if (s->len == 1 && streq(s->items[0], "version")) {
-                answer_version(a);
+                answer_version(settings, a);
                 return;
         }
         if (s->len == 0 || !streq(s->items[0], "applications")) {
@@ -366,6 +366,7 @@ void api_answer(const struct api_plan *p, const struct appmodel *m, const struct
                 .completed = completed,
                 .executor_log_url = completed || settings->executor_log_url_incomplete ? settings->executor_log_url : NULL,
                 .redaction = settings->redaction,
+                .num_peaks = settings->is_35 ? AM_PEAKS_35 : AM_PEAKS,
         };
         if (!rest_app_answer(&app, p->segments.items, p->segments.len, &p->query, a))
                 rest_html_error(a, 404, p->uri);

@@ -9,6 +9,7 @@
 
 /* The version of Spark whose API this is. */
 #define API_SPARK_VERSION "4.1.4"
+#define API_SPARK_VERSION_35 "3.5.9"
 
 enum api_outcome {
         API_ANSWERED,
@@ -40,15 +41,15 @@ void acl_done(struct acl *a);
 /* user NULL: nobody is known to ask, which Spark allows; groups are comma-separated, or NULL. */
 bool acl_allows(const struct acl *a, const struct log_record *r, const char *user, const char *groups);
 
-/* `path` is what follows /api/v1/, percent-encoded; uri the whole path. */
-void api_plan(const struct listing *l, const char *path, const char *uri, const char *query, int64_t now_ms, struct api_plan *ret,
-              struct rest_answer *a);
-
 struct api_settings {
         const char *executor_log_url;     /* spark.history.custom.executor.log.url, or NULL */
         bool executor_log_url_incomplete; /* ...applyIncompleteApplication */
         const struct redaction *redaction;
+        bool is_35; /* as a History Server of Spark 3.5 answers */
 };
+/* `path` is what follows /api/v1/, percent-encoded; uri the whole path. */
+void api_plan(const struct listing *l, const struct api_settings *settings, const char *path, const char *uri, const char *query, int64_t now_ms,
+              struct api_plan *ret, struct rest_answer *a);
 /* Finishes API_NEEDS_MODEL. */
 void api_answer(const struct api_plan *p, const struct appmodel *m, const struct api_settings *settings, int64_t now_ms, struct rest_answer *a);
 

@@ -4,7 +4,7 @@
 #include "spark/conf.h"
 #include "spark/properties.h"
 
-enum kind { KIND_TEXT, KIND_BOOL, KIND_INT, KIND_TIME_S, KIND_BYTES, KIND_NOTE, KIND_QUIET };
+enum kind { KIND_TEXT, KIND_BOOL, KIND_INT, KIND_TIME_S, KIND_BYTES, KIND_API, KIND_NOTE, KIND_QUIET };
 
 #define AT(member) offsetof(struct history_conf, member)
 
@@ -36,7 +36,8 @@ static const struct entry {
         {"spark.history.custom.executor.log.url", KIND_TEXT, AT(executor_log_url), NULL},
         {"spark.history.custom.executor.log.url.applyIncompleteApplication", KIND_BOOL, AT(executor_log_url_incomplete), "true"},
         {"spark.ui.proxyBase", KIND_TEXT, AT(proxy_base), NULL},
-        {"spark.redaction.regex", KIND_TEXT, AT(redaction), "(?i)secret|password|token|access[.]?key"},
+        {"spark.redaction.regex", KIND_TEXT, AT(redaction), "(?i)secret|password|token|access[.]?key|credential"},
+        {"spark.firesteel.history.apiVersion", KIND_API, AT(is_api_35), "4.1"},
         {"spark.ui.retainedTasks", KIND_INT, AT(retained_tasks), "100000"},
         {"spark.ui.retainedJobs", KIND_INT, AT(retained_jobs), "1000"},
         {"spark.ui.retainedStages", KIND_INT, AT(retained_stages), "1000"},
@@ -120,6 +121,11 @@ static int set_value(struct history_conf *c, const struct entry *e, const char *
                 if (r < 0)
                         return err_wrap(err, r, "%s", e->key);
                 *(int64_t *)at = n;
+                return 0;
+        case KIND_API:
+                if (!streq(value, "3.5") && !streq(value, "4.1"))
+                        return err_set(err, -EINVAL, "%s is \"%s\"; known are 3.5 and 4.1", e->key, value);
+                *(bool *)at = streq(value, "3.5");
                 return 0;
         case KIND_NOTE:
                 strv_addf(&c->notes, "%s has no effect: %s", e->key, e->otherwise);

@@ -16,7 +16,7 @@ struct history_conf {
         int64_t update_interval_ms, clean_interval_ms, max_age_ms;
         int64_t batch_size, end_chunk, max_log_num, max_disk, port, tls_port, retained_applications, max_applications;
         int64_t retained_tasks, retained_jobs, retained_stages, retained_dead_executors, retained_executions;
-        bool cleaner, fast_in_progress, acls, executor_log_url_incomplete, on_demand, content_type_options, tls;
+        bool cleaner, fast_in_progress, acls, executor_log_url_incomplete, on_demand, content_type_options, tls, is_api_35;
         struct map hadoop;  /* spark.hadoop.*, without the prefix */
         struct strv notes;  /* keys that do not do what they do in Spark */
 };

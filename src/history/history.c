@@ -307,7 +307,7 @@ static int prepare(struct history *h, struct err *err) {
         split_list(c->admin_groups, &h->acl.admin_groups);
         struct passwd *pw = getpwuid(geteuid());
         h->acl.own_user = xstrdup_null(pw ? pw->pw_name : NULL);
-        h->api = (struct api_settings){c->executor_log_url, c->executor_log_url_incomplete, h->redaction};
+        h->api = (struct api_settings){c->executor_log_url, c->executor_log_url_incomplete, h->redaction, c->is_api_35};
         h->index_dir = choose_index_dir(c);
         if (h->index_dir) {
                 AUTO(err) struct err why = ERR_INIT;

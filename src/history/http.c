@@ -194,7 +194,7 @@ static const char *below(const char *path, const char *prefix) {
 }
 
 static void api_request(struct call *c, const char *path, const struct http_request *r) {
-        api_plan(c->listing, path, r->path, r->query, clock_now_ms(), &c->plan, &c->a);
+        api_plan(c->listing, &c->h->api, path, r->path, r->query, clock_now_ms(), &c->plan, &c->a);
         switch (c->plan.outcome) {
         case API_NEEDS_MODEL:
                 if (may_see(c))

@@ -118,7 +118,8 @@ static int replay_file(struct logstore *s, const struct log_file *file, struct e
         if (r < 0 && r != -EBADMSG)
                 return err_move(err, &why);
         AUTO(free) char *damage = r < 0 ? xasprintf("%s: %s", file->path, err_message(&why)) : NULL;
-        return eventlog_end_file(e, t && log_text_truncated(t), damage, err);
+        bool cut = t && log_text_truncated(t), block = file->codec == COMPRESS_LZF || file->codec == COMPRESS_SNAPPY;
+        return eventlog_end_file(e, !cut ? EVENTLOG_WHOLE : block ? EVENTLOG_CUT_BLOCK : EVENTLOG_TRUNCATED, damage, err);
 }
 
 static int build(struct logstore *s, const struct event_log *log, int fd, const struct eventlog_options *options,

@@ -207,7 +207,7 @@ void write_counts(struct rest_call *c, const char *key, struct am_range r) {
 void write_peaks(struct rest_call *c, const char *key, const int64_t *peaks) {
         jackson_key(&c->j, key);
         jackson_object(&c->j);
-        for (size_t i = 0; i < AM_PEAKS; i++)
+        for (size_t i = 0; i < c->app->num_peaks; i++)
                 jackson_member_int(&c->j, appmodel_peak_names[i], peaks[i]);
         jackson_end_object(&c->j);
 }

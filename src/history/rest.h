@@ -56,6 +56,7 @@ struct rest_app {
         bool completed;
         const char *executor_log_url; /* spark.history.custom.executor.log.url, or NULL */
         const struct redaction *redaction;
+        size_t num_peaks; /* of executor metrics shown: AM_PEAKS, or AM_PEAKS_35 */
 };
 
 /* Answers for the segments after the application's (and attempt's). False: no such path. */

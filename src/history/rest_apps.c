@@ -255,22 +255,19 @@ void rest_processes(struct rest_call *c) {
         jackson_end_array(&c->j);
 }
 
-void rest_threads(struct rest_call *c) {
-        if (!streq(c->word, "driver") && strspn(c->word, "0123456789") != strlen(c->word))
+/* Never in history. Of a log that the original cannot load (cut within an lzf or snappy block) there is data to show here, but where
+ * an error is all there is to say, it is the original's. */
+static void no_threads(struct rest_call *c, const char *executor) {
+        if (!executor || c->m->app->flags & AM_CUT_BLOCK)
+                rest_html_error(c->a, 500, c->app->uri);
+        else if (!streq(executor, "driver") && strspn(executor, "0123456789") != strlen(executor))
                 rest_error(c->a, 400, "Invalid executorId: neither 'driver' nor number.");
         else
                 rest_error(c->a, 503, "Thread dumps not available through the history server.");
 }
 
-void rest_task_threads(struct rest_call *c) {
-        const char *id = rest_query_get(c->q, "executorId");
-        if (!id)
-                rest_html_error(c->a, 500, c->app->uri);
-        else if (!streq(id, "driver") && strspn(id, "0123456789") != strlen(id))
-                rest_error(c->a, 400, "Invalid executorId: neither 'driver' nor number.");
-        else
-                rest_error(c->a, 503, "Thread dumps not available through the history server.");
-}
+void rest_threads(struct rest_call *c) { no_threads(c, c->word); }
+void rest_task_threads(struct rest_call *c) { no_threads(c, rest_query_get(c->q, "executorId")); }
 
 void rest_streaming(struct rest_call *c) { rest_error(c->a, 404, "no streaming listener attached to %s", c->app->name); }
 

@@ -249,7 +249,7 @@ void write_executor_summary(struct rest_call *c, const struct am_stage *s, const
                 write_column(c, executor_columns[i], rows, e.count, EXECUTOR_COLUMNS, i, q);
         jackson_key(j, "peakMemoryMetrics");
         jackson_object(j);
-        for (size_t i = 0; i < AM_PEAKS; i++)
+        for (size_t i = 0; i < c->app->num_peaks; i++)
                 write_column(c, appmodel_peak_names[i], peaks, e.num_peaks, AM_PEAKS, i, q);
         jackson_end_object(j);
         jackson_end_object(j);

@@ -60,7 +60,7 @@ enum task_metric {
 };
 
 /* Peaks of executor metrics, in Spark's order; names in appmodel_peak_names. */
-enum { AM_PEAKS = 23, AM_PEAK_TOTAL_GC = 20 };
+enum { AM_PEAKS = 23, AM_PEAKS_35 = 21 /* before 4.0 */, AM_PEAK_TOTAL_GC = 20 };
 extern const char *const appmodel_peak_names[AM_PEAKS];
 
 enum am_job_status { AM_JOB_RUNNING, AM_JOB_SUCCEEDED, AM_JOB_FAILED, AM_JOB_UNKNOWN };
@@ -92,6 +92,7 @@ enum am_flags {
         AM_ENDED = 1 << 1,         /* SparkListenerApplicationEnd was seen */
         AM_HAS_ENV = 1 << 2,
         AM_TRUNCATED = 1 << 3,     /* the log stops in the middle of a line or block */
+        AM_CUT_BLOCK = 1 << 5,     /* truncated within an lzf or snappy block */
         AM_STOPPED_EARLY = 1 << 4, /* a malformed line ended the replay; see `problem` */
 };
 

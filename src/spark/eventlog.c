@@ -276,14 +276,15 @@ int eventlog_feed(struct eventlog *e, struct sv text, struct err *err) {
         return !e->stopped;
 }
 
-int eventlog_end_file(struct eventlog *e, bool truncated, const char *damaged, struct err *err) {
+int eventlog_end_file(struct eventlog *e, enum eventlog_end end, const char *damaged, struct err *err) {
+        bool truncated = end != EVENTLOG_WHOLE;
         (void)err;
         if (e->carry.len && !e->stopped)
                 on_line(e, str_sv(&e->carry));
         str_done(&e->carry);
         e->carry = STR_INIT(EVENTLOG_MAX_LINE);
         if (truncated)
-                e->app.flags |= AM_TRUNCATED;
+                e->app.flags |= AM_TRUNCATED | (end == EVENTLOG_CUT_BLOCK ? AM_CUT_BLOCK : 0);
         if (e->bad_line && !e->stopped) {
                 if (e->o.in_progress || truncated || damaged)
                         e->app.flags |= AM_TRUNCATED;

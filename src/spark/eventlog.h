@@ -40,7 +40,12 @@ DEFINE_AUTO_PTR(eventlog, struct eventlog, eventlog_free)
 /* 1 when the replay goes on, 0 when a malformed line has ended it (the rest need not be read), -EFBIG on a line past the limit. */
 MUST_USE int eventlog_feed(struct eventlog *e, struct sv text, struct err *err);
 /* The end of a file; `damaged` (may be NULL) says why it could not be read to its end. Same answers. */
-MUST_USE int eventlog_end_file(struct eventlog *e, bool truncated, const char *damaged, struct err *err);
+enum eventlog_end {
+        EVENTLOG_WHOLE,
+        EVENTLOG_TRUNCATED,
+        EVENTLOG_CUT_BLOCK, /* truncated where Spark's own server fails: within an lzf or snappy block */
+};
+MUST_USE int eventlog_end_file(struct eventlog *e, enum eventlog_end end, const char *damaged, struct err *err);
 MUST_USE int eventlog_finish(struct eventlog *e, const uint8_t fingerprint[AM_FINGERPRINT], struct err *err);
 
 #endif

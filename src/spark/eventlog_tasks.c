@@ -95,6 +95,7 @@ static const struct scan_table peak_table = SCAN_TABLE(peak_fields);
 static const struct scan_field push_fields[] = {
         METRIC("Corrupt Merged Block Chunks", TM_PUSH_CORRUPT),
         METRIC("Merged Fetch Fallback Count", TM_PUSH_FALLBACK),
+        METRIC("Merged Fallback Count", TM_PUSH_FALLBACK), /* its name for a while before 3.5 */
         METRIC("Merged Remote Blocks Fetched", TM_PUSH_REMOTE_BLOCKS),
         METRIC("Merged Local Blocks Fetched", TM_PUSH_LOCAL_BLOCKS),
         METRIC("Merged Remote Chunks Fetched", TM_PUSH_REMOTE_CHUNKS),
@@ -115,6 +116,7 @@ static const struct scan_field read_fields[] = {
         METRIC("Total Records Read", TM_READ_RECORDS),
         METRIC("Remote Requests Duration", TM_READ_REMOTE_REQS),
         SCAN_NESTED("Push Based Shuffle", push_table),
+        SCAN_NESTED("Shuffle Push Read Metrics", push_table), /* the same, for a while before 3.5 */
 };
 static const struct scan_table read_table = SCAN_TABLE(read_fields);
 
