@@ -74,15 +74,20 @@ static bool has_finalizers(const struct op *op, yyjson_mut_val *root) {
         return streq(op->res->id, "namespaces") && yyjson_mut_arr_size(mjson_at(root, "/spec/finalizers"));
 }
 
+static bool is_special(const struct op *op) {
+        return streq(op->res->id, "namespaces") || streq(op->res->id, "customresourcedefinitions.apiextensions.k8s.io");
+}
+
 static void begin_deletion(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, int64_t grace_s) {
         yyjson_mut_val *meta = mmeta_of(root);
         char when[KTIME_SIZE];
 
         ktime_format(clock_now_ms() + (grace_s > 0 ? grace_s * 1000 : 0), when);
         mjson_set_str(doc, meta, "deletionTimestamp", when);
-        if (grace_s >= 0)
+        /* Namespaces and CRDs have a deletion of their own in the real server, which knows no grace. */
+        if (grace_s >= 0 && !is_special(op))
                 mjson_set_int(doc, meta, "deletionGracePeriodSeconds", grace_s);
-        if (mmeta_generation(root) > 0 && !streq(op->res->kind, "CustomResourceDefinition"))
+        if (mmeta_generation(root) > 0 && !is_special(op))
                 mjson_set_int(doc, meta, "generation", mmeta_generation(root) + 1);
         if (streq(op->res->id, "namespaces"))
                 mjson_set_str(doc, mjson_obj(doc, root, "status"), "phase", "Terminating");

@@ -301,7 +301,8 @@ int op_create(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, st
                 if (r < 0)
                         return r;
         }
-        apply_track(doc, NULL, root, &owner);
+        if (!op->is_apply) /* else apply_patch() has said who owns what */
+                apply_track(doc, NULL, root, &owner);
         d.root = root = canonical(op, doc, root);
         frozen = mjson_freeze(root);
         r = validate(op, &d, yyjson_doc_get_root(frozen), err);
@@ -531,8 +532,11 @@ static int apply_create(const struct op *op, yyjson_mut_doc *doc, yyjson_val *co
         if (!mmeta_name(root) || !*mmeta_name(root))
                 mmeta_set(doc, root, "name", op->name);
         r = check_identity(op, doc, root, err);
-        if (r == 0)
-                r = op_create(op, doc, root, ret, err);
+        if (r == 0) {
+                struct op create = *op;
+                create.is_apply = true;
+                r = op_create(&create, doc, root, ret, err);
+        }
         if (r == 0 && ret_created)
                 *ret_created = true;
         return r;

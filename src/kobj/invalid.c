@@ -47,7 +47,7 @@ void invalid_add(struct invalid *list, const char *field, enum invalid_type type
 void invalid_string(struct invalid *list, const char *field, const char *value, const char *fmt, ...) {
         va_list ap;
         va_start(ap, fmt);
-        AUTO(free) char *detail = xvasprintf(fmt, ap);
+        AUTO(free) char *detail = fmt ? xvasprintf(fmt, ap) : NULL;
         va_end(ap);
         AUTO(free) char *quoted = invalid_quote(value);
         add(list, field, INVALID_VALUE, quoted, detail);
@@ -56,7 +56,7 @@ void invalid_string(struct invalid *list, const char *field, const char *value, 
 void invalid_required(struct invalid *list, const char *field, const char *fmt, ...) {
         va_list ap;
         va_start(ap, fmt);
-        AUTO(free) char *detail = xvasprintf(fmt, ap);
+        AUTO(free) char *detail = fmt ? xvasprintf(fmt, ap) : NULL;
         va_end(ap);
         add(list, field, INVALID_REQUIRED, NULL, detail);
 }
