@@ -34,9 +34,10 @@ const char *inputs_env(const struct submission_inputs *in, const char *name) { r
 void inputs_set_env(struct submission_inputs *in, const char *name, const char *value) { map_set(&in->env, name, xstrdup(value)); }
 
 char *inputs_absolute(const struct submission_inputs *in, const char *path) {
-        if (path[0] == '/')
-                return xstrdup(path);
-        return xasprintf("%s/%s", in->cwd && !streq(in->cwd, "/") ? in->cwd : "", path);
+        char *absolute = path[0] == '/' ? xstrdup(path) : xasprintf("%s/%s", in->cwd && !streq(in->cwd, "/") ? in->cwd : "", path);
+        for (size_t n = strlen(absolute); n > 1 && absolute[n - 1] == '/'; n--)
+                absolute[n - 1] = 0;
+        return absolute;
 }
 
 const struct input_file *inputs_file(const struct submission_inputs *in, const char *path) {

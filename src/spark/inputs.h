@@ -41,7 +41,7 @@ void inputs_set_env(struct submission_inputs *in, const char *name, const char *
 const struct input_file *inputs_file(const struct submission_inputs *in, const char *path);
 /* Finds or adds; `path` must be absolute. */
 struct input_file *inputs_add_file(struct submission_inputs *in, const char *path);
-/* The absolute path: joined to the working directory, not normalised. */
+/* The absolute path: joined to the working directory, without slashes at its end, else not normalised. */
 char *inputs_absolute(const struct submission_inputs *in, const char *path);
 /* `.`, `..`, double and trailing slashes taken out. */
 char *path_normalise(const char *path);

@@ -2,10 +2,24 @@
 
 #include <ctype.h>
 
-/* Lower case, every other sign a dash, runs of dashes one. ASCII rules, as the result is ASCII. */
+/* The two letters outside ASCII whose lower case begins with an ASCII one: KELVIN SIGN and LATIN CAPITAL LETTER I WITH DOT ABOVE. */
+static struct sv ascii_lower(struct sv text, size_t at, size_t *ret_skip) {
+        struct sv rest = sv_new(text.data + at, text.len - at);
+        *ret_skip = sv_starts(rest, SV("\xe2\x84\xaa")) ? 3 : 2;
+        return *ret_skip == 3 ? SV("k") : sv_starts(rest, SV("\xc4\xb0")) ? SV("i-") : SV_NULL;
+}
+
+/* Lower case, every other sign a dash, runs of dashes one. */
 static void append_dashed(struct str *out, struct sv text) {
         for (size_t i = 0; i < text.len; i++) {
                 unsigned char c = (unsigned char)text.data[i];
+                size_t skip;
+                struct sv known = c >= 0x80 ? ascii_lower(text, i, &skip) : SV_NULL;
+                if (known.data) {
+                        str_append_sv(out, known);
+                        i += skip - 1;
+                        continue;
+                }
                 char lower = isupper(c) ? (char)tolower(c) : (char)c;
                 bool keep = (lower >= 'a' && lower <= 'z') || isdigit(c);
                 if (keep)
