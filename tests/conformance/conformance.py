@@ -179,9 +179,12 @@ def record_area(server, name, recorded):
             body = fill(body).encode()
         headers = {k: fill(v) for k, v in row.headers.items()}
         token = None if row.token is None else fill(row.token)
-        status, answer_headers, data = server.call(row.method, fill(row.path), body, headers, token)
+        try:
+            status, answer_headers, data = server.call(row.method, fill(row.path), body, headers, token)
+        except (OSError, http.client.HTTPException) as broken:
+            status, answer_headers, data = 0, {}, repr(broken).encode()
         for variable, pointer in row.remember.items():
-            remembered[variable] = look_up(json.loads(data), pointer) if status < 300 else "none"
+            remembered[variable] = look_up(json.loads(data), pointer) if 200 <= status < 300 else "none"
         if not row.silent:
             recorded[f"{name}/{row.id}"] = {
                 "request": f"{row.method} {row.path}", "code": status, "type": answer_headers.get("content-type"),
@@ -198,7 +201,10 @@ def look_up(value, pointer):
 
 
 def satisfied(server, path, wait):
-    status, _, data = server.call("GET", path.split("?")[0])
+    try:
+        status, _, data = server.call("GET", path.split("?")[0])
+    except (OSError, http.client.HTTPException):
+        return False
     if isinstance(wait, int):
         return status == wait
     if status != 200:
