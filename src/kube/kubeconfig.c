@@ -47,6 +47,27 @@ static yyjson_mut_val *find_named(yyjson_mut_val *list, const char *name) {
         return NULL;
 }
 
+/* Members that are texts: one that YAML takes for a number or a boolean would else be lost without a word. */
+static const char *const texts[] = {
+        "server", "tls-server-name", "certificate-authority", "certificate-authority-data", "proxy-url", "cluster", "user", "namespace",
+        "client-certificate", "client-certificate-data", "client-key", "client-key-data", "token", "tokenFile", "as", "as-uid", "username", "password",
+};
+static const char *const switches[] = {"insecure-skip-tls-verify", "disable-compression"};
+
+static int check_members(yyjson_val *content, const char *section, const char *name, const char *file, struct err *err) {
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+                yyjson_val *v = yyjson_obj_get(content, texts[i]);
+                if (v && !yyjson_is_str(v) && !yyjson_is_null(v))
+                        return err_set(err, -EINVAL, "%s: %s \"%s\": %s must be a text (put it in quotes)", file, section, name, texts[i]);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(switches); i++) {
+                yyjson_val *v = yyjson_obj_get(content, switches[i]);
+                if (v && !yyjson_is_bool(v) && !yyjson_is_null(v))
+                        return err_set(err, -EINVAL, "%s: %s \"%s\": %s must be true or false", file, section, name, switches[i]);
+        }
+        return 0;
+}
+
 static int check_list(yyjson_val *list, const char *section, const char *body, const char *file, struct err *err) {
         if (!list || yyjson_is_null(list))
                 return 0;
@@ -67,6 +88,9 @@ static int check_list(yyjson_val *list, const char *section, const char *body, c
                 yyjson_val *content = yyjson_obj_get(item, body);
                 if (content && !yyjson_is_obj(content) && !yyjson_is_null(content))
                         return err_set(err, -EINVAL, "%s: %s \"%s\": `%s` must be an object", file, section, yyjson_get_str(name), body);
+                int r = check_members(content, section, yyjson_get_str(name), file, err);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }

@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include "event/loop.h"
 #include "kube/kubeconfig.h"
 
 static const char one[] = "apiVersion: v1\n"
@@ -96,6 +97,9 @@ static void malformed_files_are_explained(void **state) {
                 {"clusters:\n- name: a\n- name: a\n", "holds the name \"a\" twice"},
                 {"clusters:\n- name: a\n  cluster: x\n", "`cluster` must be an object"},
                 {"current-context: 5\n", "current-context must be a text"},
+                {"contexts:\n- name: a\n  context: {namespace: n}\n", "contexts \"a\": namespace must be a text (put it in quotes)"},
+                {"users:\n- name: a\n  user: {password: 010}\n", "password must be a text"},
+                {"clusters:\n- name: a\n  cluster: {insecure-skip-tls-verify: 'yes'}\n", "insecure-skip-tls-verify must be true or false"},
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 AUTO(kubeconfig) struct kubeconfig k = {0};
@@ -112,6 +116,101 @@ static void an_empty_file_is_an_empty_configuration(void **state) {
         assert_false(kubeconfig_has_context(&k, "a"));
 }
 
+/* ---- the same as kubectl ---- */
+
+static unsigned long seed;
+static unsigned pick(unsigned n) {
+        seed = seed * 6364136223846793005UL + 1442695040888963407UL;
+        return (unsigned)(seed >> 33) % n;
+}
+
+/* One file of random entries with names that other files use too. */
+static void random_config(struct str *out) {
+        static const char *const names[] = {"a", "b", "c d", "prod-eu", "0x1f"};
+        str_append_s(out, "apiVersion: v1\nkind: Config\n");
+        if (pick(2))
+                str_appendf(out, "current-context: \"%s\"\n", pick(4) ? names[pick(5)] : "");
+        str_append_s(out, "clusters:\n");
+        for (unsigned i = pick(5); i < 5; i++)
+                str_appendf(out, "- name: \"%s\"\n  cluster: {server: 'https://h%u', insecure-skip-tls-verify: %s, tls-server-name: %s}\n", names[i], pick(100),
+                            pick(2) ? "true" : "false", pick(2) ? "x" : "''");
+        str_append_s(out, "users:\n");
+        for (unsigned i = pick(5); i < 5; i++)
+                str_appendf(out, "- name: \"%s\"\n  user: {token: t%u, %s}\n", names[i], pick(100),
+                            pick(2) ? "as: boss, as-groups: [g, h]" : "username: u, password: '010'");
+        str_append_s(out, "contexts:\n");
+        for (unsigned i = pick(5); i < 5; i++)
+                str_appendf(out, "- name: \"%s\"\n  context: {cluster: \"%s\", user: \"%s\"%s}\n", names[i], names[pick(5)], names[pick(5)],
+                            pick(2) ? ", namespace: jobs" : "");
+}
+
+/* kubectl writes what is empty, or not, as its types have it; an empty value says nothing. */
+static bool says_nothing(yyjson_val *v) {
+        return !v || yyjson_is_null(v) || yyjson_is_false(v) || (yyjson_is_str(v) && yyjson_get_len(v) == 0) ||
+               (yyjson_is_ctn(v) && yyjson_get_len(v) == 0);
+}
+
+static void same_members(const char *what, yyjson_val *a, yyjson_val *b) {
+        size_t i, n;
+        yyjson_val *key, *value;
+        yyjson_obj_foreach(a, i, n, key, value) {
+                yyjson_val *other = yyjson_obj_get(b, yyjson_get_str(key));
+                if (!says_nothing(value) && (!other || !json_equal(value, other)))
+                        fail_msg("%s: %s differs", what, yyjson_get_str(key));
+        }
+}
+
+static void same_entries(yyjson_val *ours, yyjson_val *theirs, const char *list, const char *body) {
+        yyjson_val *mine = yyjson_obj_get(ours, list), *other = yyjson_obj_get(theirs, list), *x, *y;
+        size_t i, n, k, m, found = 0;
+        yyjson_arr_foreach(other, i, n, x) {
+                yyjson_arr_foreach(mine, k, m, y) {
+                        if (!streq_null(json_get_str(x, "name"), json_get_str(y, "name")))
+                                continue;
+                        found++;
+                        same_members(list, yyjson_obj_get(x, body), yyjson_obj_get(y, body));
+                        same_members(list, yyjson_obj_get(y, body), yyjson_obj_get(x, body));
+                }
+        }
+        assert_int_equal(found, yyjson_arr_size(mine));
+        assert_int_equal(found, yyjson_arr_size(other));
+}
+
+static void merges_as_kubectl_does(void **state) {
+        AUTO(free) char *kubectl = fs_find_program("kubectl");
+        if (!kubectl)
+                skip();
+        setenv("HOME", tmp_dir(*state), 1);
+        for (int round = 1; round <= 8; round++) {
+                seed = (unsigned long)round;
+                AUTO(strv) struct strv files = {0};
+                for (int i = 0; i < 3; i++) {
+                        AUTO(str) struct str text = STR_INIT(0);
+                        AUTO(free) char *name = xasprintf("config%d", i);
+                        random_config(&text);
+                        strv_take(&files, write_file(*state, name, str_cstr(&text)));
+                }
+                AUTO(free) char *list = strv_join(&files, ":");
+                setenv("KUBECONFIG", list, 1);
+                const char *const argv[] = {kubectl, "config", "view", "--merge", "--raw", "-o", "json", NULL};
+                AUTO(str) struct str out = STR_INIT(0), said = STR_INIT(0);
+                int code = -1;
+                ok(child_run(&(struct child_spec){.argv = argv}, &code, &out, &said, test_err()));
+                if (code != 0)
+                        fail_msg("kubectl: %s", str_cstr(&said));
+                AUTO(kubeconfig) struct kubeconfig k = {0};
+                ok(kubeconfig_load(NULL, &k, test_err()));
+                AUTO(json) yyjson_doc *theirs = NULL, *ours = mjson_freeze(yyjson_mut_doc_get_root(k.doc));
+                ok(json_parse(str_sv(&out), &theirs, test_err()));
+                yyjson_val *a = yyjson_doc_get_root(ours), *b = yyjson_doc_get_root(theirs);
+                same_entries(a, b, "clusters", "cluster");
+                same_entries(a, b, "users", "user");
+                same_entries(a, b, "contexts", "context");
+                const char *current = json_get_str(b, "current-context");
+                assert_true(streq_null(json_get_str(a, "current-context"), current && *current ? current : NULL));
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 with_dir(the_first_file_decides_a_name_whole),
@@ -121,6 +220,7 @@ int main(void) {
                 with_dir(no_file_at_all_is_an_empty_configuration),
                 with_dir(malformed_files_are_explained),
                 with_dir(an_empty_file_is_an_empty_configuration),
+                with_dir(merges_as_kubectl_does),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
