@@ -1,0 +1,65 @@
+/* Pods that nobody will end: bound to a node that is gone, or being deleted without ever having had one; and the oldest ended ones beyond a limit. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "cluster/controllers/control.h"
+
+enum { EVERY_MS = 20000, NODE_GRACE_MS = 40000, ENDED_KEPT = 12500 };
+
+struct podgc {
+        struct control *c;
+        struct timer *timer;
+        int64_t began_ms;
+};
+
+static void remove_pod(struct podgc *s, const struct object *pod, const char *why_text) {
+        struct api_delete_options o = API_DELETE_NOW;
+        AUTO(err) struct err why = ERR_INIT;
+        o.uid = pod->uid;
+        log_debug("removing pod %s/%s: %s", pod->namespace, pod->name, why_text);
+        if (api_delete(s->c->api, "pods", pod->namespace, pod->name, &o, &why) < 0 && why.http_status != 404)
+                log_debug("removing pod %s/%s: %s", pod->namespace, pod->name, err_message(&why));
+}
+
+static int compare_age(const void *a, const void *b) {
+        int64_t s = meta_created_ms(object_root(*(struct object *const *)a)), t = meta_created_ms(object_root(*(struct object *const *)b));
+        return s < t ? -1 : s > t;
+}
+
+static void look(void *arg) {
+        struct podgc *s = arg;
+        AUTO(object_list) struct object_list pods = {0}, ended = {0};
+        if (api_list(s->c->api, "pods", NULL, NULL, NULL, &pods, NULL) < 0)
+                return;
+        vec_foreach(p, &pods) {
+                const char *node = object_str(*p, "/spec/nodeName");
+                bool has_node = node && *node, finished = pod_is_finished(object_root(*p));
+                if (finished)
+                        *vec_push(&ended) = object_ref(*p);
+                if (!has_node && object_is_deleting(*p))
+                        remove_pod(s, *p, "it never had a node");
+                else if (has_node && clock_mono_ms() - s->began_ms > NODE_GRACE_MS && !api_peek(s->c->api, "nodes", NULL, node))
+                        remove_pod(s, *p, "its node is gone");
+        }
+        if (ended.len <= ENDED_KEPT)
+                return;
+        qsort(ended.items, ended.len, sizeof(*ended.items), compare_age);
+        for (size_t i = 0; i < ended.len - ENDED_KEPT; i++)
+                remove_pod(s, ended.items[i], "too many ended pods");
+}
+
+static void *start(struct control *c) {
+        struct podgc *s = NEW(struct podgc);
+        s->c = c;
+        s->began_ms = clock_mono_ms();
+        s->timer = timer_new(api_loop(c->api), EVERY_MS, EVERY_MS, look, s);
+        return s;
+}
+
+static void stop(void *state) {
+        struct podgc *s = state;
+        timer_free(s->timer);
+        free(s);
+}
+
+const struct controller controller_podgc = {"podgc", "pod-garbage-collector", start, stop};
