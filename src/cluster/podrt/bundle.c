@@ -125,6 +125,14 @@ static void put_mount(yyjson_mut_doc *d, yyjson_mut_val *mounts, const char *des
         add_all(d, m, "options", (const char *const *)list.items, list.len);
 }
 
+static int by_depth(const void *a, const void *b) {
+        const struct bundle_mount *x = *(const struct bundle_mount *const *)a, *y = *(const struct bundle_mount *const *)b;
+        size_t m = strlen(x->destination), n = strlen(y->destination);
+        if (m != n)
+                return m < n ? -1 : 1;
+        return x < y ? -1 : x > y; /* one array: in the order of adding */
+}
+
 static void put_mounts(yyjson_mut_doc *d, yyjson_mut_val *root, const struct bundle *b) {
         yyjson_mut_val *mounts = mjson_arr(d, root, "mounts");
         AUTO(free) char *shm = xasprintf("nosuid,noexec,nodev,mode=1777,size=%lld", b->shm_bytes ? (long long)b->shm_bytes : 64LL << 20);
@@ -138,10 +146,16 @@ static void put_mounts(yyjson_mut_doc *d, yyjson_mut_val *root, const struct bun
         put_mount(d, mounts, "/sys", "sysfs", "sysfs", b->is_privileged ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
         if (b->has_cgroups)
                 put_mount(d, mounts, "/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,ro");
-        vec_foreach(m, &b->mounts) {
-                AUTO(free) char *options = strv_join(&m->options, ",");
-                put_mount(d, mounts, m->destination, m->type, m->source, options);
+        /* Shorter destinations first, so that no mount hides one below its destination. */
+        VEC(const struct bundle_mount *) sorted = {0};
+        vec_foreach(m, &b->mounts) *vec_push(&sorted) = m;
+        if (sorted.len > 1)
+                qsort(sorted.items, sorted.len, sizeof *sorted.items, by_depth);
+        vec_foreach(m, &sorted) {
+                AUTO(free) char *options = strv_join(&(*m)->options, ",");
+                put_mount(d, mounts, (*m)->destination, (*m)->type, (*m)->source, options);
         }
+        vec_done(&sorted);
 }
 
 static void put_namespaces(yyjson_mut_doc *d, yyjson_mut_val *lin, const struct bundle *b) {

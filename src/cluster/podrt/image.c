@@ -138,10 +138,26 @@ static bool add_venv(struct image_store *s, const char *dir) {
         return found;
 }
 
+/* "V/lib/python3.11/site-packages/pyspark" belongs to the environment V; NULL when there is no interpreter of that kind. */
+static char *environment_of(const char *home) {
+        char *root = fs_absolute(home);
+        for (int up = 0; up < 4; up++) {
+                char *slash = strrchr(root, '/');
+                if (slash)
+                        *slash = '\0';
+        }
+        AUTO(free) char *python = fs_join(root, "bin/python3");
+        if (strstr(home, "/site-packages/pyspark") && access(python, X_OK) == 0)
+                return root;
+        free(root);
+        return NULL;
+}
+
 static bool add_candidate(struct image_store *s, const char *dir) {
         AUTO(free) char *jars = fs_join(dir, "jars");
         if (fs_is_dir(jars)) {
-                add_install(s, dir, NULL);
+                AUTO(free) char *venv = environment_of(dir);
+                add_install(s, dir, venv);
                 return true;
         }
         return add_venv(s, dir);

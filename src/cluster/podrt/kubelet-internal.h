@@ -131,6 +131,9 @@ void termination_done(struct termination *t);
 char *container_cgroup_file(const struct container *c, const char *controller, const char *file); /* NULL: none */
 
 /* sandbox.c */
+/* First thing of every job that makes files for pods: other users read them, whatever the server's own umask. Only this worker's is changed. */
+void worker_umask(void);
+void cgroup_set_shares(const struct kubelet *k, const char *cgroup, int64_t shares);
 void pod_prepare(struct pod *p); /* sandbox and volumes, one step; is_busy while a worker is at it */
 void pod_cleanup(struct pod *p, bool and_files);
 void pod_save(const struct pod *p);

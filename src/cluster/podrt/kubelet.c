@@ -485,6 +485,9 @@ int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct er
                 return r;
         }
         set_capacity(k);
+        AUTO(free) char *cgroup = xasprintf("/firesteel/%s", k->node_name);
+        cgroup_set_shares(k, "/firesteel", k->node_cpu_milli * 1024 / 1000);
+        cgroup_set_shares(k, cgroup, k->node_cpu_milli * 1024 / 1000);
         image_store_init(&k->images, &o->images);
         k->api = api_new(o->server, "kubelet");
         k->services = services_new(k);

@@ -88,6 +88,7 @@ static void start_work(void *arg) {
         struct start_job *j = arg;
         struct err *err = &j->err;
         AUTO(free) char *config_path = fs_join(j->dir, "config.json");
+        worker_umask();
         int r = fs_remove_tree(j->dir, err);
         if (r == 0)
                 r = fs_mkdirs(j->dir, 0755, err);
@@ -270,27 +271,20 @@ static void add_spark_choices(const struct container *c, const struct image *ima
         (void)paths;
 }
 
-static int compare_mounts(const void *a, const void *b) {
-        const struct bundle_mount *x = a, *y = b;
-        size_t m = strlen(x->destination), n = strlen(y->destination);
-        return m < n ? -1 : m > n;
-}
-
-/* Shorter destinations first, so that a mount below another's destination is not hidden by it. */
 static int set_mounts(struct container *c, yyjson_val *spec, const struct map *variables, struct bundle *b, struct err *err) {
         yyjson_val *m, *list = yyjson_obj_get(spec, "volumeMounts");
         size_t i, max;
         yyjson_arr_foreach(list, i, max, m) {
                 AUTO(free) char *source = NULL;
                 const char *path = json_get_str(m, "mountPath");
+                mode_t mask = umask(022);
                 int r = volumes_mount_source(c->pod->volumes, m, variables, &source, err);
+                umask(mask);
                 if (r < 0)
                         return r;
                 AUTO(free) char *absolute = path && path[0] == '/' ? xstrdup(path) : xasprintf("/%s", path ? path : "");
                 bundle_bind(b, absolute, source, json_get_bool(m, "readOnly", false));
         }
-        if (b->mounts.len > 1)
-                qsort(b->mounts.items, b->mounts.len, sizeof *b->mounts.items, compare_mounts);
         return 0;
 }
 

@@ -1,10 +1,13 @@
 /* A pod's sandbox (directory, namespaces, address, hosts file) and its volumes: made before containers, removed after them. */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "cluster/podrt/kubelet-internal.h"
+#include "codec/quantity.h"
 
 enum { MOUNT_BACKOFF_FIRST_MS = 500, MOUNT_BACKOFF_MAX_MS = 8000, SANDBOX_RETRY_MS = 2000 };
 
@@ -29,6 +32,7 @@ struct prepare {
         char *dir, *log_dir;
         uint32_t address;
         struct podnet_ranges ranges;
+        int64_t cpu_shares;
         int result;
         struct err err;
         bool failed_in_volumes;
@@ -62,11 +66,23 @@ static int make_sandbox(struct prepare *j, struct err *err) {
             (r = write_pod_file(j->dir, "hostname", j->hostname, err)) < 0)
                 return r;
         j->hostname[strcspn(j->hostname, "\n")] = '\0';
+        cgroup_set_shares(j->pod->kubelet, j->pod->cgroup, j->cpu_shares);
         return podnet_create(j->net_dir, j->link, j->hostname, j->address, &j->ranges, err);
+}
+
+void worker_umask(void) {
+        static __thread bool is_set;
+        if (is_set)
+                return;
+        /* The mask belongs to what threads share; this one gets its own. */
+        if (unshare(CLONE_FS) == 0)
+                umask(022);
+        is_set = true;
 }
 
 static void prepare_work(void *arg) {
         struct prepare *j = arg;
+        worker_umask();
         if (j->plan) {
                 j->result = volumes_apply(j->plan, &j->err);
                 j->failed_in_volumes = j->result < 0;
@@ -138,6 +154,19 @@ static char *hostname_text(const struct pod *p) {
         return xasprintf("%.63s\n", name);
 }
 
+static int64_t pod_cpu_shares(const struct object *o) {
+        yyjson_val *c, *list = object_at(o, "/spec/containers");
+        size_t i, max;
+        int64_t milli = 0;
+        yyjson_arr_foreach(list, i, max, c) {
+                struct quantity q;
+                const char *text = json_str_at(c, "/resources/requests/cpu");
+                if (text && quantity_parse(sv_of(text), &q, NULL) == 0)
+                        milli += quantity_milli(q);
+        }
+        return milli * 1024 / 1000;
+}
+
 static int take_address(struct pod *p) {
         struct err err = ERR_INIT;
         if (p->address)
@@ -181,7 +210,8 @@ void pod_prepare(struct pod *p) {
                               .dir = xstrdup(p->dir),
                               .log_dir = xstrdup(p->log_dir),
                               .address = p->address,
-                              .ranges = p->kubelet->o.ranges};
+                              .ranges = p->kubelet->o.ranges,
+                              .cpu_shares = pod_cpu_shares(p->object)};
         AUTO(str) struct str hosts = STR_INIT(0);
         services_hosts(p->kubelet->services, p, &hosts);
         j->hosts_text = str_take(&hosts);
@@ -217,6 +247,20 @@ struct cleanup {
         uint32_t address;
         bool and_files;
 };
+
+/* Without these a whole instance would weigh as much as one process of the host when processors are scarce. */
+void cgroup_set_shares(const struct kubelet *k, const char *cgroup, int64_t shares) {
+        bool v2 = k->o.isolation->cgroups == CGROUP_V2;
+        if (!k->has_cgroups || !k->o.isolation->limits_cpu)
+                return;
+        AUTO(free) char *dir = v2 ? xasprintf("/sys/fs/cgroup%s", cgroup) : xasprintf("/sys/fs/cgroup/cpu%s", cgroup);
+        AUTO(free) char *file = fs_join(dir, v2 ? "cpu.weight" : "cpu.shares");
+        if (shares < 2)
+                shares = 2;
+        AUTO(free) char *text = xasprintf("%lld", (long long)(v2 ? 1 + (shares - 2) * 9999 / 262142 : shares));
+        if (fs_mkdirs(dir, 0755, NULL) == 0)
+                (void)!fs_write(file, sv_of(text), 0644, NULL);
+}
 
 static void remove_cgroups(const char *cgroup) {
         static const char *const controllers[] = {"", "memory/", "cpu/", "cpuacct/", "cpuset/", "pids/", "blkio/", "devices/", "freezer/", "systemd/",
