@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "cluster/apiserver.h"
+#include "cluster/controllers.h"
 #include "cluster/hostport.h"
 #include "cluster/podrt/dialer.h"
 #include "cluster/podrt/holder.h"
@@ -37,6 +38,8 @@ struct server {
         struct apiserver *api;
         struct http_server *http;
         struct kubelet *kubelet;
+        struct controllers *controllers;
+        struct scheduler *scheduler;
         struct sigwatch *on_term, *on_int;
         int signals; /* received so far */
 };
@@ -163,6 +166,17 @@ static int start_kubelet(struct server *s, struct err *err) {
         return 0;
 }
 
+static void start_controllers(struct server *s) {
+        AUTO(free) char *volumes = instance_path(s->instance, "volumes");
+        s->controllers = controllers_new(s->api, &(struct controllers_options){.volumes_dir = volumes});
+        s->scheduler = scheduler_new(s->api);
+}
+
+static void stop_controllers(struct server *s) {
+        scheduler_free(TAKE(s->scheduler));
+        controllers_free(TAKE(s->controllers));
+}
+
 /* ---------------------------------------------------------------- server.json */
 
 static void describe_isolation(const struct isolation *i, yyjson_mut_doc *doc, yyjson_mut_val *root) {
@@ -225,6 +239,7 @@ static void on_signal(void *arg) {
         struct server *s = arg;
         if (++s->signals == 1) {
                 log_info("ending");
+                stop_controllers(s);
                 kubelet_stop(s->kubelet, POD_GRACE_S, pods_ended, s);
         } else if (s->signals == 2) {
                 log_info("ending at once");
@@ -253,12 +268,16 @@ static int start(struct server *s, struct err *err) {
         r = start_api(s, err);
         if (r >= 0)
                 r = start_kubelet(s, err);
-        return r < 0 ? r : announce(s, err);
+        if (r < 0)
+                return r;
+        start_controllers(s);
+        return announce(s, err);
 }
 
 static void end(struct server *s) {
         if (s->http)
                 http_server_free(s->http);
+        stop_controllers(s);
         kubelet_free(s->kubelet);
         dialer_free(s->dialer);
         apiserver_free(s->api);

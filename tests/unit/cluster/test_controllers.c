@@ -497,6 +497,24 @@ static void daemon_sets_put_a_pod_on_each_node(void **state) {
         AWAIT(w, pod_is_bound, name);
 }
 
+static bool cron_has_run(struct world *w, const char *name) {
+        struct object *c = api_peek(w->api, "cronjobs.batch", "default", name);
+        return c && object_str(c, "/status/lastScheduleTime") && yyjson_arr_size(object_at(c, "/status/active")) == 1;
+}
+
+static void cron_jobs_make_jobs_when_it_is_time(void **state) {
+        struct world *w = *state;
+        make_and_forget(w, "cronjobs.batch",
+                        "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"schedule\":\"@every 1s\",\"concurrencyPolicy\":\"Forbid\",\"jobTemplate\":{\"spec\":{\"template\":{\"spec\":{"
+                        "\"restartPolicy\":\"Never\"," CONTAINERS("") "}}}}}}");
+        AWAIT(w, cron_has_run, "c");
+        AWAIT(w, one_pod, NULL);
+        AUTO(object_list) struct object_list jobs = {0};
+        assert_int_equal(api_list(w->api, "jobs.batch", "default", NULL, NULL, &jobs, NULL), 1);
+        assert_string_equal(json_get_str(meta_controller(object_root(jobs.items[0])), "name"), "c");
+        assert_true(has_event(w, "SuccessfulCreate", "Created job c-"));
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
         const struct CMUnitTest tests[] = {
@@ -515,6 +533,7 @@ int main(void) {
                 T(stateful_sets_number_their_pods),
                 T(quotas_show_what_is_used),
                 T(daemon_sets_put_a_pod_on_each_node),
+                T(cron_jobs_make_jobs_when_it_is_time),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
