@@ -12,6 +12,7 @@ struct portforward {
         struct spdy *spdy;
         VEC(struct portforward_conn *) conns;
         int requests;
+        int paused; /* connections that cannot take more */
         bool is_over;
 };
 
@@ -21,13 +22,23 @@ struct portforward_conn {
         struct portforward_events ev;
         struct str error_text;
         int port;
-        bool has_ended, has_failed;
+        bool has_ended, has_failed, is_paused;
 };
 
 /* ---- connections ---- */
 
+void portforward_pause(struct portforward_conn *c, bool paused) {
+        struct portforward *f = c->owner;
+        if (!f || c->is_paused == paused)
+                return;
+        c->is_paused = paused;
+        f->paused += paused ? 1 : -1;
+        ws_pause(f->ws, f->paused > 0);
+}
+
 static void forget(struct portforward_conn *c) {
         struct portforward *f = c->owner;
+        portforward_pause(c, false);
         for (size_t i = 0; f && i < f->conns.len; i++) {
                 if (f->conns.items[i] == c) {
                         vec_remove(&f->conns, i);
@@ -181,6 +192,15 @@ static void on_close(void *arg, int code, struct sv reason) {
         end(arg, code == 1000 ? NULL : &err);
 }
 
+static void on_drain(void *arg) {
+        struct portforward *f = arg;
+        for (size_t i = f->conns.len; i-- > 0;) { /* backwards: a callback may close its own connection */
+                struct portforward_conn *c = f->conns.items[i];
+                if (c->ev.on_drain)
+                        c->ev.on_drain(c->ev.arg);
+        }
+}
+
 static void on_connected(void *arg, struct ws *w, const char *protocol, const struct err *cause) {
         struct portforward *f = arg;
         f->connecting = NULL;
@@ -202,7 +222,7 @@ static void on_connected(void *arg, struct ws *w, const char *protocol, const st
                 .on_reset = on_spdy_reset,
                 .arg = f,
         });
-        ws_set_events(w, &(struct ws_events){.on_message = on_message, .on_close = on_close, .arg = f});
+        ws_set_events(w, &(struct ws_events){.on_message = on_message, .on_close = on_close, .on_drain = on_drain, .arg = f});
         f->o.on_ready(f->o.arg);
 }
 

@@ -24,12 +24,16 @@ struct portforward_events {
         void (*on_data)(void *arg, struct sv data);
         void (*on_end)(void *arg);                         /* the pod's side writes no more */
         void (*on_error)(void *arg, const struct err *err); /* nothing listens there, or it broke; nothing after it */
+        void (*on_drain)(void *arg);                        /* what was written went out; may be NULL */
         void *arg;
 };
 /* NULL before on_ready and after on_end. */
 struct portforward_conn *portforward_open(struct portforward *f, int port, const struct portforward_events *ev);
 void portforward_write(struct portforward_conn *c, struct sv data);
 size_t portforward_pending(const struct portforward_conn *c);
+/* Back-pressure on what comes from the pod. The protocol has none for a single connection: the whole session stops while any
+ * of its connections is paused. */
+void portforward_pause(struct portforward_conn *c, bool paused);
 void portforward_finish(struct portforward_conn *c); /* we write no more */
 void portforward_close(struct portforward_conn *c);  /* at once; no callback after it */
 

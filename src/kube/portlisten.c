@@ -5,7 +5,7 @@
 #include "kube/portforward.h"
 #include "net/stream.h"
 
-enum { BACKLOG = 64, MAX_RELAYS = 256, MAX_EARLY = 1024 * 1024 };
+enum { BACKLOG = 64, MAX_RELAYS = 256, MAX_EARLY = 1024 * 1024, MAX_PENDING = 1024 * 1024 };
 
 struct relay {
         struct portlisten *owner;
@@ -40,7 +40,18 @@ static void relay_free(struct relay *r) {
         free(r);
 }
 
-static void on_remote_data(void *arg, struct sv data) { stream_write(((struct relay *)arg)->local, data); }
+static void on_remote_data(void *arg, struct sv data) {
+        struct relay *r = arg;
+        stream_write(r->local, data);
+        if (stream_pending(r->local) > MAX_PENDING)
+                portforward_pause(r->remote, true);
+}
+
+static void on_remote_drain(void *arg) {
+        struct relay *r = arg;
+        if (portforward_pending(r->remote) < MAX_PENDING)
+                stream_pause(r->local, false);
+}
 
 static void on_remote_end(void *arg) {
         struct relay *r = arg;
@@ -62,7 +73,7 @@ static void on_remote_error(void *arg, const struct err *err) {
 static bool connect_relay(struct relay *r) {
         struct portlisten *p = r->owner;
         r->remote = portforward_open(p->forward, p->pod_port,
-                                     &(struct portforward_events){.on_data = on_remote_data, .on_end = on_remote_end, .on_error = on_remote_error, .arg = r});
+                                     &(struct portforward_events){.on_data = on_remote_data, .on_end = on_remote_end, .on_error = on_remote_error, .on_drain = on_remote_drain, .arg = r});
         if (!r->remote) {
                 relay_free(r);
                 return false;
@@ -79,6 +90,8 @@ static void on_local_data(void *arg, struct sv data) {
         struct relay *r = arg;
         if (r->remote) {
                 portforward_write(r->remote, data);
+                if (portforward_pending(r->remote) > MAX_PENDING)
+                        stream_pause(r->local, true);
                 return;
         }
         str_append_sv(&r->early, data);
@@ -86,14 +99,21 @@ static void on_local_data(void *arg, struct sv data) {
                 relay_free(r);
 }
 
+static void on_local_drain(void *arg) {
+        struct relay *r = arg;
+        if (r->remote)
+                portforward_pause(r->remote, false);
+}
+
 static void on_local_end(void *arg, const struct err *err) {
         struct relay *r = arg;
         r->local_ended = true;
-        if (err || r->remote_ended || !r->remote) {
+        if (err || r->remote_ended) {
                 relay_free(r);
                 return;
         }
-        portforward_finish(r->remote);
+        if (r->remote) /* else what it said waits for a session */
+                portforward_finish(r->remote);
 }
 
 static void on_connection(void *arg) {
@@ -120,7 +140,7 @@ static void on_connection(void *arg) {
         *vec_push(&p->relays) = r;
         if (p->forward && !connect_relay(r))
                 return;
-        stream_set_events(r->local, &(struct stream_events){.on_data = on_local_data, .on_end = on_local_end, .arg = r});
+        stream_set_events(r->local, &(struct stream_events){.on_data = on_local_data, .on_end = on_local_end, .on_drain = on_local_drain, .arg = r});
 }
 
 int portlisten_new(struct loop *l, const char *address, int port, struct portlisten **ret, int *ret_port, struct err *err) {
