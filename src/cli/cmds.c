@@ -2,7 +2,7 @@
 #include "cli/cmd.h"
 
 extern const struct cmd cmd_history, cmd_local;
-extern const struct cmd cmd_kill, cmd_logs, cmd_ls, cmd_rbac, cmd_status, cmd_submit, cmd_version;
+extern const struct cmd cmd_kill, cmd_logs, cmd_ls, cmd_proxy, cmd_rbac, cmd_status, cmd_submit, cmd_version;
 
 static const struct cmd *const cmds[] = {
         &cmd_submit,
@@ -10,6 +10,7 @@ static const struct cmd *const cmds[] = {
         &cmd_status,
         &cmd_logs,
         &cmd_kill,
+        &cmd_proxy,
         &cmd_rbac,
         &cmd_local,
         &cmd_history,
