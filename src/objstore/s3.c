@@ -1,4 +1,6 @@
 /* The operations on S3 that are one request: list, stat, read, put, delete. */
+#include <stdio.h>
+
 #include "codec/ktime.h"
 #include "codec/uri.h"
 #include "codec/xml.h"
