@@ -1,0 +1,58 @@
+/* Any text as an event log: the replay ends, the image opens, and every row of it can be read. */
+#include "spark/eventlog.h"
+
+struct image {
+        struct str bytes;
+};
+
+static int append(void *arg, const void *data, size_t len, struct err *err) {
+        struct image *i = arg;
+        (void)err;
+        str_append(&i->bytes, data, len);
+        return 0;
+}
+
+static int header(void *arg, const void *data, size_t len, struct err *err) {
+        struct image *i = arg;
+        (void)err;
+        memcpy(i->bytes.data, data, len);
+        return 0;
+}
+
+static int on_task(void *arg, const struct am_task *t) {
+        struct sv rest = t->accumulables;
+        struct am_accumulable a;
+        while (appmodel_task_accumulables(&rest, &a))
+                ++*(size_t *)arg;
+        return 0;
+}
+
+static int on_executor(void *arg, const struct am_stage_executor *x) {
+        *(size_t *)arg += x->executor.len;
+        return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        static const uint8_t fingerprint[AM_FINGERPRINT];
+        struct image image = {STR_INIT(0)};
+        struct am_sink sink = {append, header, &image};
+        /* Small limits, so that eviction is met too. */
+        struct eventlog_options o = {.in_progress = size & 1, .retained_tasks = 20, .retained_jobs = 5, .retained_stages = 5,
+                                     .retained_dead_executors = 3, .retained_executions = 3};
+        AUTO(eventlog) struct eventlog *e = eventlog_new(&sink, &o);
+        size_t half = size / 2, seen = 0;
+        AUTO(err) struct err err = ERR_INIT;
+        if (eventlog_feed(e, sv_new((const char *)data, half), &err) > 0 && eventlog_feed(e, sv_new((const char *)data + half, size - half), &err) < 0)
+                abort();
+        if (eventlog_end_file(e, EVENTLOG_WHOLE, NULL, &err) < 0 || eventlog_finish(e, fingerprint, &err) < 0)
+                abort();
+        struct appmodel m;
+        if (appmodel_open(&m, image.bytes.data, image.bytes.len, fingerprint, &err) < 0)
+                abort();
+        for (uint32_t i = 0; i < m.num_stages; i++)
+                if (appmodel_tasks(&m, &m.stages[i], on_task, &seen, &err) < 0 || appmodel_stage_executors(&m, &m.stages[i], on_executor, &seen, &err) < 0)
+                        abort();
+        str_done(&image.bytes);
+        return 0;
+}
