@@ -16,6 +16,7 @@ struct podlog {
         struct kube_client *client;
         struct podlog_options o;
         char *namespace_, *pod, *container;
+        char *noted;             /* the last note, which is not said twice */
         struct kube_stream *stream;
         struct kube_call *look; /* at the pod, after the stream ended */
         struct timer *timer;
@@ -42,6 +43,7 @@ static void destroy(struct podlog *p) {
         disconnect(p);
         str_done(&p->line);
         free(p->last_text);
+        free(p->noted);
         free(p->namespace_);
         free(p->pod);
         free(p->container);
@@ -172,6 +174,10 @@ static void note(struct podlog *p, const char *fmt, ...) {
         va_start(ap, fmt);
         AUTO(free) char *text = xvasprintf(fmt, ap);
         va_end(ap);
+        if (streq_null(p->noted, text))
+                return;
+        free(p->noted);
+        p->noted = xstrdup(text);
         p->depth++;
         p->o.on_note(p->o.arg, text);
         leave(p);
@@ -179,8 +185,9 @@ static void note(struct podlog *p, const char *fmt, ...) {
 
 static void connect_now(void *arg);
 
-static void connect_later(struct podlog *p) {
-        p->retry_ms = p->retry_ms == 0 ? RETRY_MS : p->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : p->retry_ms * 2;
+/* Waiting for a container is no trouble: only breaks back off. */
+static void connect_later(struct podlog *p, bool is_broken) {
+        p->retry_ms = !is_broken ? RETRY_MS : p->retry_ms == 0 ? RETRY_MS : p->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : p->retry_ms * 2;
         p->timer = timer_new(kube_client_loop(p->client), p->retry_ms, 0, connect_now, p);
 }
 
@@ -217,7 +224,7 @@ static void on_looked(void *arg, struct kube_reply *reply, const struct err *err
         if (pod && pod_is_over(pod) && (p->is_complete || p->o.previous)) {
                 end(p, NULL);
         } else if (pod && pod_is_over(pod)) { /* the connection broke and the pod ended meanwhile: read the rest */
-                connect_later(p);
+                connect_later(p, true);
         } else {
                 const char *reason = waiting_reason(pod);
                 if (err)
@@ -225,7 +232,7 @@ static void on_looked(void *arg, struct kube_reply *reply, const struct err *err
                 else if (reason && !p->last_text)
                         note(p, "waiting for %s: %s", p->pod, reason);
                 if (!p->is_freed)
-                        connect_later(p);
+                        connect_later(p, err != NULL);
         }
         leave(p);
 }

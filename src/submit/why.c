@@ -40,7 +40,7 @@ static void read_log(struct kube_client *c, yyjson_val *pod, bool previous, stru
 }
 
 static bool is_error_line(struct sv line) {
-        static const char *const signs[] = {"Exception", "Error:", "Caused by: "};
+        static const char *const signs[] = {"Exception", "Error:", "Caused by: ", "can't open file"};
         if (sv_starts(line, SV("\tat ")) || sv_starts(line, SV("    at ")))
                 return false;
         for (size_t i = 0; i < ARRAY_LEN(signs); i++) {
@@ -84,7 +84,9 @@ static yyjson_doc *read_events(struct kube_client *c, yyjson_val *pod, struct ev
         yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "items"), i, n, event) {
                 const char *reason = json_get_str(event, "reason"), *message = json_get_str(event, "message");
                 *vec_push(&ret->items) = (struct doctor_event){reason, message};
-                if (streq_null(json_get_str(event, "type"), "Warning") && reason) {
+                /* "Error: ImagePullBackOff" repeats the state; what came before it says why. */
+                bool says_more = !*ret_warning || !message || !str_starts(message, "Error: ");
+                if (streq_null(json_get_str(event, "type"), "Warning") && reason && says_more) {
                         free(*ret_warning);
                         *ret_warning = xasprintf("%s: %s", reason, message ? message : "");
                 }

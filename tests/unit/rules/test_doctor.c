@@ -53,6 +53,7 @@ static void log_lines_tell_what_happened(void **state) {
                 {"driver", "pods is forbidden: User \"x\" cannot create resource \"pods\" ... Please check \"kubectl auth can-i create", "D001"},
                 {"driver", "io.fabric8...: cannot get resource \"pods\" in API group \"\" in the namespace \"x\"", "D002"},
                 {"driver", "KubernetesClientException: Unauthorized", "D005"},
+                {"driver", "python3: can't open file '/opt/spark/nope.py': [Errno 2] No such file or directory", "D132"},
                 {"driver", "org.apache.spark.SparkException: Job aborted due to stage failure: Task 3 in stage 1.0 failed 4 times, most recent", "D118"},
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
