@@ -65,6 +65,8 @@ struct loop *loop_new(void) {
         return l;
 }
 
+static void free_handle(uv_handle_t *h) { free(h); }
+
 static void close_leftover(uv_handle_t *h, void *arg) {
         if (!uv_is_closing(h)) {
                 log_debug("event loop freed with an open %s handle", uv_handle_type_name(uv_handle_get_type(h)));
@@ -106,12 +108,24 @@ void loop_stop(struct loop *l) {
         uv_stop(&l->uv);
 }
 
+/* A timer may have brought the answer: then this turn must not wait for anything else. */
+static void stop_when_done(uv_prepare_t *h) {
+        const bool *done = h->data;
+        if (*done)
+                uv_stop(h->loop);
+}
+
 void loop_run_until(struct loop *l, const bool *done) {
+        uv_prepare_t *before_waiting = xcalloc(1, sizeof(*before_waiting));
         l->stopped = false;
+        must(uv_prepare_init(&l->uv, before_waiting), "event loop");
+        before_waiting->data = (void *)done;
+        must(uv_prepare_start(before_waiting, stop_when_done), "event loop");
         uv_ref((uv_handle_t *)&l->wakeup); /* the answer may come from another thread */
         while (!*done && !l->stopped)
                 uv_run(&l->uv, UV_RUN_ONCE);
         uv_unref((uv_handle_t *)&l->wakeup);
+        uv_close((uv_handle_t *)before_waiting, free_handle);
 }
 
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg) {
@@ -166,8 +180,6 @@ struct timer {
         void (*fn)(void *arg);
         void *arg;
 };
-
-static void free_handle(uv_handle_t *h) { free(h); }
 
 static void on_timer(uv_timer_t *h) {
         struct timer *t = (struct timer *)h;
