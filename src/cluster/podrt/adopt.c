@@ -188,7 +188,7 @@ static void sweep_work(void *arg) {
 
 static void sweep_done(void *arg) {
         struct sweep *s = arg;
-        s->kubelet->jobs--;
+        kubelet_job_done(s->kubelet);
         free(s->dir);
         free(s->link);
         free(s);

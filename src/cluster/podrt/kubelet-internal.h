@@ -2,6 +2,7 @@
 #ifndef FIRESTEEL_CLUSTER_PODRT_KUBELET_INTERNAL_H
 #define FIRESTEEL_CLUSTER_PODRT_KUBELET_INTERNAL_H
 
+#include "cluster/podrt/archive.h"
 #include "cluster/podrt/bundle.h"
 #include "cluster/podrt/kubelet.h"
 #include "cluster/podrt/shim.h"
@@ -24,6 +25,7 @@ struct kubelet {
         struct api_watch *pod_watch, *config_watch, *secret_watch;
         struct services *services;
         struct node *node;
+        struct archives *archives;
         struct pod_backend backend;
         int64_t node_cpu_milli, node_memory_bytes;
         size_t adopted;
@@ -111,6 +113,7 @@ struct pod {
 };
 
 /* kubelet.c */
+void kubelet_job_done(struct kubelet *k); /* a worker came back: k->jobs */
 void pod_sync(struct pod *p);                         /* looks at everything and does the next steps */
 void pod_retry_in(struct pod *p, int64_t delay_ms);   /* the nearest wins */
 void pod_facts(const struct pod *p, struct pod_facts *ret);

@@ -170,6 +170,11 @@ static void finalize(struct pod *p) {
         err_done(&err);
 }
 
+static void check_idle(struct kubelet *k) {
+        map_foreach(e, &k->pods) if (!((struct pod *)e->value)->is_finished) return;
+        archives_idle(k->archives);
+}
+
 static void sync_ending(struct pod *p) {
         if (!all_ended(p) || p->is_busy || p->jobs) {
                 kill_all(p, p->end_grace_s);
@@ -177,8 +182,10 @@ static void sync_ending(struct pod *p) {
                 return;
         }
         p->is_finished = true;
-        if (!p->is_cleaned)
+        if (!p->is_cleaned) {
                 pod_cleanup(p, false);
+                check_idle(p->kubelet);
+        }
         pod_report(p);
         if (pod_is_deleting(p) && !p->is_gone)
                 finalize(p);
@@ -492,6 +499,7 @@ int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct er
         k->api = api_new(o->server, "kubelet");
         k->services = services_new(k);
         k->node = node_new(k);
+        k->archives = archives_new(k);
         k->backend.self = k;
         k->backend.container_usage = container_usage;
         k->backend.node_usage = node_usage;
@@ -510,7 +518,7 @@ size_t kubelet_adopted(const struct kubelet *k) { return k->adopted; }
 
 /* Pods that are over stay known for their logs; the others must be gone. */
 static void check_stopped(struct kubelet *k) {
-        if (!k->is_stopping || !k->stopped || k->jobs)
+        if (!k->is_stopping || !k->stopped || k->jobs || archives_are_busy(k->archives))
                 return;
         map_foreach(e, &k->pods) if (!((struct pod *)e->value)->is_finished) return;
         void (*done)(void *) = k->stopped;
@@ -518,10 +526,16 @@ static void check_stopped(struct kubelet *k) {
         loop_post(k->o.loop, done, k->stopped_arg);
 }
 
+void kubelet_job_done(struct kubelet *k) {
+        k->jobs--;
+        check_stopped(k);
+}
+
 static void on_stop_tick(void *arg) { check_stopped(arg); }
 
 void kubelet_stop(struct kubelet *k, int64_t grace_s, void (*done)(void *arg), void *arg) {
         bool first = !k->is_stopping;
+        archives_busy(k->archives);
         k->is_stopping = true;
         if (first || grace_s < k->stop_grace_s)
                 k->stop_grace_s = grace_s;
@@ -545,6 +559,7 @@ void kubelet_free(struct kubelet *k) {
         if (k->secret_watch)
                 api_watch_stop(k->secret_watch);
         node_free(k->node);
+        archives_free(k->archives);
         map_done(&k->pods);
         services_free(k->services);
         if (k->api)

@@ -319,7 +319,7 @@ static void sampling_done(void *arg) {
         struct node *n = s->node;
         int64_t now_us = clock_now_us();
         n->is_sampling = false;
-        n->kubelet->jobs--;
+        kubelet_job_done(n->kubelet);
         vec_foreach(c, &s->list) note_sample(n->kubelet, c, now_us);
         if (n->usage_at_us && now_us > n->usage_at_us) {
                 long hertz = sysconf(_SC_CLK_TCK);

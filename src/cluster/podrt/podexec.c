@@ -447,7 +447,7 @@ static void dial_done(void *arg) {
         struct stream *s = NULL;
         if (j->fd >= 0 && stream_adopt(j->kubelet->o.loop, j->fd, &s, &j->err) < 0)
                 close(j->fd);
-        j->kubelet->jobs--;
+        kubelet_job_done(j->kubelet);
         j->done(j->arg, s, s ? NULL : &j->err);
         err_done(&j->err);
         free(j->net_dir);

@@ -256,7 +256,7 @@ static int set_command(yyjson_val *spec, const struct image *image, const struct
 }
 
 /* Annotations of the pod that choose how Spark is started. */
-static void add_spark_choices(const struct container *c, const struct image *image, struct map *variables, struct strv *paths) {
+static void add_spark_choices(const struct container *c, const struct image *image, struct map *variables, struct bundle *b) {
         static const struct {
                 const char *annotation, *value, *variable, *setting;
         } choices[] = {{"firesteel.io/jvm-profile", "short", "FIRESTEEL_JVM_PROFILE", "short"},
@@ -268,7 +268,11 @@ static void add_spark_choices(const struct container *c, const struct image *ima
                 if (value && streq(value, choices[i].value) && !map_has(variables, choices[i].variable))
                         map_set(variables, choices[i].variable, xstrdup(choices[i].setting));
         }
-        (void)paths;
+        AUTO(free) char *archive = archives_find(c->pod->kubelet->archives, image);
+        if (archive && !map_has(variables, "FIRESTEEL_CLASS_ARCHIVE")) {
+                map_set(variables, "FIRESTEEL_CLASS_ARCHIVE", xstrdup(ARCHIVE_IN_POD));
+                bundle_bind(b, ARCHIVE_IN_POD, archive, true);
+        }
 }
 
 static int set_mounts(struct container *c, yyjson_val *spec, const struct map *variables, struct bundle *b, struct err *err) {
@@ -342,7 +346,7 @@ static int fill_job(struct container *c, yyjson_val *spec, const struct image *i
         int r = container_env(k->api, c->pod->object, spec, &facts, &image->env, &variables, err);
         if (r < 0 || (r = set_security(c, spec, image, b, err)) < 0)
                 return r;
-        add_spark_choices(c, image, &variables, &j->paths);
+        add_spark_choices(c, image, &variables, b);
         map_foreach(e, &variables) strv_addf(&b->env, "%s=%s", e->key, (char *)e->value);
         if ((r = set_command(spec, image, &variables, b, err)) < 0 || (r = set_mounts(c, spec, &variables, b, err)) < 0)
                 return r;
@@ -373,7 +377,7 @@ static void start_done(void *arg) {
         struct pod *p = c->pod;
         c->is_starting = false;
         p->jobs--;
-        p->kubelet->jobs--;
+        kubelet_job_done(p->kubelet);
         if (j->result < 0) {
                 start_failed(c, &j->err);
         } else {
@@ -483,6 +487,7 @@ void container_start(struct container *c) {
         }
         container_wait(c, "ContainerCreating", NULL);
         c->is_starting = true;
+        archives_busy(p->kubelet->archives);
         p->jobs++;
         p->kubelet->jobs++;
         loop_work(p->kubelet->o.loop, start_work, start_done, j);

@@ -107,7 +107,7 @@ static void prepare_done(void *arg) {
         struct pod *p = j->pod;
         p->is_busy = false;
         p->jobs--;
-        p->kubelet->jobs--;
+        kubelet_job_done(p->kubelet);
         if (j->result < 0 && j->failed_in_volumes) {
                 mount_failed(p, err_message(&j->err));
         } else if (j->result < 0) {
@@ -285,7 +285,7 @@ static void cleanup_work(void *arg) {
 
 static void cleanup_done(void *arg) {
         struct cleanup *j = arg;
-        j->kubelet->jobs--;
+        kubelet_job_done(j->kubelet);
         if (j->address)
                 podnet_pool_release(&j->kubelet->addresses, j->address);
         free(j->dir);
