@@ -178,10 +178,12 @@ static int prepare_bundle(struct making *m, struct err *err) {
         int r = fs_remove_tree(m->dir, err);
         if (r < 0 || (r = fs_mkdirs(m->dir, 0755, err)) < 0 || (r = fs_mkdirs(m->scratch, 0755, err)) < 0)
                 return r;
-        if ((r = fs_write(script, SV(warm_up), 0644, err)) < 0)
+        AUTO(free) char *hosts = fs_join(m->scratch, "hosts");
+        if ((r = fs_write(script, SV(warm_up), 0644, err)) < 0 || (r = fs_write(hosts, SV("127.0.0.1\tlocalhost archive\n"), 0644, err)) < 0)
                 return r;
         struct rootfs_spec spec = {.dir = m->dir, .has_overlay = k->o.isolation->has_overlay, .is_in_user_namespace = k->o.holder->has_user_namespace,
-                                   .spark_home = m->wanted->image.spark_home, .paths = &m->wanted->image.paths};
+                                   .spark_home = m->wanted->image.spark_home, .paths = &m->wanted->image.paths,
+                                   .hosts_file = hosts};
         if ((r = rootfs_make(&spec, &m->bundle, err)) < 0)
                 return r;
         bundle_bind(&m->bundle, "/archive", m->scratch, false);

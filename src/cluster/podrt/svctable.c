@@ -202,6 +202,7 @@ bool svctable_resolve(const struct svctable *t, const char *name, const char *do
         if (!str_ends(lower, suffix))
                 return false;
         lower[strlen(lower) - strlen(suffix)] = '\0';
+        size_t before = ret->len;
         vec_foreach(s, &t->list) {
                 AUTO(free) char *full = xasprintf("%s.%s", s->name, s->ns);
                 AUTO(free) char *below = xasprintf(".%s", full);
@@ -215,7 +216,7 @@ bool svctable_resolve(const struct svctable *t, const char *name, const char *do
                 if (str_ends(lower, below)) {
                         lower[strlen(lower) - strlen(below)] = '\0';
                         vec_foreach(e, &s->endpoints) if (e->hostname && streq(e->hostname, lower)) strv_add(ret, e->ip);
-                        return ret->len > 0;
+                        return ret->len > before;
                 }
         }
         return false;
