@@ -121,7 +121,7 @@ int cmd_main(const struct cmd *root, int argc, char **argv) {
         }
         int left = argc - 1 - used;
         char **rest = argv + 1 + used;
-        if (!c->subs)
+        if (c->run && (!c->subs || left == 0 || rest[0][0] == '-'))
                 return run_cmd(c, str_cstr(&path), argv[0], left, rest);
 
         if (left == 0) {

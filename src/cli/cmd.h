@@ -1,5 +1,5 @@
 /* Commands. A command is one const struct cmd in one file cmd_<verb>.c plus one line in cmds.c; help, manual pages and
- * shell completion come from the same entry. Commands nest (`local up`): a command with `subs` has no run of its own.
+ * shell completion come from the same entry. Commands nest (`local up`): a command with `subs` may run itself, too, without arguments (`history`, `history show`).
  *
  *     static int run(struct cmd_ctx *ctx, struct err *err) {
  *             const char *ns = option_str(&ctx->o, "namespace");

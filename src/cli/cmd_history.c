@@ -115,6 +115,9 @@ static const struct cmd_example examples[] = {
         {0},
 };
 
+extern const struct cmd cmd_history_show, cmd_history_export;
+static const struct cmd *const subs[] = {&cmd_history_show, &cmd_history_export, NULL};
+
 const struct cmd cmd_history = {
         .name = "history",
         .summary = "Serve the history of applications from their event logs",
@@ -125,5 +128,6 @@ const struct cmd cmd_history = {
                 "A log is replayed once: what was learnt is kept in an index, in spark.history.store.path or the user's cache directory.",
         .options = options,
         .examples = examples,
+        .subs = subs,
         .run = run,
 };

@@ -79,7 +79,9 @@ static int run_complete(struct cmd_ctx *ctx, struct err *err) {
                 offer_subs(c, typed);
                 return EXIT_OK;
         }
-        if (c->subs) {
+        if (c->subs && c->run && used == count - 1)
+                offer_subs(c, typed);
+        if (c->subs && !c->run) {
                 if (used == count - 1)
                         offer_subs(c, typed);
                 if (typed[0] == '-')

@@ -88,7 +88,7 @@ void cmd_print_help(const struct cmd *c, const char *path, FILE *out) {
         heading(out, "Usage");
         if (c->subs)
                 fprintf(out, "  %s COMMAND [OPTIONS]\n", path);
-        else
+        if (c->run)
                 fprintf(out, "  %s%s%s%s\n", path, c->options ? " [OPTIONS]" : "", c->args ? " " : "", c->args ? c->args : "");
         fputc('\n', out);
         if (c->description)
@@ -97,7 +97,10 @@ void cmd_print_help(const struct cmd *c, const char *path, FILE *out) {
                 heading(out, "Commands");
                 print_commands(c, out);
                 fprintf(out, "\n\"%s COMMAND --help\" explains a command.\n", path);
-        } else {
+        }
+        if (c->subs && c->run)
+                fputc('\n', out);
+        if (c->run) {
                 heading(out, "Options");
                 print_options(c->options, out, width);
         }

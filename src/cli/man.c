@@ -87,7 +87,12 @@ static int write_page(const struct cmd *c, const char *path, const char *dir, st
         str_append_s(&s, "\\fR");
         if (c->subs)
                 str_append_s(&s, " \\fICOMMAND\\fR [\\fIOPTIONS\\fR]");
-        else
+        if (c->subs && c->run) {
+                str_append_s(&s, "\n.br\n\\fB");
+                roff(&s, path);
+                str_append_s(&s, "\\fR");
+        }
+        if (c->run)
                 str_appendf(&s, "%s%s%s", c->options ? " [\\fIOPTIONS\\fR]" : "", c->args ? " " : "", c->args ? c->args : "");
         str_append_c(&s, '\n');
         if (c->description) {
