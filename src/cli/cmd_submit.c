@@ -204,7 +204,7 @@ static int print_objects(const struct submitting *t) {
                 vec_foreach(o, &t->s->resources) printf("%s/%s\n", o->plural, o->name);
                 return EXIT_OK;
         }
-        vec_foreach(u, &t->s->uploads) fprintf(stderr, "would upload %s to %s\n", u->source, u->target);
+        vec_foreach(u, &t->s->uploads.list) fprintf(stderr, "would upload %s to %s\n", u->source, u->target);
         output_mut_doc(yyjson_mut_doc_get_root(list), format && streq(format, "json") ? OUTPUT_JSON : OUTPUT_YAML, stdout);
         return EXIT_OK;
 }

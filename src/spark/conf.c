@@ -209,6 +209,14 @@ void spark_string_to_seq(const char *text, struct strv *ret) {
         }
 }
 
+void java_split(const char *text, char separator, struct strv *ret) {
+        strv_split(ret, text, separator);
+        while (ret->len > 1 && ret->items[ret->len - 1][0] == 0) {
+                free(ret->items[--ret->len]);
+                ret->items[ret->len] = NULL;
+        }
+}
+
 /* --- references --- */
 
 enum { MAX_REFERENCES = 32 };

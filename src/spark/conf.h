@@ -56,6 +56,8 @@ bool java_parse_long(const char *text, int64_t *ret);
 bool java_parse_double(const char *text, double *ret);
 /* Double.toString. */
 void java_format_double(double value, char ret[32]);
+/* Java's String.split: trailing empty parts are dropped. */
+void java_split(const char *text, char separator, struct strv *ret);
 /* Utils.stringToSeq: split at commas, trimmed, empty ones dropped. */
 void spark_string_to_seq(const char *text, struct strv *ret);
 

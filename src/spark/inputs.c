@@ -25,6 +25,7 @@ void submission_inputs_done(struct submission_inputs *in) {
         map_done(&in->env);
         map_done(&in->files);
         map_done(&in->globs);
+        strv_done(&in->file_systems);
         free(in->cwd);
         free(in->user);
 }
@@ -35,8 +36,13 @@ void inputs_set_env(struct submission_inputs *in, const char *name, const char *
 
 char *inputs_absolute(const struct submission_inputs *in, const char *path) {
         char *absolute = path[0] == '/' ? xstrdup(path) : xasprintf("%s/%s", in->cwd && !streq(in->cwd, "/") ? in->cwd : "", path);
-        for (size_t n = strlen(absolute); n > 1 && absolute[n - 1] == '/'; n--)
-                absolute[n - 1] = 0;
+        char *to = absolute;
+        for (const char *from = absolute; *from; from++)
+                if (*from != '/' || from == absolute || to[-1] != '/')
+                        *to++ = *from;
+        if (to - absolute > 1 && to[-1] == '/')
+                to--;
+        *to = 0;
         return absolute;
 }
 

@@ -27,6 +27,7 @@ struct submission_inputs {
         struct map env;   /* name -> text */
         char *cwd;        /* absolute */
         char *user;       /* login name */
+        struct strv file_systems; /* schemes that the imitated installation can look into; empty = any */
         struct map files; /* absolute path -> struct input_file * */
         struct map globs; /* absolute pattern -> struct strv * of matching regular files, sorted */
 };
@@ -41,7 +42,7 @@ void inputs_set_env(struct submission_inputs *in, const char *name, const char *
 const struct input_file *inputs_file(const struct submission_inputs *in, const char *path);
 /* Finds or adds; `path` must be absolute. */
 struct input_file *inputs_add_file(struct submission_inputs *in, const char *path);
-/* The absolute path: joined to the working directory, without slashes at its end, else not normalised. */
+/* The absolute path: joined to the working directory, with single slashes and none at its end, as java.io.File has it. */
 char *inputs_absolute(const struct submission_inputs *in, const char *path);
 /* `.`, `..`, double and trailing slashes taken out. */
 char *path_normalise(const char *path);

@@ -199,6 +199,21 @@ static void add_file(struct str *out, const char *path, const char *fragment) {
         add_uri(out, uri, fragment);
 }
 
+/* local: and http: are not looked into. The other file systems are the driver's business, unless the installation that is imitated lacks them
+ * and would have failed. */
+static int check_file_system(const struct submission_inputs *in, struct sv scheme, struct err *err) {
+        static const char *const plain[] = {"local", "http", "https", "ftp"};
+        for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+                if (sv_eqs(scheme, plain[i]))
+                        return 0;
+        AUTO(free) char *name = sv_dup(scheme);
+        if (in->file_systems.len == 0 || strv_has(&in->file_systems, name))
+                return 0;
+        err_set(err, -ENOTSUP, "No FileSystem for scheme \"%s\"", name);
+        err_hint(err, "the Spark installation in SPARK_HOME has no jar for %s: places (hadoop-aws for s3a:); unset SPARK_HOME to submit without it", name);
+        return -ENOTSUP;
+}
+
 int juri_resolve_globs(const struct submission_inputs *in, const char *list, char **ret, struct err *err) {
         AUTO(str) struct str out = STR_INIT(0);
         AUTO(strv) struct strv parts = {0};
@@ -208,11 +223,26 @@ int juri_resolve_globs(const struct submission_inputs *in, const char *list, cha
                 AUTO(free) char *fragment = juri_fragment(uri);
                 AUTO(free) char *base = juri_without_fragment(uri);
                 struct sv scheme = juri_scheme(base);
-                if (!sv_eqs(scheme, "file")) { /* local:, http: as in Spark; other file systems are the driver's to look into */
+                if (!sv_eqs(scheme, "file")) {
+                        int r = check_file_system(in, scheme, err);
+                        if (r < 0)
+                                return r;
                         add_uri(&out, base, fragment);
                         continue;
                 }
                 AUTO(free) char *path = juri_path(base);
+                /* The original takes the decoded path for a URI once more. */
+                if (strpbrk(path, "[]"))
+                        return err_set(err, -EINVAL, "Illegal character in path at index %zu: file:%s", strlen("file:") + strcspn(path, "[]"), path);
+                if (strchr(path, '?')) {
+                        *strchr(path, '?') = 0;
+                        AUTO(free) char *shorter = juri_of_file(path, false);
+                        free(base);
+                        base = TAKE(shorter);
+                }
+                const char *group = strrchr(path, '{');
+                if (group && !strchr(group, '}'))
+                        return err_set(err, -EINVAL, "Illegal file pattern: Unclosed group near index %zu in %s", strlen(path), path);
                 const struct strv *found = path_has_glob(path) ? map_get(&in->globs, path) : NULL;
                 const struct input_file *f = inputs_file(in, path);
                 if (found) {

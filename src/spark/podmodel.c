@@ -4,16 +4,34 @@
 
 #include "spark/conf.h"
 
-enum field_type { TEXT, NUMBER, BOOLEAN, EITHER, OBJECT, LIST, TEXT_LIST, NUMBER_LIST, TEXT_MAP };
+enum field_type {
+        TEXT,
+        INT,
+        LONG,
+        FILE_MODE, /* an INT that 4.1's client also reads as octal text */
+        BOOLEAN,
+        QUANTITY,
+        INT_OR_TEXT,
+        OBJECT,
+        LIST, /* of objects */
+        TEXT_LIST,
+        LONG_LIST,
+        TEXT_MAP,
+        QUANTITY_MAP,
+        TEXT_OR_OBJECT,
+        LIST_OR_OBJECT,
+        LIST_OR_TEXT_MAP,
+};
 
-/* Names mean the same in all parts of a Pod but for a few, which are told apart by what they hold (`items`, `port`). Sorted. */
+/* The fields of ObjectMeta and PodSpec and of all they hold. A name means the same wherever it stands, but for the few that are one thing or
+ * another. Sorted. */
 static const struct {
         const char *name;
         enum field_type type;
+        bool kept_empty_35; /* 3.5's client writes it even when empty */
 } fields[] = {
         {"accessModes", TEXT_LIST},
-        {"action", TEXT},
-        {"activeDeadlineSeconds", NUMBER},
+        {"activeDeadlineSeconds", LONG},
         {"add", TEXT_LIST},
         {"affinity", OBJECT},
         {"allowPrivilegeEscalation", BOOLEAN},
@@ -27,7 +45,13 @@ static const struct {
         {"awsElasticBlockStore", OBJECT},
         {"azureDisk", OBJECT},
         {"azureFile", OBJECT},
+        {"blockOwnerDeletion", BOOLEAN},
+        {"cachingMode", TEXT},
         {"capabilities", OBJECT},
+        {"cephfs", OBJECT},
+        {"chapAuthDiscovery", BOOLEAN},
+        {"chapAuthSession", BOOLEAN},
+        {"cinder", OBJECT},
         {"claimName", TEXT},
         {"claims", LIST},
         {"clusterTrustBundle", OBJECT},
@@ -37,15 +61,23 @@ static const struct {
         {"configMapKeyRef", OBJECT},
         {"configMapRef", OBJECT},
         {"containerName", TEXT},
-        {"containerPort", NUMBER},
+        {"containerPort", INT},
         {"containers", LIST},
+        {"controller", BOOLEAN},
         {"creationTimestamp", TEXT},
         {"csi", OBJECT},
         {"dataSource", OBJECT},
-        {"defaultMode", NUMBER},
-        {"deletionGracePeriodSeconds", NUMBER},
+        {"dataSourceRef", OBJECT},
+        {"datasetName", TEXT},
+        {"datasetUUID", TEXT},
+        {"defaultMode", FILE_MODE},
+        {"deletionGracePeriodSeconds", LONG},
+        {"deletionTimestamp", TEXT},
         {"devicePath", TEXT},
-        {"divisor", TEXT},
+        {"directory", TEXT},
+        {"diskName", TEXT},
+        {"diskURI", TEXT},
+        {"divisor", QUANTITY},
         {"dnsConfig", OBJECT},
         {"dnsPolicy", TEXT},
         {"downwardAPI", OBJECT},
@@ -54,23 +86,35 @@ static const struct {
         {"effect", TEXT},
         {"emptyDir", OBJECT},
         {"enableServiceLinks", BOOLEAN},
+        {"endpoints", TEXT},
         {"env", LIST},
         {"envFrom", LIST},
         {"ephemeral", OBJECT},
         {"ephemeralContainers", LIST},
         {"exec", OBJECT},
-        {"expirationSeconds", NUMBER},
-        {"failureThreshold", NUMBER},
+        {"expirationSeconds", LONG},
+        {"failureThreshold", INT},
+        {"fc", OBJECT},
         {"fieldPath", TEXT},
         {"fieldRef", OBJECT},
+        {"fieldsType", TEXT},
+        {"fieldsV1", OBJECT},
         {"finalizers", TEXT_LIST},
-        {"fsGroup", NUMBER},
+        {"flexVolume", OBJECT},
+        {"flocker", OBJECT},
+        {"fsGroup", LONG},
         {"fsGroupChangePolicy", TEXT},
         {"fsType", TEXT},
+        {"gateway", TEXT},
+        {"gcePersistentDisk", OBJECT},
         {"generateName", TEXT},
-        {"generation", NUMBER},
+        {"generation", LONG},
+        {"gitRepo", OBJECT},
+        {"glusterfs", OBJECT},
+        {"gmsaCredentialSpec", TEXT},
+        {"gmsaCredentialSpecName", TEXT},
+        {"group", TEXT},
         {"grpc", OBJECT},
-        {"hard", TEXT_MAP},
         {"host", TEXT},
         {"hostAliases", LIST},
         {"hostIP", TEXT},
@@ -78,39 +122,48 @@ static const struct {
         {"hostNetwork", BOOLEAN},
         {"hostPID", BOOLEAN},
         {"hostPath", OBJECT},
-        {"hostPort", NUMBER},
+        {"hostPort", INT},
         {"hostProcess", BOOLEAN},
         {"hostUsers", BOOLEAN},
         {"hostname", TEXT},
         {"hostnames", TEXT_LIST},
         {"httpGet", OBJECT},
         {"httpHeaders", LIST},
-        {"image", TEXT},
+        {"image", TEXT_OR_OBJECT},
         {"imagePullPolicy", TEXT},
         {"imagePullSecrets", LIST},
         {"initContainers", LIST},
-        {"initialDelaySeconds", NUMBER},
+        {"initialDelaySeconds", INT},
+        {"initiatorName", TEXT},
         {"ip", TEXT},
+        {"iqn", TEXT},
+        {"iscsi", OBJECT},
+        {"iscsiInterface", TEXT},
         {"items", LIST},
         {"key", TEXT},
+        {"keyring", TEXT},
         {"kind", TEXT},
         {"labelSelector", OBJECT},
         {"labels", TEXT_MAP},
         {"level", TEXT},
         {"lifecycle", OBJECT},
-        {"limits", TEXT_MAP},
+        {"limits", QUANTITY_MAP},
         {"livenessProbe", OBJECT},
         {"localhostProfile", TEXT},
+        {"lun", INT},
+        {"managedFields", LIST},
+        {"manager", TEXT},
         {"matchExpressions", LIST},
         {"matchFields", LIST},
         {"matchLabelKeys", TEXT_LIST},
         {"matchLabels", TEXT_MAP},
-        {"maxSkew", NUMBER},
+        {"maxSkew", INT},
         {"medium", TEXT},
         {"metadata", OBJECT},
-        {"minDomains", NUMBER},
+        {"minDomains", INT},
         {"mismatchLabelKeys", TEXT_LIST},
-        {"mode", NUMBER},
+        {"mode", FILE_MODE},
+        {"monitors", TEXT_LIST},
         {"mountPath", TEXT},
         {"mountPropagation", TEXT},
         {"name", TEXT},
@@ -122,42 +175,59 @@ static const struct {
         {"nodeAffinity", OBJECT},
         {"nodeAffinityPolicy", TEXT},
         {"nodeName", TEXT},
+        {"nodePublishSecretRef", OBJECT},
         {"nodeSelector", TEXT_MAP},
-        {"nodeSelectorTerms", LIST},
+        {"nodeSelectorTerms", LIST, true},
         {"nodeTaintsPolicy", TEXT},
+        {"operation", TEXT},
         {"operator", TEXT},
         {"optional", BOOLEAN},
+        {"options", LIST_OR_TEXT_MAP},
         {"os", OBJECT},
-        {"overhead", TEXT_MAP},
+        {"overhead", QUANTITY_MAP},
         {"ownerReferences", LIST},
+        {"partition", INT},
         {"path", TEXT},
-        {"periodSeconds", NUMBER},
+        {"pdID", TEXT},
+        {"pdName", TEXT},
+        {"periodSeconds", INT},
         {"persistentVolumeClaim", OBJECT},
+        {"photonPersistentDisk", OBJECT},
         {"podAffinity", OBJECT},
         {"podAffinityTerm", OBJECT},
         {"podAntiAffinity", OBJECT},
-        {"podInfo", OBJECT},
-        {"port", EITHER},
+        {"pool", TEXT},
+        {"port", INT_OR_TEXT},
+        {"portals", TEXT_LIST},
         {"ports", LIST},
+        {"portworxVolume", OBJECT},
         {"postStart", OBJECT},
         {"preStop", OBJECT},
         {"preemptionPolicy", TEXT},
         {"preference", OBJECT},
-        {"prefix", TEXT},
         {"preferredDuringSchedulingIgnoredDuringExecution", LIST},
-        {"priority", NUMBER},
+        {"prefix", TEXT},
+        {"priority", INT},
         {"priorityClassName", TEXT},
         {"privileged", BOOLEAN},
         {"procMount", TEXT},
         {"projected", OBJECT},
+        {"protectionDomain", TEXT},
         {"protocol", TEXT},
+        {"pullPolicy", TEXT},
+        {"quobyte", OBJECT},
+        {"rbd", OBJECT},
         {"readOnly", BOOLEAN},
         {"readOnlyRootFilesystem", BOOLEAN},
         {"readinessGates", LIST},
         {"readinessProbe", OBJECT},
         {"recursiveReadOnly", TEXT},
-        {"requests", TEXT_MAP},
-        {"requiredDuringSchedulingIgnoredDuringExecution", EITHER},
+        {"reference", TEXT},
+        {"registry", TEXT},
+        {"repository", TEXT},
+        {"request", TEXT},
+        {"requests", QUANTITY_MAP},
+        {"requiredDuringSchedulingIgnoredDuringExecution", LIST_OR_OBJECT},
         {"resizePolicy", LIST},
         {"resource", TEXT},
         {"resourceClaimName", TEXT},
@@ -165,54 +235,78 @@ static const struct {
         {"resourceClaims", LIST},
         {"resourceFieldRef", OBJECT},
         {"resourceName", TEXT},
+        {"resourceVersion", TEXT},
         {"resources", OBJECT},
         {"restartPolicy", TEXT},
+        {"revision", TEXT},
         {"role", TEXT},
-        {"runAsGroup", NUMBER},
+        {"runAsGroup", LONG},
         {"runAsNonRoot", BOOLEAN},
-        {"runAsUser", NUMBER},
+        {"runAsUser", LONG},
         {"runAsUserName", TEXT},
         {"runtimeClassName", TEXT},
-        {"scheduler", TEXT},
+        {"scaleIO", OBJECT},
         {"schedulerName", TEXT},
         {"schedulingGates", LIST},
         {"scheme", TEXT},
+        {"seLinuxChangePolicy", TEXT},
         {"seLinuxOptions", OBJECT},
         {"searches", TEXT_LIST},
         {"seccompProfile", OBJECT},
+        {"seconds", LONG},
         {"secret", OBJECT},
+        {"secretFile", TEXT},
         {"secretKeyRef", OBJECT},
         {"secretName", TEXT},
         {"secretRef", OBJECT},
         {"securityContext", OBJECT},
         {"selector", OBJECT},
+        {"selfLink", TEXT},
         {"server", TEXT},
         {"service", TEXT},
         {"serviceAccount", TEXT},
         {"serviceAccountName", TEXT},
         {"serviceAccountToken", OBJECT},
         {"setHostnameAsFQDN", BOOLEAN},
+        {"shareName", TEXT},
         {"shareProcessNamespace", BOOLEAN},
-        {"sizeLimit", TEXT},
-        {"sources", LIST},
+        {"signerName", TEXT},
+        {"sizeLimit", QUANTITY},
+        {"sleep", OBJECT},
+        {"source", OBJECT},
+        {"sources", LIST, true},
         {"spec", OBJECT},
+        {"sslEnabled", BOOLEAN},
         {"startupProbe", OBJECT},
         {"stdin", BOOLEAN},
         {"stdinOnce", BOOLEAN},
+        {"stopSignal", TEXT},
         {"storageClassName", TEXT},
+        {"storageMode", TEXT},
+        {"storagePolicyID", TEXT},
+        {"storagePolicyName", TEXT},
+        {"storagePool", TEXT},
+        {"storageos", OBJECT},
         {"subPath", TEXT},
         {"subPathExpr", TEXT},
         {"subdomain", TEXT},
-        {"successThreshold", NUMBER},
-        {"supplementalGroups", NUMBER_LIST},
+        {"subresource", TEXT},
+        {"successThreshold", INT},
+        {"supplementalGroups", LONG_LIST},
         {"supplementalGroupsPolicy", TEXT},
         {"sysctls", LIST},
+        {"system", TEXT},
+        {"targetContainerName", TEXT},
+        {"targetPortal", TEXT},
+        {"targetWWNs", TEXT_LIST},
         {"tcpSocket", OBJECT},
-        {"terminationGracePeriodSeconds", NUMBER},
+        {"tenant", TEXT},
+        {"terminationGracePeriodSeconds", LONG},
         {"terminationMessagePath", TEXT},
         {"terminationMessagePolicy", TEXT},
-        {"timeoutSeconds", NUMBER},
-        {"tolerationSeconds", NUMBER},
+        {"time", TEXT},
+        {"timeoutSeconds", INT},
+        {"tolerationSeconds", LONG},
         {"tolerations", LIST},
         {"topologyKey", TEXT},
         {"topologySpreadConstraints", LIST},
@@ -223,17 +317,24 @@ static const struct {
         {"value", TEXT},
         {"valueFrom", OBJECT},
         {"values", TEXT_LIST},
+        {"volume", TEXT},
         {"volumeAttributes", TEXT_MAP},
+        {"volumeAttributesClassName", TEXT},
         {"volumeClaimTemplate", OBJECT},
         {"volumeDevices", LIST},
+        {"volumeID", TEXT},
         {"volumeMode", TEXT},
         {"volumeMounts", LIST},
         {"volumeName", TEXT},
+        {"volumeNamespace", TEXT},
+        {"volumePath", TEXT},
         {"volumes", LIST},
-        {"weight", NUMBER},
+        {"vsphereVolume", OBJECT},
+        {"weight", INT},
         {"whenUnsatisfiable", TEXT},
         {"windowsOptions", OBJECT},
         {"workingDir", TEXT},
+        {"wwids", TEXT_LIST},
 };
 
 static int find_field(const char *name) {
@@ -253,56 +354,96 @@ static int find_field(const char *name) {
 
 static int wrong_type(const char *name, const char *wanted, struct err *err) { return err_set(err, -EINVAL, "%s must be %s", name, wanted); }
 
-static int to_text(yyjson_mut_doc *doc, const char *name, yyjson_mut_val *v, struct err *err) {
+struct model {
+        yyjson_mut_doc *doc;
+        enum spark_line line;
+};
+
+static int to_text(const struct model *m, const char *name, yyjson_mut_val *v, struct err *err) {
         char number[40];
         if (yyjson_mut_is_str(v) || yyjson_mut_is_null(v))
                 return 0;
         if (yyjson_mut_is_obj(v) || yyjson_mut_is_arr(v))
                 return wrong_type(name, "a text", err);
+        if (yyjson_mut_is_raw(v)) { /* a number too large to be one */
+                yyjson_mut_set_strn(v, yyjson_mut_get_raw(v), yyjson_mut_get_len(v));
+                return 0;
+        }
         if (yyjson_mut_is_bool(v))
                 snprintf(number, sizeof(number), "%s", yyjson_mut_get_bool(v) ? "true" : "false");
         else if (yyjson_mut_is_real(v))
                 java_format_double(yyjson_mut_get_real(v), number);
         else
                 snprintf(number, sizeof(number), "%lld", (long long)yyjson_mut_get_sint(v));
-        yyjson_mut_val *copy = yyjson_mut_strcpy(doc, number);
+        yyjson_mut_val *copy = yyjson_mut_strcpy(m->doc, number);
         yyjson_mut_set_strn(v, yyjson_mut_get_str(copy), yyjson_mut_get_len(copy));
         return 0;
 }
 
-static int to_number(const char *name, yyjson_mut_val *v, struct err *err) {
-        int64_t n;
-        if (yyjson_mut_is_int(v) || yyjson_mut_is_null(v))
+static int to_quantity(const struct model *m, const char *name, yyjson_mut_val *v, struct err *err) {
+        int r = to_text(m, name, v, err);
+        if (r >= 0 && yyjson_mut_is_str(v) && yyjson_mut_get_len(v) == 0)
+                return wrong_type(name, "a quantity such as 500m or 2Gi", err);
+        return r;
+}
+
+/* 0644 and 0o644 as chmod means them. */
+static bool parse_octal(const char *text, int64_t *ret) {
+        const char *digits = text + (text[0] == '0' && text[1] == 'o' ? 2 : 1);
+        if (text[0] != '0' || !*digits || strspn(digits, "01234567") != strlen(digits) || strlen(digits) > 10)
+                return false;
+        *ret = strtol(digits, NULL, 8);
+        return true;
+}
+
+static int to_number(const struct model *m, const char *name, enum field_type type, yyjson_mut_val *v, struct err *err) {
+        int64_t n = 0;
+        if (yyjson_mut_is_null(v))
                 return 0;
-        if (yyjson_mut_is_real(v)) {
-                yyjson_mut_set_sint(v, (int64_t)yyjson_mut_get_real(v));
-                return 0;
+        if (yyjson_mut_is_int(v)) {
+                n = yyjson_mut_get_sint(v);
+        } else if (yyjson_mut_is_real(v)) {
+                n = (int64_t)yyjson_mut_get_real(v);
+        } else if (yyjson_mut_is_str(v)) {
+                AUTO(free) char *text = sv_dup(sv_trim(sv_of(yyjson_mut_get_str(v))));
+                if (!*text) {
+                        yyjson_mut_set_null(v);
+                        return 0;
+                }
+                bool octal = type == FILE_MODE && m->line != SPARK_3_5 && parse_octal(text, &n);
+                if (!octal && !java_parse_long(text, &n))
+                        return wrong_type(name, "a number", err);
+        } else {
+                return wrong_type(name, "a number", err);
         }
-        if (yyjson_mut_is_str(v) && java_parse_long(yyjson_mut_get_str(v), &n)) {
-                yyjson_mut_set_sint(v, n);
-                return 0;
-        }
-        return wrong_type(name, "a number", err);
+        if (type != LONG && (n < INT32_MIN || n > INT32_MAX))
+                return wrong_type(name, "a number between -2147483648 and 2147483647", err);
+        yyjson_mut_set_sint(v, n);
+        return 0;
 }
 
 static int to_boolean(const char *name, yyjson_mut_val *v, struct err *err) {
-        const char *text = yyjson_mut_get_str(v);
         if (yyjson_mut_is_bool(v) || yyjson_mut_is_null(v))
                 return 0;
         if (yyjson_mut_is_int(v)) {
                 yyjson_mut_set_bool(v, yyjson_mut_get_sint(v) != 0);
                 return 0;
         }
-        bool yes = text && (streq(text, "true") || streq(text, "True") || streq(text, "TRUE"));
-        if (!yes && !(text && (streq(text, "false") || streq(text, "False") || streq(text, "FALSE"))))
+        struct sv text = sv_trim(sv_of(yyjson_mut_get_str(v)));
+        if (yyjson_mut_is_str(v) && text.len == 0) {
+                yyjson_mut_set_null(v);
+                return 0;
+        }
+        bool yes = sv_eqs(text, "true") || sv_eqs(text, "True") || sv_eqs(text, "TRUE");
+        if (!yes && !sv_eqs(text, "false") && !sv_eqs(text, "False") && !sv_eqs(text, "FALSE"))
                 return wrong_type(name, "true or false", err);
         yyjson_mut_set_bool(v, yes);
         return 0;
 }
 
-static int apply_object(yyjson_mut_doc *doc, yyjson_mut_val *object, struct err *err);
+static int apply_object(const struct model *m, const char *name, yyjson_mut_val *object, struct err *err);
 
-static int apply_list(yyjson_mut_doc *doc, const char *name, yyjson_mut_val *list, enum field_type type, struct err *err) {
+static int apply_list(const struct model *m, const char *name, yyjson_mut_val *list, enum field_type type, struct err *err) {
         size_t i, n;
         yyjson_mut_val *item;
         if (!yyjson_mut_is_arr(list))
@@ -310,61 +451,79 @@ static int apply_list(yyjson_mut_doc *doc, const char *name, yyjson_mut_val *lis
         yyjson_mut_arr_foreach(list, i, n, item) {
                 int r = 0;
                 if (type == TEXT_LIST)
-                        r = to_text(doc, name, item, err);
-                else if (type == NUMBER_LIST)
-                        r = to_number(name, item, err);
-                else if (yyjson_mut_is_obj(item))
-                        r = apply_object(doc, item, err);
+                        r = to_text(m, name, item, err);
+                else if (type == LONG_LIST)
+                        r = to_number(m, name, LONG, item, err);
                 else if (!yyjson_mut_is_null(item))
-                        r = wrong_type(name, "a list of objects", err);
+                        r = apply_object(m, name, item, err);
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
-static int apply_map(yyjson_mut_doc *doc, const char *name, yyjson_mut_val *map, struct err *err) {
+static int apply_map(const struct model *m, const char *name, yyjson_mut_val *map, enum field_type type, struct err *err) {
         size_t i, n;
         yyjson_mut_val *key, *value;
         if (!yyjson_mut_is_obj(map))
                 return wrong_type(name, "a map", err);
         yyjson_mut_obj_foreach(map, i, n, key, value) {
-                int r = to_text(doc, yyjson_mut_get_str(key), value, err);
+                const char *what = yyjson_mut_get_str(key);
+                int r = type == QUANTITY_MAP ? to_quantity(m, what, value, err) : to_text(m, what, value, err);
                 if (r < 0)
                         return err_wrap(err, r, "%s", name);
         }
         return 0;
 }
 
-static int apply_field(yyjson_mut_doc *doc, const char *name, enum field_type type, yyjson_mut_val *v, struct err *err) {
+/* Those that are one thing or another, by what they hold. */
+static enum field_type settle_type(enum field_type type, yyjson_mut_val *v) {
+        switch (type) {
+        case TEXT_OR_OBJECT:
+                return yyjson_mut_is_obj(v) ? OBJECT : TEXT;
+        case LIST_OR_OBJECT:
+                return yyjson_mut_is_obj(v) ? OBJECT : LIST;
+        case LIST_OR_TEXT_MAP:
+                return yyjson_mut_is_obj(v) ? TEXT_MAP : LIST;
+        default:
+                return type;
+        }
+}
+
+static int apply_field(const struct model *m, const char *name, enum field_type type, yyjson_mut_val *v, struct err *err) {
         switch (type) {
         case TEXT:
-                return to_text(doc, name, v, err);
-        case NUMBER:
-                return to_number(name, v, err);
+                return to_text(m, name, v, err);
+        case INT:
+        case LONG:
+        case FILE_MODE:
+                return to_number(m, name, type, v, err);
         case BOOLEAN:
                 return to_boolean(name, v, err);
-        case OBJECT:
-                return yyjson_mut_is_obj(v) ? apply_object(doc, v, err) : wrong_type(name, "an object", err);
+        case QUANTITY:
+                return to_quantity(m, name, v, err);
+        case INT_OR_TEXT:
+                return yyjson_mut_is_int(v) || yyjson_mut_is_str(v) ? 0 : wrong_type(name, "a number or a text", err);
         case LIST:
         case TEXT_LIST:
-        case NUMBER_LIST:
-                return apply_list(doc, name, v, type, err);
+        case LONG_LIST:
+                return apply_list(m, name, v, type, err);
         case TEXT_MAP:
-                return apply_map(doc, name, v, err);
-        case EITHER:
-                return yyjson_mut_is_obj(v) ? apply_object(doc, v, err) : yyjson_mut_is_arr(v) ? apply_list(doc, name, v, LIST, err) : 0;
+        case QUANTITY_MAP:
+                return apply_map(m, name, v, type, err);
+        default:
+                return apply_object(m, name, v, err);
         }
-        return 0;
 }
 
 static bool is_dropped(enum field_type type, yyjson_mut_val *v) {
-        bool collection = type == LIST || type == TEXT_LIST || type == NUMBER_LIST || type == TEXT_MAP || type == EITHER;
-        return yyjson_mut_is_null(v) || (collection && yyjson_mut_is_arr(v) && yyjson_mut_arr_size(v) == 0) ||
-               (type == TEXT_MAP && yyjson_mut_obj_size(v) == 0);
+        return yyjson_mut_is_null(v) || (yyjson_mut_is_arr(v) && yyjson_mut_arr_size(v) == 0) ||
+               ((type == TEXT_MAP || type == QUANTITY_MAP) && yyjson_mut_obj_size(v) == 0);
 }
 
-static int apply_object(yyjson_mut_doc *doc, yyjson_mut_val *object, struct err *err) {
+static int apply_object(const struct model *m, const char *name, yyjson_mut_val *object, struct err *err) {
+        if (!yyjson_mut_is_obj(object))
+                return wrong_type(name, "an object", err);
         yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(object);
         yyjson_mut_val *key;
         while ((key = yyjson_mut_obj_iter_next(&it))) {
@@ -372,15 +531,18 @@ static int apply_object(yyjson_mut_doc *doc, yyjson_mut_val *object, struct err 
                 int f = find_field(yyjson_mut_get_str(key));
                 if (f < 0)
                         continue;
+                enum field_type type = settle_type(fields[f].type, v);
                 if (!yyjson_mut_is_null(v)) {
-                        int r = apply_field(doc, fields[f].name, fields[f].type, v, err);
+                        int r = apply_field(m, fields[f].name, type, v, err);
                         if (r < 0)
                                 return r;
                 }
-                if (is_dropped(fields[f].type, v))
+                if (is_dropped(type, v) && !(fields[f].kept_empty_35 && m->line == SPARK_3_5 && !yyjson_mut_is_null(v)))
                         yyjson_mut_obj_iter_remove(&it);
         }
         return 0;
 }
 
-int podmodel_apply(yyjson_mut_doc *doc, yyjson_mut_val *pod, struct err *err) { return apply_object(doc, pod, err); }
+int podmodel_apply(enum spark_line line, yyjson_mut_doc *doc, yyjson_mut_val *pod, struct err *err) {
+        return apply_object(&(struct model){doc, line}, "a pod", pod, err);
+}

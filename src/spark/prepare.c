@@ -71,6 +71,7 @@ static void want_list(const struct submission_inputs *in, const char *list, stru
                 if (!juri_is_local_file(base))
                         continue;
                 AUTO(free) char *path = juri_path(base);
+                path[strcspn(path, "?")] = 0; /* as juri_resolve_globs() will read it */
                 input_wants_add(ret, in, path_has_glob(path) ? INPUT_WANT_GLOB : INPUT_WANT_STAT, path);
         }
 }
@@ -227,7 +228,6 @@ static const struct {
         {SUBMIT_NUM_EXECUTORS, "spark.executor.instances", false},
         {SUBMIT_EXECUTOR_CORES, "spark.executor.cores", false},
         {SUBMIT_EXECUTOR_MEMORY, "spark.executor.memory", false},
-        {SUBMIT_TOTAL_EXECUTOR_CORES, "spark.cores.max", false},
         {SUBMIT_FILES, "spark.files", true},
         {SUBMIT_ARCHIVES, "spark.archives", true},
         {SUBMIT_JARS, "spark.jars", true},
@@ -283,12 +283,45 @@ static int settle_paths(struct spark_conf *conf, const struct submission_inputs 
         return 0;
 }
 
+/* --packages is resolved by the driver; what could never be resolved is refused here, in Ivy's words. */
+static int check_coordinates(const char *list, size_t parts, const char *form, struct err *err) {
+        static const char *const names[] = {"groupId", "artifactId", "version"};
+        AUTO(strv) struct strv all = {0};
+        if (!list || sv_trim(sv_of(list)).len == 0)
+                return 0;
+        strv_split(&all, list, ',');
+        for (size_t i = 0; i < all.len; i++) {
+                AUTO(strv) struct strv one = {0};
+                for (char *p = all.items[i]; (p = strchr(p, '/'));)
+                        *p = ':';
+                java_split(all.items[i], ':', &one);
+                if (one.len != parts)
+                        return err_set(err, -EINVAL, "requirement failed: Provided Maven Coordinates must be in the form '%s'. The coordinate provided is: %s", form,
+                                       all.items[i]);
+                for (size_t j = 0; j < parts; j++)
+                        if (sv_trim(sv_of(one.items[j])).len == 0)
+                                return err_set(err, -EINVAL, "requirement failed: The %s cannot be null or be whitespace. The %s provided is: %s", names[j], names[j],
+                                               one.items[j]);
+        }
+        return 0;
+}
+
+static int check_packages(const struct submit_args *a, struct err *err) {
+        const char *packages = a->values[SUBMIT_PACKAGES];
+        int r = check_coordinates(packages, 3, "groupId:artifactId:version", err);
+        if (r >= 0 && packages && *packages)
+                r = check_coordinates(a->values[SUBMIT_EXCLUDE_PACKAGES], 2, "groupId:artifactId", err);
+        return r;
+}
+
 int submission_prepare(const struct submit_args *a, const struct submission_inputs *in, struct spark_conf *conf, struct submission_app *ret,
                        struct err *err) {
         AUTO(free) char *master = NULL;
         int r = spark_k8s_master(a->line, a->values[SUBMIT_MASTER], &master, err);
         if (r >= 0)
                 r = check_modes(a, err);
+        if (r >= 0)
+                r = check_packages(a, err);
         if (r < 0)
                 return r;
         conf->env = &in->env;

@@ -11,19 +11,28 @@
 #define FEATURES "org.apache.spark.deploy.k8s.features."
 
 static const struct step steps[] = {
-        {FEATURES "BasicDriverFeatureStep", step_basic},
-        {FEATURES "DriverKubernetesCredentialsFeatureStep", step_credentials},
-        {FEATURES "DriverServiceFeatureStep", step_service},
-        {FEATURES "MountSecretsFeatureStep", step_mount_secrets},
-        {FEATURES "EnvSecretsFeatureStep", step_env_secrets},
-        {FEATURES "MountVolumesFeatureStep", step_mount_volumes},
-        {FEATURES "DriverCommandFeatureStep", step_command},
-        {FEATURES "HadoopConfDriverFeatureStep", step_hadoop_conf},
-        {FEATURES "KerberosConfDriverFeatureStep", step_kerberos},
-        {FEATURES "PodTemplateConfigMapStep", step_executor_template},
-        {FEATURES "LocalDirsFeatureStep", step_local_dirs},
-        {NULL, step_conf_map},
+        {FEATURES "BasicDriverFeatureStep", step_basic_check, step_basic},
+        {FEATURES "DriverKubernetesCredentialsFeatureStep", step_credentials_check, step_credentials},
+        {FEATURES "DriverServiceFeatureStep", step_service_check, step_service},
+        {FEATURES "MountSecretsFeatureStep", NULL, step_mount_secrets},
+        {FEATURES "EnvSecretsFeatureStep", NULL, step_env_secrets},
+        {FEATURES "MountVolumesFeatureStep", step_mount_volumes_check, step_mount_volumes},
+        {FEATURES "DriverCommandFeatureStep", NULL, step_command},
+        {FEATURES "HadoopConfDriverFeatureStep", step_hadoop_conf_check, step_hadoop_conf},
+        {FEATURES "KerberosConfDriverFeatureStep", step_kerberos_check, step_kerberos},
+        {FEATURES "PodTemplateConfigMapStep", NULL, step_executor_template},
+        {FEATURES "LocalDirsFeatureStep", step_local_dirs_check, step_local_dirs},
+        {NULL, NULL, step_conf_map},
 };
+
+void submission_uploads_done(struct submission_uploads *u) {
+        vec_foreach(p, &u->list) {
+                free(p->source);
+                free(p->directory);
+                free(p->target);
+        }
+        vec_done(&u->list);
+}
 
 void submission_free(struct submission *s) {
         if (!s)
@@ -36,12 +45,7 @@ void submission_free(struct submission *s) {
         free(s->submission_id);
         vec_done(&s->pre);
         vec_done(&s->resources);
-        vec_foreach(u, &s->uploads) {
-                free(u->source);
-                free(u->directory);
-                free(u->target);
-        }
-        vec_done(&s->uploads);
+        submission_uploads_done(&s->uploads);
         strv_done(&s->warnings);
         free(s);
 }
@@ -154,14 +158,6 @@ int step_labels(struct step_ctx *c, yyjson_mut_val *object, struct err *err) {
         return 0;
 }
 
-void java_split(const char *text, char separator, struct strv *ret) {
-        strv_split(ret, text, separator);
-        while (ret->len > 1 && ret->items[ret->len - 1][0] == 0) {
-                free(ret->items[--ret->len]);
-                ret->items[ret->len] = NULL;
-        }
-}
-
 int step_upload(struct step_ctx *c, const char *uri, const char **ret_target, struct err *err) {
         const char *base;
         int r = conf_string(c->conf, "spark.kubernetes.file.upload.path", &base, err);
@@ -183,7 +179,7 @@ int step_upload(struct step_ctx *c, const char *uri, const char **ret_target, st
         char uuid[37];
         step_uuid(c, uuid);
         const char *slash = strrchr(path, '/');
-        struct submission_upload *u = vec_push(&c->s->uploads);
+        struct submission_upload *u = vec_push(&c->s->uploads.list);
         u->source = xstrdup(path);
         u->directory = xasprintf("%s/spark-upload-%s", base, uuid);
         u->target = xasprintf("%s/%s", u->directory, slash ? slash + 1 : path);
@@ -241,7 +237,7 @@ static int load_pod(struct step_ctx *c, struct err *err) {
                 return r;
         struct submission *s = c->s;
         if (file) {
-                r = template_load(c->in, file, container, s->doc, &s->pod, &c->container, &s->warnings, err);
+                r = template_load(c->conf->version.line, c->in, file, container, s->doc, &s->pod, &c->container, &s->warnings, err);
                 if (r < 0)
                         return err_wrap(err, r, "Could not load pod from template file.");
         } else {
@@ -250,7 +246,9 @@ static int load_pod(struct step_ctx *c, struct err *err) {
                 mjson_set_str(s->doc, s->pod, "kind", "Pod");
                 c->container = yyjson_mut_obj(s->doc);
         }
-        mjson_obj(s->doc, s->pod, "metadata");
+        yyjson_mut_val *meta = mjson_obj(s->doc, s->pod, "metadata");
+        if (yyjson_mut_obj_get(meta, "namespace"))
+                mjson_set_str(s->doc, meta, "namespace", c->namespace_);
         c->spec = mjson_obj(s->doc, s->pod, "spec");
         return 0;
 }
@@ -271,6 +269,9 @@ static int run_steps(struct step_ctx *c, struct err *err) {
         int r = 0;
         if (c->features->excluded_steps)
                 r = conf_list(c->conf, "spark.kubernetes.driver.pod.excludedFeatureSteps", &excluded, err);
+        for (size_t i = 0; i < ARRAY_LEN(steps) && r >= 0; i++)
+                if (steps[i].check)
+                        r = steps[i].check(c, err);
         for (size_t i = 0; i < ARRAY_LEN(steps) && r >= 0; i++)
                 if (!steps[i].class_name || !strv_has(&excluded, steps[i].class_name))
                         r = steps[i].run(c, err);
@@ -301,8 +302,13 @@ int submission_build(const struct submission_request *q, struct submission **ret
                 r = user_steps(&c, err);
         if (r >= 0)
                 r = run_steps(&c, err);
-        if (r < 0)
+        if (r < 0) {
+                if (q->planned) {
+                        *q->planned = s->uploads;
+                        s->uploads = (struct submission_uploads){0};
+                }
                 return r;
+        }
         const char *pod_name = mjson_str_at(s->pod, "/metadata/name");
         s->pod_name = xstrdup(pod_name ? pod_name : "");
         s->submission_id = xasprintf("%s:%s", s->namespace_, s->pod_name);
@@ -316,7 +322,7 @@ static void own(struct submission *s, yyjson_mut_val *body, const char *uid) {
         yyjson_mut_val *owner = yyjson_mut_obj(s->doc);
         yyjson_mut_arr_append(mjson_arr(s->doc, meta, "ownerReferences"), owner);
         mjson_set_str(s->doc, owner, "apiVersion", "v1");
-        mjson_set_str(s->doc, owner, "kind", "Pod");
+        mjson_set_str(s->doc, owner, "kind", mjson_get_str(s->pod, "kind"));
         mjson_set_bool(s->doc, owner, "controller", true);
         mjson_set_str(s->doc, owner, "name", s->pod_name);
         mjson_set_str(s->doc, owner, "uid", uid);

@@ -20,11 +20,26 @@ struct submission_ids {
         int64_t now_ms;
 };
 
+struct submission_upload {
+        char *source;    /* absolute path */
+        char *directory; /* as spark.kubernetes.file.upload.path says it, plus /spark-upload-<uuid> */
+        char *target;    /* directory plus /<name>: what the driver is told */
+};
+
+struct submission_uploads {
+        VEC(struct submission_upload) list;
+};
+void submission_uploads_done(struct submission_uploads *u);
+DEFINE_AUTO_VALUE(submission_uploads, struct submission_uploads, submission_uploads_done)
+
 struct submission_request {
         struct spark_conf *conf; /* read; its arena is used */
         const struct submission_app *app;
         const struct submission_inputs *in;
         struct submission_ids ids;
+        /* When the build fails: what had been planned to be uploaded by then is moved here, where this is set. The original uploads while it
+         * builds, and who imitates it to the end uploads that too. */
+        struct submission_uploads *planned;
 };
 
 struct submission_object {
@@ -32,12 +47,6 @@ struct submission_object {
         const char *plural; /* configmaps, ... */
         const char *name;
         yyjson_mut_val *body;
-};
-
-struct submission_upload {
-        char *source;    /* absolute path */
-        char *directory; /* as spark.kubernetes.file.upload.path says it, plus /spark-upload-<uuid> */
-        char *target;    /* directory plus /<name>: what the driver is told */
 };
 
 struct submission {
@@ -49,7 +58,7 @@ struct submission {
         yyjson_mut_val *pod;
         VEC(struct submission_object) pre;       /* to be there before the pod */
         VEC(struct submission_object) resources; /* the ConfigMap of the properties comes last */
-        VEC(struct submission_upload) uploads;
+        struct submission_uploads uploads;
         struct strv warnings;
 };
 

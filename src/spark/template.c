@@ -1,6 +1,7 @@
 #include "spark/template.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <yaml.h>
 
 #include "spark/conf.h"
@@ -50,27 +51,36 @@ static yyjson_mut_val *number_scalar(struct loader *l, const char *text) {
         size_t digits = strspn(p, "0123456789");
         int64_t n;
         if (!p[digits])
-                return java_parse_long(text, &n) ? yyjson_mut_sint(l->doc, n) : NULL;
+                return java_parse_long(text, &n) ? yyjson_mut_sint(l->doc, n) : yyjson_mut_rawcpy(l->doc, text);
         if (strspn(p, "0123456789.eE+-") != strlen(p))
                 return NULL;
         char *end;
         double d = strtod(text, &end);
-        return *end ? NULL : yyjson_mut_real(l->doc, d);
+        if (*end)
+                return NULL;
+        return isfinite(d) ? yyjson_mut_real(l->doc, d) : yyjson_mut_str(l->doc, d < 0 ? "-Infinity" : "Infinity");
+}
+
+/* YAML 1.2's JSON schema, which is stricter than most: `~`, `True` and `yes` are texts. */
+static yyjson_mut_val *plain_scalar(struct loader *l, const char *text, size_t len) {
+        if (len == 0 || streq(text, "null"))
+                return yyjson_mut_null(l->doc);
+        if (streq(text, "true") || streq(text, "false"))
+                return yyjson_mut_bool(l->doc, text[0] == 't');
+        if (streq(text, ".inf") || streq(text, "-.inf"))
+                return yyjson_mut_str(l->doc, text[0] == '-' ? "-Infinity" : "Infinity");
+        if (streq(text, ".nan"))
+                return yyjson_mut_str(l->doc, "NaN");
+        return number_scalar(l, text);
 }
 
 static yyjson_mut_val *scalar(struct loader *l, const yaml_event_t *e) {
         const char *text = (const char *)e->data.scalar.value;
         size_t len = e->data.scalar.length;
         if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !(e->data.scalar.tag && streq((const char *)e->data.scalar.tag, "tag:yaml.org,2002:str"))) {
-                if (len == 0 || streq(text, "null") || streq(text, "~") || streq(text, "Null") || streq(text, "NULL"))
-                        return yyjson_mut_null(l->doc);
-                if (streq(text, "true") || streq(text, "True") || streq(text, "TRUE"))
-                        return yyjson_mut_bool(l->doc, true);
-                if (streq(text, "false") || streq(text, "False") || streq(text, "FALSE"))
-                        return yyjson_mut_bool(l->doc, false);
-                yyjson_mut_val *number = number_scalar(l, text);
-                if (number)
-                        return number;
+                yyjson_mut_val *value = plain_scalar(l, text, len);
+                if (value)
+                        return value;
         }
         return yyjson_mut_strncpy(l->doc, text, len);
 }
@@ -203,14 +213,14 @@ static int documents(struct loader *l, yyjson_mut_val **ret) {
                 yaml_event_delete(&e);
                 if (r < 0)
                         return r;
-                if (root)
+                if (root && !yyjson_mut_is_null(root)) /* empty documents do not count */
                         first = root;
         }
         *ret = first;
         return 0;
 }
 
-int template_parse(struct sv text, yyjson_mut_doc *doc, yyjson_mut_val **ret, struct err *err) {
+int template_parse(enum spark_line line, struct sv text, yyjson_mut_doc *doc, yyjson_mut_val **ret, struct err *err) {
         if (!utf8_is_valid(text))
                 return err_set(err, -EILSEQ, "it is not UTF-8 text");
         struct loader l = {.doc = doc, .anchors = MAP_INIT(NULL), .err = err};
@@ -225,7 +235,7 @@ int template_parse(struct sv text, yyjson_mut_doc *doc, yyjson_mut_val **ret, st
                 return r;
         if (!yyjson_mut_is_obj(root))
                 return err_set(err, -EINVAL, "it is not a Pod but %s", root && !yyjson_mut_is_null(root) ? "a plain value or a list" : "empty");
-        r = podmodel_apply(doc, root, err);
+        r = podmodel_apply(line, doc, root, err);
         if (r < 0)
                 return r;
         *ret = root;
@@ -254,21 +264,20 @@ static yyjson_mut_val *take_container(yyjson_mut_doc *doc, yyjson_mut_val *spec,
         return found ? found : yyjson_mut_obj(doc);
 }
 
-int template_load(const struct submission_inputs *in, const char *name, const char *container, yyjson_mut_doc *doc, yyjson_mut_val **ret_pod,
+int template_load(enum spark_line line, const struct submission_inputs *in, const char *name, const char *container, yyjson_mut_doc *doc, yyjson_mut_val **ret_pod,
                   yyjson_mut_val **ret_container, struct strv *warnings, struct err *err) {
         AUTO(str) struct str text = STR_INIT(0);
         int r = template_text(in, name, false, &text, err);
         if (r < 0)
                 return r;
         yyjson_mut_val *pod;
-        r = template_parse(str_sv(&text), doc, &pod, err);
+        r = template_parse(line, str_sv(&text), doc, &pod, err);
         if (r < 0)
                 return err_wrap(err, r, "%s", name);
         yyjson_mut_val *spec = yyjson_mut_obj_get(pod, "spec");
         if (!spec)
                 return err_set(err, -EINVAL, "%s: it has no spec", name);
-        if (!yyjson_mut_obj_get(pod, "apiVersion"))
-                mjson_set_str(doc, pod, "apiVersion", "v1");
+        mjson_set_str(doc, pod, "apiVersion", "v1"); /* whatever it was; the kind stays, and is the server's to refuse */
         if (!yyjson_mut_obj_get(pod, "kind"))
                 mjson_set_str(doc, pod, "kind", "Pod");
         *ret_container = take_container(doc, spec, container, warnings);

@@ -29,6 +29,8 @@ static int need(const struct spark_conf *conf, const char *prefix, const struct 
 
 /* A number without a unit is nearly always a forgotten one. */
 static int check_size(const struct spark_conf *conf, const char *size, struct err *err) {
+        if (size && !*size)
+                return err_set(err, -EINVAL, "Invalid quantity string format passed: a volume's size limit is empty");
         if (!size || !spark_features(conf->version.line)->volume_size_check)
                 return 0;
         for (const char *p = size; *p; p++)

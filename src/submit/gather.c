@@ -260,6 +260,33 @@ static bool version_of_home(const char *home, struct spark_version *ret) {
         return found;
 }
 
+void gather_file_systems(struct submission_inputs *in) {
+        static const char *const built_in[] = {"file", "hdfs", "webhdfs", "swebhdfs", "har", "viewfs"};
+        static const struct {
+                const char *jar, *schemes[4];
+        } optional[] = {
+                {"hadoop-aws-", {"s3a"}},
+                {"gcs-connector", {"gs"}},
+                {"hadoop-azure-", {"abfs", "abfss", "wasb", "wasbs"}},
+                {"hadoop-aliyun-", {"oss"}},
+                {"hadoop-cos-", {"cosn"}},
+                {"hadoop-huaweicloud-", {"obs"}},
+        };
+        const char *home = inputs_env(in, "SPARK_HOME");
+        AUTO(free) char *jars = home && *home ? fs_join(home, "jars") : NULL;
+        DIR *d = jars ? opendir(jars) : NULL;
+        struct dirent *e;
+        if (!d)
+                return;
+        for (size_t i = 0; i < ARRAY_LEN(built_in); i++)
+                strv_add(&in->file_systems, built_in[i]);
+        while ((e = readdir(d)))
+                for (size_t i = 0; i < ARRAY_LEN(optional); i++)
+                        for (size_t j = 0; str_starts(e->d_name, optional[i].jar) && j < 4 && optional[i].schemes[j]; j++)
+                                strv_add(&in->file_systems, optional[i].schemes[j]);
+        closedir(d);
+}
+
 int gather_version(const struct submission_inputs *in, const char *given, struct spark_version *ret, bool *ret_known, struct err *err) {
         const char *from_env = inputs_env(in, "FIRESTEEL_SPARK_VERSION"), *home = inputs_env(in, "SPARK_HOME");
         *ret_known = true;

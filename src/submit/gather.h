@@ -13,6 +13,9 @@ MUST_USE int gather_spark_env(struct submission_inputs *in, struct err *err);
 MUST_USE int gather_properties(struct submission_inputs *in, struct submit_args *a, struct err *err);
 MUST_USE int gather_wants(struct submission_inputs *in, const struct input_wants *wants, struct err *err);
 
+/* Which file systems the installation in $SPARK_HOME can look into, by its jars; nothing without one. For who imitates its failures too. */
+void gather_file_systems(struct submission_inputs *in);
+
 /* Which release to imitate: `given` (--spark-version), else $FIRESTEEL_SPARK_VERSION, else the jars of $SPARK_HOME; false in *ret_known when none of
  * these says so and the newest was taken (the image's tag may then decide: gather_version_of_image). */
 MUST_USE int gather_version(const struct submission_inputs *in, const char *given, struct spark_version *ret, bool *ret_known, struct err *err);

@@ -11,6 +11,7 @@
 #include "submit/compat.h"
 #include "submit/gather.h"
 #include "submit/submit.h"
+#include "submit/upload.h"
 #include "submit/wait.h"
 
 enum { EXIT_NO_ARGUMENTS = 255 };
@@ -120,6 +121,7 @@ static int make_client(struct spark_conf *conf, const char *master, struct loop 
 static int build(struct face *f, struct spark_conf *conf, struct submission_app *app, struct submission **ret, struct err *err) {
         AUTO(input_wants) struct input_wants wants = {0};
         submission_wants(&f->args, &f->in, &wants);
+        gather_file_systems(&f->in);
         int r = gather_wants(&f->in, &wants, err);
         if (r >= 0)
                 r = submission_prepare(&f->args, &f->in, conf, app, err);
@@ -127,9 +129,14 @@ static int build(struct face *f, struct spark_conf *conf, struct submission_app 
                 return r;
         struct submission_request q = {.conf = conf, .app = app, .in = &f->in, .ids = {.now_ms = clock_now_ms()}};
         rand_bytes(q.ids.seed, sizeof(q.ids.seed));
+        AUTO(submission_uploads) struct submission_uploads planned = {0};
+        q.planned = &planned;
         r = submission_build(&q, ret, err);
-        if (r < 0)
+        if (r < 0) { /* the original has uploaded these by now; that it fails is told by the first error */
+                if (upload_check(&planned, NULL) >= 0 && upload_run(&planned, say_info, (char *)"KubernetesUtils", NULL) < 0)
+                        log_spark("WARN", "KubernetesUtils", "not everything that was planned could be uploaded");
                 return r;
+        }
         for (size_t i = 0; i < (*ret)->warnings.len; i++)
                 log_spark("WARN", "KubernetesClientUtils", (*ret)->warnings.items[i]);
         return 0;

@@ -110,9 +110,9 @@ static int run_own(const struct submit_options *o, struct submission *s, yyjson_
 
 int submit_run(const struct submit_options *o, struct submission *s, yyjson_doc **ret_pod, struct err *err) {
         AUTO(json) yyjson_doc *pod = NULL;
-        int r = upload_check(s, err);
+        int r = upload_check(&s->uploads, err);
         if (r >= 0)
-                r = upload_run(s, o->say, o->arg, err);
+                r = upload_run(&s->uploads, o->say, o->arg, err);
         if (r >= 0)
                 r = o->compat ? run_compat(o, s, &pod, err) : run_own(o, s, &pod, err);
         if (r >= 0 && ret_pod)

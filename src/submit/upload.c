@@ -20,8 +20,8 @@ static char *local_path(const char *target) {
         return juri_parse(target, &u) && u.scheme.data ? NULL : fs_absolute(target);
 }
 
-int upload_check(const struct submission *s, struct err *err) {
-        vec_foreach(u, &s->uploads) {
+int upload_check(const struct submission_uploads *uploads, struct err *err) {
+        vec_foreach(u, &uploads->list) {
                 AUTO(free) char *path = local_path(u->target);
                 if (path)
                         continue;
@@ -51,8 +51,8 @@ static int copy(const char *from, const char *to, struct err *err) {
         return close(fd) < 0 ? err_errno(err, -errno, "closing %s", to) : 0;
 }
 
-int upload_run(const struct submission *s, void (*say)(void *arg, const char *line), void *arg, struct err *err) {
-        vec_foreach(u, &s->uploads) {
+int upload_run(const struct submission_uploads *uploads, void (*say)(void *arg, const char *line), void *arg, struct err *err) {
+        vec_foreach(u, &uploads->list) {
                 AUTO(free) char *dir = local_path(u->directory);
                 AUTO(free) char *path = local_path(u->target);
                 AUTO(free) char *line = xasprintf("Uploading file: %s to dest: %s...", u->source, u->target);

@@ -5,7 +5,7 @@
 #include "spark/submission.h"
 
 /* Checks that every target can be written by this program, before anything is. */
-MUST_USE int upload_check(const struct submission *s, struct err *err);
-MUST_USE int upload_run(const struct submission *s, void (*say)(void *arg, const char *line), void *arg, struct err *err);
+MUST_USE int upload_check(const struct submission_uploads *uploads, struct err *err);
+MUST_USE int upload_run(const struct submission_uploads *uploads, void (*say)(void *arg, const char *line), void *arg, struct err *err);
 
 #endif

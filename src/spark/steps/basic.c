@@ -6,8 +6,10 @@
 #include "spark/steps/steps.h"
 #include "spark/text.h"
 
-static int set_image(struct step_ctx *c, struct err *err) {
-        const char *image, *policy;
+int step_basic_check(struct step_ctx *c, struct err *err) {
+        const char *image;
+        int cores;
+        struct driver_memory memory;
         int r = conf_string(c->conf, "spark.kubernetes.driver.container.image", &image, err);
         if (r < 0)
                 return r;
@@ -16,7 +18,15 @@ static int set_image(struct step_ctx *c, struct err *err) {
                 err_hint(err, "set spark.kubernetes.container.image, for example to apache/spark:%s", c->conf->version.number);
                 return -EINVAL;
         }
-        r = conf_string(c->conf, "spark.kubernetes.container.image.pullPolicy", &policy, err);
+        r = conf_int(c->conf, "spark.driver.cores", &cores, err);
+        return r < 0 ? r : driver_memory(c->conf, c->app->kind == APP_JAVA, &memory, err);
+}
+
+static int set_image(struct step_ctx *c, struct err *err) {
+        const char *image, *policy;
+        int r = conf_string(c->conf, "spark.kubernetes.driver.container.image", &image, err);
+        if (r >= 0)
+                r = conf_string(c->conf, "spark.kubernetes.container.image.pullPolicy", &policy, err);
         if (r < 0)
                 return r;
         AUTO(free) char *filled = c->features->image_variables ? text_replace_all(image, "{{SPARK_VERSION}}", c->conf->version.number) : xstrdup(image);
@@ -130,6 +140,8 @@ static int set_resources(struct step_ctx *c, double *ret_factor, struct err *err
                 r = driver_memory(c->conf, c->app->kind == APP_JAVA, &memory, err);
         if (r < 0)
                 return r;
+        if ((request && !*request) || (limit && !*limit))
+                return err_set(err, -EINVAL, "Invalid quantity string format passed: spark.kubernetes.driver.%s.cores is empty", request && !*request ? "request" : "limit");
         char cpu[16], mib[32];
         snprintf(cpu, sizeof(cpu), "%d", cores);
         snprintf(mib, sizeof(mib), "%lldMi", (long long)memory.total_mib);
@@ -197,7 +209,8 @@ static int upload_list(struct step_ctx *c, const char *key, bool keep_fragment, 
                         return r;
                 AUTO(free) char *fragment = keep_fragment ? juri_fragment(uris.items[i]) : NULL;
                 AUTO(free) char *quoted = keep_fragment ? juri_quote_path(target) : NULL;
-                strv_addf(&result, "%s%s%s", quoted ? quoted : target, fragment ? "#" : "", fragment ? fragment : "");
+                const char *path = quoted ? key_after(quoted, "file://") : NULL; /* the original spells these anew */
+                strv_addf(&result, "%s%s%s%s", path ? "file:" : "", path ? path : quoted ? quoted : target, fragment ? "#" : "", fragment ? fragment : "");
         }
         if (result.len == 0)
                 return 0;

@@ -38,6 +38,17 @@ static int read_credential(struct step_ctx *c, const struct credential *k, struc
         return 0;
 }
 
+int step_credentials_check(struct step_ctx *c, struct err *err) {
+        for (size_t i = 0; i < ARRAY_LEN(credentials); i++) {
+                AUTO(str) struct str encoded = STR_INIT(0);
+                bool given;
+                int r = read_credential(c, &credentials[i], &encoded, &given, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 /* Tokens do not belong into a ConfigMap. */
 static void redact_tokens(struct step_ctx *c) {
         conf_foreach(e, c->conf) {

@@ -1,17 +1,23 @@
 /* HadoopConfDriverFeatureStep: $HADOOP_CONF_DIR as a ConfigMap, or one that exists. */
 #include "spark/steps/steps.h"
 
-int step_hadoop_conf(struct step_ctx *c, struct err *err) {
-        const char *dir = inputs_env(c->in, "HADOOP_CONF_DIR"), *existing;
+int step_hadoop_conf_check(struct step_ctx *c, struct err *err) {
+        const char *existing;
         int r = conf_string(c->conf, "spark.kubernetes.hadoop.configMapName", &existing, err);
         if (r < 0)
                 return r;
-        if (dir && existing)
+        if (inputs_env(c->in, "HADOOP_CONF_DIR") && existing)
                 return err_set(err, -EINVAL,
                                "requirement failed: Do not specify both the `HADOOP_CONF_DIR` in your ENV and the ConfigMap as the creation of an additional "
                                "ConfigMap, when one is already specified is extraneous");
-        if (!dir && !existing)
-                return 0;
+        return 0;
+}
+
+int step_hadoop_conf(struct step_ctx *c, struct err *err) {
+        const char *dir = inputs_env(c->in, "HADOOP_CONF_DIR"), *existing;
+        int r = conf_string(c->conf, "spark.kubernetes.hadoop.configMapName", &existing, err);
+        if (r < 0 || (!dir && !existing))
+                return r;
         AUTO(free) char *own = xasprintf("%s-hadoop-config", c->prefix);
         yyjson_mut_val *source = step_add_volume(c, "hadoop-properties", "configMap");
         mjson_set_str(c->doc, source, "name", existing ? existing : own);

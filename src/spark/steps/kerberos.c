@@ -86,6 +86,11 @@ static int upload_keytab(struct step_ctx *c, const struct kerberos *k, struct er
         return 0;
 }
 
+int step_kerberos_check(struct step_ctx *c, struct err *err) {
+        struct kerberos k = {0};
+        return read_conf(c, &k, err);
+}
+
 int step_kerberos(struct step_ctx *c, struct err *err) {
         struct kerberos k = {0};
         int r = read_conf(c, &k, err);

@@ -14,6 +14,11 @@ static void mounted_dirs(struct step_ctx *c, struct strv *ret) {
         }
 }
 
+int step_local_dirs_check(struct step_ctx *c, struct err *err) {
+        bool tmpfs;
+        return conf_bool(c->conf, "spark.kubernetes.local.dirs.tmpfs", &tmpfs, err);
+}
+
 int step_local_dirs(struct step_ctx *c, struct err *err) {
         bool tmpfs;
         int r = conf_bool(c->conf, "spark.kubernetes.local.dirs.tmpfs", &tmpfs, err);

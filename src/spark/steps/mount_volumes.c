@@ -75,6 +75,11 @@ static void add_volume(struct step_ctx *c, const struct volume *v, size_t index,
         }
 }
 
+int step_mount_volumes_check(struct step_ctx *c, struct err *err) {
+        bool legacy;
+        return conf_bool(c->conf, "spark.kubernetes.legacy.useReadWriteOnceAccessMode", &legacy, err);
+}
+
 int step_mount_volumes(struct step_ctx *c, struct err *err) {
         AUTO(volumes) struct volumes v = {0};
         bool legacy;

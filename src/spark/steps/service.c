@@ -3,7 +3,7 @@
 
 #include "spark/steps/steps.h"
 
-static int refuse_addresses(struct step_ctx *c, struct err *err) {
+int step_service_check(struct step_ctx *c, struct err *err) {
         if (conf_has(c->conf, "spark.driver.bindAddress"))
                 return err_set(err, -EINVAL,
                                "requirement failed: spark.driver.bindAddress is not supported in Kubernetes mode, as the driver's bind address is managed and set "
@@ -62,9 +62,6 @@ static int fill_spec(struct step_ctx *c, yyjson_mut_val *spec, struct err *err) 
 }
 
 int step_service(struct step_ctx *c, struct err *err) {
-        int r = refuse_addresses(c, err);
-        if (r < 0)
-                return r;
         yyjson_mut_val *service = step_add_object(c, "Service", c->service_name);
         yyjson_mut_val *meta = mjson_obj(c->doc, service, "metadata");
         yyjson_mut_val *annotations = mjson_obj(c->doc, meta, "annotations"), *labels = mjson_obj(c->doc, meta, "labels");

@@ -24,8 +24,17 @@ struct step_ctx {
 
 struct step {
         const char *class_name; /* the original's, for spark.kubernetes.driver.pod.excludedFeatureSteps */
+        int (*check)(struct step_ctx *c, struct err *err); /* run for all steps before the first runs, excluded ones too; or NULL */
         int (*run)(struct step_ctx *c, struct err *err);
 };
+
+int step_basic_check(struct step_ctx *c, struct err *err) MUST_USE;
+int step_service_check(struct step_ctx *c, struct err *err) MUST_USE;
+int step_mount_volumes_check(struct step_ctx *c, struct err *err) MUST_USE;
+int step_hadoop_conf_check(struct step_ctx *c, struct err *err) MUST_USE;
+int step_kerberos_check(struct step_ctx *c, struct err *err) MUST_USE;
+int step_local_dirs_check(struct step_ctx *c, struct err *err) MUST_USE;
+int step_credentials_check(struct step_ctx *c, struct err *err) MUST_USE;
 
 int step_basic(struct step_ctx *c, struct err *err) MUST_USE;
 int step_credentials(struct step_ctx *c, struct err *err) MUST_USE;
@@ -57,7 +66,5 @@ MUST_USE int step_labels(struct step_ctx *c, yyjson_mut_val *object, struct err 
 void step_prefixed(struct step_ctx *c, const char *prefix, bool substitute, yyjson_mut_val *object);
 /* Plans the upload of a local file; the target belongs to the submission. */
 MUST_USE int step_upload(struct step_ctx *c, const char *uri, const char **ret_target, struct err *err);
-/* Java's String.split: trailing empty parts are dropped. */
-void java_split(const char *text, char separator, struct strv *ret);
 
 #endif

@@ -96,7 +96,7 @@ static void print_submission(struct submission *s) {
         yyjson_mut_val *root = yyjson_mut_obj(doc), *objects = mjson_arr(doc, root, "objects"), *uploads = mjson_arr(doc, root, "uploads");
         yyjson_mut_arr_append(objects, yyjson_mut_val_mut_copy(doc, s->pod));
         vec_foreach(o, &s->resources) yyjson_mut_arr_append(objects, yyjson_mut_val_mut_copy(doc, o->body));
-        vec_foreach(u, &s->uploads) {
+        vec_foreach(u, &s->uploads.list) {
                 mjson_add_str(doc, uploads, u->source);
                 mjson_add_str(doc, uploads, u->target);
         }

@@ -97,11 +97,11 @@ TEST(plans_uploads_in_order) {
         conf_set(&w.conf, "spark.files", "http://h/x,file:/home/u/a.txt");
         conf_set(&w.conf, "spark.jars", "file:/home/u/l.jar");
         assert_int_equal(build(&w, &s, NULL), 0);
-        assert_int_equal(s->uploads.len, 2);
-        assert_string_equal(s->uploads.items[0].source, "/home/u/l.jar");
-        assert_string_equal(s->uploads.items[1].source, "/home/u/a.txt");
-        assert_true(str_starts(s->uploads.items[1].target, "s3a://b/up/spark-upload-"));
-        assert_true(str_ends(s->uploads.items[1].target, "/a.txt"));
+        assert_int_equal(s->uploads.list.len, 2);
+        assert_string_equal(s->uploads.list.items[0].source, "/home/u/l.jar");
+        assert_string_equal(s->uploads.list.items[1].source, "/home/u/a.txt");
+        assert_true(str_starts(s->uploads.list.items[1].target, "s3a://b/up/spark-upload-"));
+        assert_true(str_ends(s->uploads.list.items[1].target, "/a.txt"));
 }
 
 TEST(explains_a_missing_upload_path) {

@@ -5,7 +5,7 @@ static char *parse(const char *yaml) {
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         AUTO(err) struct err err = ERR_INIT;
         yyjson_mut_val *pod;
-        if (template_parse(sv_of(yaml), doc, &pod, &err) < 0)
+        if (template_parse(SPARK_4_1, sv_of(yaml), doc, &pod, &err) < 0)
                 return xasprintf("error: %s", err_message(&err));
         return mjson_write(pod, false, NULL);
 }
@@ -72,7 +72,7 @@ static void load(const char *yaml, const char *container, const char *want_name,
         f->kind = INPUT_FILE;
         f->has_text = true;
         str_append_s(&f->text, yaml);
-        assert_int_equal(template_load(&in, "t.yaml", container, doc, &pod, &driver, &warnings, NULL), 0);
+        assert_int_equal(template_load(SPARK_4_1, &in, "t.yaml", container, doc, &pod, &driver, &warnings, NULL), 0);
         assert_true(streq_null(mjson_get_str(driver, "name"), want_name));
         assert_int_equal(yyjson_mut_arr_size(mjson_at(pod, "/spec/containers")), want_left);
         assert_int_equal(warnings.len, want_warnings);
