@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "base/fs.h"
+#include "cluster/podrt/reexec.h"
 #include "cluster/podrt/sparkcmd.h"
 
 extern char **environ;
@@ -132,5 +133,8 @@ int entrypoint_main(int argc, char **argv) {
         if (getpid() != 1)
                 prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         int code = start(&c);
-        return code ? code : supervise();
+        if (code)
+                return code;
+        reexec_slim();
+        return supervise();
 }

@@ -307,6 +307,7 @@ int holder_main(int argc, char **argv) {
         if (send(TALK_FD, &t, 1, MSG_NOSIGNAL) < 0)
                 return 1;
         close(TALK_FD);
+        reexec_slim();
         int which = 0;
         sigwait(&ends, &which);
         return 0;

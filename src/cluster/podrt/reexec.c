@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "base/fs.h"
@@ -29,6 +30,22 @@ bool reexec_dispatch(int argc, char **argv, int *ret) {
                         return true;
                 }
         return false;
+}
+
+void reexec_slim(void) {
+        AUTO(str) struct str maps = STR_INIT(1 << 20);
+        if (fs_read("/proc/self/maps", 1 << 20, &maps, NULL) < 0)
+                return;
+        struct sv rest = str_sv(&maps), line;
+        while (sv_split(&rest, '\n', &line)) {
+                /* Only code: it is never written, so nothing can be lost. "from-to r-xp offset dev inode /path" */
+                if (sv_find(line, SV(" r-xp ")) < 0 || sv_find(line, SV(" /")) < 0)
+                        continue;
+                char *end = NULL;
+                uintptr_t from = strtoull(line.data, &end, 16), to = end && *end == '-' ? strtoull(end + 1, NULL, 16) : 0;
+                if (to > from)
+                        madvise((void *)from, to - from, MADV_DONTNEED);
+        }
 }
 
 enum { SPAWN_MAX_FDS = 8 };

@@ -22,6 +22,10 @@
 /* True when argv[0] names a hidden face, which has then run; its exit code is in *ret. */
 bool reexec_dispatch(int argc, char **argv, int *ret);
 
+/* Gives back the pages of code that starting touched (symbol look-ups in libraries these faces never call); what is needed again is read
+ * back from the page cache. Call it once, before the long wait. */
+void reexec_slim(void);
+
 /* Starts argv (NULL-terminated) with `program` in a session of its own, standard streams on /dev/null, and in the child the
  * descriptors of `keep` as 3, 4, ...; everything else is closed. May be called from any thread.
  * The child is the caller's to wait for. */

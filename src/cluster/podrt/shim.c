@@ -265,6 +265,7 @@ static void note_started(struct shim *s) {
                         s->container_status = e->status;
                 }
         say("started");
+        reexec_slim();
 }
 
 /* The runtime's own words: the last line of its log. */
