@@ -294,7 +294,7 @@ static char *clean_prefix(const char *text) {
 static int prepare(struct history *h, struct err *err) {
         struct history_conf *c = h->conf;
         const char *proxy = getenv("APPLICATION_WEB_PROXY_BASE");
-        int r = logstore_open(c->log_dir, &h->store, err);
+        int r = logstore_open(c->log_dir, &c->hadoop, &h->store, err);
         if (r >= 0)
                 r = redaction_new(c->redaction, &h->redaction, err);
         if (r >= 0)

@@ -154,7 +154,11 @@ static int open_local(const char *url, const char *path, struct logstore **ret, 
         return 0;
 }
 
-int logstore_open(const char *url, struct logstore **ret, struct err *err) {
+int logstore_open(const char *url, const struct map *hadoop, struct logstore **ret, struct err *err) {
+        if (str_starts(url, "s3a://") || str_starts(url, "s3://") || str_starts(url, "s3n://")) {
+                *ret = logstore_s3_new(url, hadoop);
+                return 0;
+        }
         if (str_starts(url, "file:")) {
                 const char *path = url + 5;
                 while (path[0] == '/' && path[1] == '/')
@@ -165,6 +169,6 @@ int logstore_open(const char *url, struct logstore **ret, struct err *err) {
         if (!colon)
                 return open_local(url, url, ret, err);
         err_set(err, -ENOTSUP, "log directory %s: no access to \"%.*s\" storage", url, (int)(colon - url), url);
-        err_hint(err, "accepted are a path and file:/path");
+        err_hint(err, "accepted are a path, file:/path and s3a://bucket/prefix");
         return -ENOTSUP;
 }

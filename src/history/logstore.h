@@ -7,6 +7,7 @@
 #define FIRESTEEL_HISTORY_LOGSTORE_H
 
 #include "base/err.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
 
@@ -41,8 +42,10 @@ struct logstore {
         char *url; /* as it was named: for messages */
 };
 
-/* "dir", "file:/dir", "file:///dir"; other schemes as far as built in. -ENOENT names the directory. */
-MUST_USE int logstore_open(const char *url, struct logstore **ret, struct err *err);
+/* "dir", "file:/dir", "file:///dir", "s3a://bucket/prefix" (s3, s3n). -ENOENT names the directory. `hadoop` (may be NULL): fs.s3a.* settings; borrowed. */
+MUST_USE int logstore_open(const char *url, const struct map *hadoop, struct logstore **ret, struct err *err);
+/* logstore_s3.c */
+struct logstore *logstore_s3_new(const char *url, const struct map *hadoop);
 void logstore_free(struct logstore *s);
 DEFINE_AUTO_PTR(logstore, struct logstore, logstore_free)
 

@@ -14,7 +14,7 @@ int report_open(const char *log, struct history_model **ret, struct err *err) {
         AUTO(event_log) struct event_log l = {0};
         struct eventlog_options o = {.retained_tasks = INT32_MAX, .retained_jobs = INT32_MAX, .retained_stages = INT32_MAX,
                                      .retained_dead_executors = INT32_MAX, .retained_executions = INT32_MAX};
-        int r = logstore_open(dir, &s, err);
+        int r = logstore_open(dir, NULL, &s, err);
         if (r >= 0)
                 r = event_log_find(s, slash ? slash + 1 : path, &l, err);
         if (r == 0) {
