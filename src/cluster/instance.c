@@ -156,6 +156,9 @@ uint64_t process_start_ticks(pid_t pid) {
                 return 0;
         /* The second field is the name in parentheses and may itself contain anything; the 22nd is the 20th after it. */
         const char *p = strrchr(str_cstr(&text), ')');
+        /* A killed server is a zombie while its last thread still waits for the disk, lock in hand. */
+        if (p && (p[1] == ' ') && (p[2] == 'Z' || p[2] == 'X'))
+                return 0;
         for (int field = 2; p && field < 22; field++) {
                 p = strchr(p + 1, ' ');
         }

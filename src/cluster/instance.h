@@ -90,7 +90,8 @@ MUST_USE int instance_lock_command(const struct instance *i, int *ret_fd, struct
 MUST_USE int instance_write_server(const struct instance *i, const struct instance_server *s, yyjson_mut_val *details, struct err *err);
 void instance_remove_server(const struct instance *i);
 
-/* A process that cannot be mistaken for a later one of the same number: field 22 of /proc/PID/stat, 0 when there is none. */
+/* A process that cannot be mistaken for a later one of the same number: field 22 of /proc/PID/stat, 0 when there is none
+ * or it has ended and only not been waited for. */
 uint64_t process_start_ticks(pid_t pid);
 
 #endif

@@ -124,8 +124,29 @@ int leftovers_end(const struct instance *i, struct err *err) {
         return r < 0 ? err_wrap(err, r, "ending the namespaces of instance \"%s\"", i->name) : count;
 }
 
+/* Overlay file systems leave work directories that nobody may enter, not even their owner. */
+static void open_up(const char *path) {
+        DIR *d = opendir(path);
+        if (!d && errno == EACCES && chmod(path, 0700) == 0)
+                d = opendir(path);
+        for (struct dirent *e; d && (e = readdir(d));) {
+                if (e->d_type != DT_DIR || streq(e->d_name, ".") || streq(e->d_name, ".."))
+                        continue;
+                AUTO(free) char *below = fs_join(path, e->d_name);
+                open_up(below);
+        }
+        if (d)
+                closedir(d);
+}
+
 int leftovers_remove(const struct instance *i, struct err *err) {
-        int r = fs_remove_tree(i->dir, err);
+        AUTO(err) struct err first = ERR_INIT;
+        int r = fs_remove_tree(i->dir, &first);
+        if (r >= 0)
+                return 0;
+        if (r == -EACCES || r == -EPERM)
+                open_up(i->dir);
+        r = fs_remove_tree(i->dir, err);
         if (r == -EACCES || r == -EPERM)
                 err_hint(err, "some files belong to other users of containers; remove %s as root", i->dir);
         return r < 0 ? err_wrap(err, r, "removing instance \"%s\"", i->name) : 0;

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The same as an ordinary user: instances and pods without root rights, in a user namespace.
+# timeout: 700
+. "$(dirname "$0")/lib.sh"
+[ "$(id -u)" = 0 ] || skip "not root: all other tests ran as an ordinary user already"
+command -v setpriv >/dev/null || skip "setpriv is not here"
+uid=21345
+
+# Where the project lies that user may not be able to read.
+chmod 755 "$TEST_TMP"
+mkdir -m 755 "$TEST_TMP/copy" "$TEST_TMP/user"
+cp "$FIRESTEEL" "$TEST_TMP/copy/firesteel"
+cp "$here"/*.sh "$TEST_TMP/copy/"
+chown $uid:$uid "$TEST_TMP/user"
+
+as_user() { # SCRIPT
+        local status=0
+        mkdir -p "$TEST_TMP/user/$1"
+        chown $uid:$uid "$TEST_TMP/user/$1"
+        (cd / && setpriv --reuid=$uid --regid=$uid --clear-groups env TEST_TMP="$TEST_TMP/user/$1" HOME="$TEST_TMP/user/$1" \
+                XDG_STATE_HOME="$TEST_TMP/user/$1/state" FIRESTEEL="$TEST_TMP/copy/firesteel" bash "$TEST_TMP/copy/$1.sh") >"$TEST_TMP/$1.log" 2>&1 || status=$?
+        if [ $status -eq 77 ]; then
+                echo "$1: skipped: $(tail -n 1 "$TEST_TMP/$1.log")"
+        elif [ $status -ne 0 ]; then
+                cat "$TEST_TMP/$1.log"
+                fail "$1 as an ordinary user: exit code $status"
+        fi
+}
+
+try setpriv --reuid=$uid --regid=$uid --clear-groups unshare --user --map-root-user true
+[ $code = 0 ] || skip "ordinary users may not make user namespaces here: $out"
+as_user local_lifecycle
+as_user kubectl_pods
