@@ -14,6 +14,7 @@ struct call {
         struct history_model *model;
         struct rest_answer a;
         struct zipstream *zip;
+        struct log_record *found; /* a log that the last scan did not know yet */
         char *user, *groups;
         char *page; /* the tab of an application's page; NULL: the REST API */
         int64_t start_us;
@@ -54,6 +55,7 @@ static void call_end(struct call *c, int status) {
                 access_line(c, status);
         http_release(c->x);
         zipstream_free(c->zip);
+        log_record_unref(c->found);
         history_model_unref(c->model);
         api_plan_done(&c->plan);
         listing_unref(c->listing);
@@ -109,6 +111,37 @@ static bool may_see(struct call *c) {
         rest_error(&c->a, 403, "user \"%s\" is not authorized", c->user);
         respond(c);
         return false;
+}
+
+/* ---- logs that came after the last scan (spark.history.fs.eventLog.rolling.onDemandLoadEnabled) ---- */
+
+/* Rolled logs have a name that can be known beforehand. */
+static void find_work(void *arg) {
+        struct call *c = arg;
+        AUTO(event_log) struct event_log log = {0};
+        AUTO(free) char *name = xasprintf("eventlog_v2_%s%s%s", c->plan.app_id, c->plan.attempt_id ? "_" : "", c->plan.attempt_id ? c->plan.attempt_id : "");
+        struct listing_options o = {.fast_in_progress = c->h->conf->fast_in_progress, .end_chunk = c->h->conf->end_chunk, .now_ms = clock_now_ms()};
+        AUTO(err) struct err err = ERR_INIT;
+        if (strchr(name, '/') || event_log_find(c->h->store, name, &log, &err) <= 0)
+                return;
+        c->found = log_record_read(c->h->store, &log, &o);
+        if (!streq_null(c->found->app_id, c->plan.app_id) || !streq_null(c->found->attempt_id, c->plan.attempt_id)) {
+                log_record_unref(c->found);
+                c->found = NULL;
+        }
+}
+
+static void find_done(void *arg) {
+        struct call *c = arg;
+        if (!c->found) {
+                respond(c);
+                return;
+        }
+        history_scan(c->h); /* it is listed from then on */
+        c->plan.record = c->found;
+        str_clear(&c->a.body);
+        if (may_see(c))
+                history_with_model(c->h, c->plan.record, on_model, c);
 }
 
 /* ---- logs ---- */
@@ -199,6 +232,12 @@ static void api_request(struct call *c, const char *path, const struct http_requ
         case API_NEEDS_MODEL:
                 if (may_see(c))
                         history_with_model(c->h, c->plan.record, on_model, c);
+                break;
+        case API_NOT_LISTED:
+                if (c->h->conf->on_demand && !(c->plan.segments.len == 1 && streq(c->plan.segments.items[0], "logs")))
+                        history_work(c->h, find_work, find_done, c);
+                else
+                        respond(c);
                 break;
         case API_LOGS:
                 if (may_see(c))

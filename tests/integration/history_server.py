@@ -78,6 +78,18 @@ def running_applications_are_followed():
         assert s.api("applications/app-live/jobs")[0] == 404
 
 
+def a_rolled_log_is_found_before_the_next_scan():
+    logs, cache = directory("ondemand")
+    with Server(logs, cache, "--conf", "spark.history.fs.update.interval=1h") as s:
+        assert s.api("applications/app-new/jobs") == (404, b"no such app: app-new")
+        rolled = logs / "eventlog_v2_app-new"
+        rolled.mkdir()
+        (rolled / "events_1_app-new").write_text(start("app-new") + job(4, [stage(0)]))
+        (rolled / "appstatus_app-new.inprogress").write_text("")
+        assert [j["jobId"] for j in s.json("applications/app-new/jobs")] == [4]
+        eventually(lambda: [a["id"] for a in s.json("applications")] == ["app-new"])
+
+
 def attempts_are_grouped_and_newest_first():
     logs, cache = directory("attempts")
     for attempt, at in (("1", 1000), ("2", 5000)):
@@ -251,7 +263,7 @@ def settings_come_from_where_spark_takes_them():
 
 def main():
     failed = 0
-    tests = [running_applications_are_followed, attempts_are_grouped_and_newest_first, hostile_logs_do_no_harm, damaged_indexes_are_made_again,
+    tests = [running_applications_are_followed, a_rolled_log_is_found_before_the_next_scan, attempts_are_grouped_and_newest_first, hostile_logs_do_no_harm, damaged_indexes_are_made_again,
              access_lists_are_spark_s, the_cleaner_keeps_to_its_limits, settings_come_from_where_spark_takes_them]
     for test in tests:
         if len(sys.argv) > 1 and sys.argv[1] not in test.__name__:
