@@ -15,6 +15,12 @@ static bool init_is_done(const struct container *c) {
         return c->state == CONTAINER_TERMINATED && c->now.exit_code == 0;
 }
 
+/* A pod is not over while anything in it still runs, be it a sidecar on its way out. */
+static bool anything_runs(const struct pod *p) {
+        vec_foreach(c, &p->containers) if ((*c)->state == CONTAINER_RUNNING) return true;
+        return false;
+}
+
 const char *pod_phase(const struct pod *p) {
         size_t waiting = 0, running = 0, stopped = 0, succeeded = 0, pending_init = 0, failed_init = 0;
         const char *policy = restart_policy(p);
@@ -42,10 +48,10 @@ const char *pod_phase(const struct pod *p) {
         if (p->is_finished)
                 return stopped && stopped == succeeded && !waiting ? "Succeeded" : "Failed";
         if (failed_init && streq(policy, "Never"))
-                return "Failed";
+                return anything_runs(p) ? "Pending" : "Failed";
         if (pending_init || waiting)
                 return "Pending";
-        if (running)
+        if (running || anything_runs(p))
                 return "Running";
         if (streq(policy, "Always"))
                 return "Running";

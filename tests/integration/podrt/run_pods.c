@@ -1,6 +1,7 @@
 /* Runs pods from manifests on a cluster of its own in this process (API server in memory and kubelet, no scheduler: spec.nodeName must be `node`), prints
  * every change of their status and, when all have ended, their logs:
- *     run_pods [--dir DIR] [--spark DIR]... [--delete-after MS] [--serve] FILE...
+ *     run_pods [--dir DIR] [--spark DIR]... [--delete-after MS] [--pods N] FILE...
+ * --pods: how many there are already, from an earlier run in DIR.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -22,8 +23,12 @@ struct run {
         size_t pods, ended, gone;
         bool stopping;
         struct pod_log *log;
+        struct str text;
         struct object_list finished;
         size_t logged;
+        struct strv files;
+        bool posted;
+        int result;
 };
 
 static void stopped(void *arg) {
@@ -33,9 +38,11 @@ static void stopped(void *arg) {
 
 static void next_log(void *arg);
 
-static void log_data(void *arg, struct sv data) { fwrite(data.data, 1, data.len, stdout); }
+static void log_data(void *arg, struct sv data) { str_append_sv(&((struct run *)arg)->text, data); }
 static void log_end(void *arg, const struct err *err) {
         struct run *r = arg;
+        printf("---- log of %s\n%s\n---- end\n", r->finished.items[r->logged - 1]->name, str_cstr(&r->text));
+        str_done(&r->text);
         kubelet_backend(r->kubelet)->log_close(r->log);
         loop_post(r->loop, next_log, r);
 }
@@ -49,11 +56,10 @@ static void next_log(void *arg) {
         }
         struct object *pod = r->finished.items[r->logged++];
         yyjson_val *c = yyjson_arr_get_first(object_at(pod, "/spec/containers"));
-        printf("---- log of %s\n", pod->name);
         struct pod_log_options o = {.container = json_get_str(c, "name"), .tail_lines = -1, .since_time_us = -1, .limit_bytes = -1, .follow = true};
         const struct pod_backend *b = kubelet_backend(r->kubelet);
         if (b->log_open(b->self, pod, &o, &(struct pod_log_events){log_data, log_end, r}, &r->log, &err) < 0) {
-                printf("%s\n", err_message(&err));
+                printf("---- log of %s\n%s\n---- end\n", pod->name, err_message(&err));
                 loop_post(r->loop, next_log, r);
         }
 }
@@ -112,6 +118,21 @@ static int post_file(struct run *r, const char *path, struct err *err) {
         return result;
 }
 
+/* The namespace's own service account is there: pods can be made. */
+static void on_account(void *arg, const struct api_event *e) {
+        struct run *r = arg;
+        AUTO(err) struct err err = ERR_INIT;
+        if (r->posted || e->type == API_SYNCED || !streq(e->object->namespace, "default"))
+                return;
+        r->posted = true;
+        for (size_t i = 0; i < r->files.len && r->result == 0; i++)
+                r->result = post_file(r, r->files.items[i], &err);
+        if (r->result < 0) {
+                log_err(&err);
+                loop_stop(r->loop);
+        }
+}
+
 static void delete_all(void *arg) {
         struct run *r = arg;
         AUTO(object_list) struct object_list list = {0};
@@ -132,7 +153,7 @@ int main(int argc, char **argv) {
                 return code;
         AUTO(err) struct err err = ERR_INIT;
         struct run r = {.began_ms = clock_mono_ms()};
-        struct strv spark = {0}, files = {0};
+        struct strv spark = {0};
         char template[] = "/tmp/firesteel-pods-XXXXXX";
         const char *dir = NULL;
         long delete_after = 0;
@@ -141,18 +162,23 @@ int main(int argc, char **argv) {
                         dir = argv[++i];
                 else if (streq(argv[i], "--spark") && i + 1 < argc)
                         strv_add(&spark, argv[++i]);
+                else if (streq(argv[i], "--pods") && i + 1 < argc)
+                        r.pods = strtoul(argv[++i], NULL, 10);
                 else if (streq(argv[i], "--delete-after") && i + 1 < argc)
                         delete_after = strtol(argv[++i], NULL, 10);
                 else
-                        strv_add(&files, argv[i]);
+                        strv_add(&r.files, argv[i]);
         }
         if (!dir)
                 dir = mkdtemp(template);
         chmod(dir, 0755);
+        setvbuf(stdout, NULL, _IOLBF, 0);
         struct isolation isolation;
         isolation_probe(&isolation, dir);
         printf("%s%s, %s, overlay %d, cgroups %s\n", isolation.is_possible ? "" : "NOT POSSIBLE: ", isolation.why_not ? isolation.why_not : "pods are possible",
                isolation.runtime_version, isolation.has_overlay, cgroup_mode_name(isolation.cgroups));
+        if (!isolation.is_possible)
+                return 77;
         struct holder holder = {0};
         struct dialer *dialer = NULL;
         const struct holder_options ho = {.dir = dir, .ranges = PODNET_RANGES_DEFAULT};
@@ -178,9 +204,8 @@ int main(int argc, char **argv) {
                 apiserver_set_pod_backend(r.server, kubelet_backend(r.kubelet));
                 api_watch_start(r.api, "pods", NULL, NULL, NULL, on_pod, &r);
                 api_watch_start(r.api, "events", NULL, NULL, NULL, on_event, &r);
+                api_watch_start(r.api, "serviceaccounts", NULL, NULL, NULL, on_account, &r);
         }
-        for (size_t i = 0; i < files.len && result == 0; i++)
-                result = post_file(&r, files.items[i], &err);
         if (result < 0) {
                 log_err(&err);
                 (void)!holder_stop(dir, NULL);
@@ -202,8 +227,8 @@ int main(int argc, char **argv) {
         isolation_done(&isolation);
         (void)!holder_stop(dir, NULL);
         strv_done(&spark);
-        strv_done(&files);
+        strv_done(&r.files);
         if (dir == template)
                 (void)!fs_remove_tree(dir, NULL);
-        return 0;
+        return r.result < 0;
 }
