@@ -126,11 +126,12 @@ static bool make_content(yyjson_mut_val *v) {
                                 yyjson_mut_obj_iter_remove(&iter);
                 }
         } else if (yyjson_mut_is_arr(v)) {
-                yyjson_mut_arr_iter iter = yyjson_mut_arr_iter_with(v);
-                yyjson_mut_val *element;
-                while ((element = yyjson_mut_arr_iter_next(&iter)))
-                        if (!make_content(element))
-                                yyjson_mut_arr_iter_remove(&iter);
+                AUTO(items) struct items all = {0};
+                collect(v, &all);
+                yyjson_mut_arr_clear(v); /* yyjson_mut_arr_iter_remove() skips what follows the removed element */
+                for (size_t i = 0; i < all.len; i++)
+                        if (make_content(all.items[i]))
+                                yyjson_mut_arr_append(v, all.items[i]);
         }
         return true;
 }
@@ -250,6 +251,17 @@ static int special_elements(struct merge *m, struct items *original, struct item
         return 0;
 }
 
+/* Elements that keep only their keys: merging empties the patch's own, and the order is needed afterwards. */
+static void copy_keys(struct merge *m, const struct items *list, const char *merge_key, struct items *ret) {
+        for (size_t i = 0; i < list->len; i++) {
+                yyjson_mut_val *key = key_of(list->items[i], merge_key), *element = yyjson_mut_obj(m->doc);
+                if (!key)
+                        continue;
+                yyjson_mut_obj_add(element, yyjson_mut_strcpy(m->doc, merge_key), yyjson_mut_val_mut_copy(m->doc, key));
+                *vec_push(ret) = element;
+        }
+}
+
 static int merge_objects(struct merge *m, struct items *merged, const struct items *patch, const char *merge_key, struct schema s) {
         for (size_t i = 0; i < patch->len; i++) {
                 yyjson_mut_val *element = patch->items[i], *key = key_of(element, merge_key);
@@ -272,6 +284,7 @@ static int merge_list(struct merge *m, yyjson_mut_val *original, yyjson_mut_val 
         AUTO(items) struct items live = {0};
         AUTO(items) struct items wanted = {0};
         AUTO(items) struct items merged = {0};
+        AUTO(items) struct items order = {0};
         const char *type = NULL, *merge_key = s.field ? s.field->merge_key : NULL;
         collect(original, &live);
         collect(patch, &wanted);
@@ -288,6 +301,8 @@ static int merge_list(struct merge *m, yyjson_mut_val *original, yyjson_mut_val 
                         *vec_push(&merged) = live.items[i];
                 }
                 if (r == 0)
+                        copy_keys(m, &wanted, merge_key, &order);
+                if (r == 0)
                         r = merge_objects(m, &merged, &wanted, merge_key, s);
                 if (r < 0)
                         return r;
@@ -300,7 +315,7 @@ static int merge_list(struct merge *m, yyjson_mut_val *original, yyjson_mut_val 
                                 *vec_push(&merged) = wanted.items[i];
                 merge_key = NULL;
         }
-        *ret = delete_list ? array_of(m, &merged) : ordered(m, &merged, &wanted, &live, merge_key);
+        *ret = delete_list ? array_of(m, &merged) : ordered(m, &merged, merge_key ? &order : &wanted, &live, merge_key);
         return 0;
 }
 
@@ -316,24 +331,33 @@ static int merge_list_field(struct merge *m, yyjson_mut_val *original, yyjson_mu
 
 /* ---- $setElementOrder ---- */
 
-/* The patch list must be a subsequence of the order list. */
-static int check_order(struct merge *m, const struct items *patch, const struct items *order, const char *merge_key) {
+/* The patch list, deletions aside, must be a subsequence of the order list. */
+static int check_order(struct merge *m, yyjson_mut_val *patch_list, yyjson_mut_val *order_list, const struct items *patch, const struct items *order,
+                       const char *merge_key) {
+        AUTO(items) struct items kept = {0};
         size_t at = 0, i = 0;
-        while (order->len && i < patch->len) {
-                if (yyjson_mut_obj_get(patch->items[i], DIRECTIVE)) {
+        for (size_t k = 0; k < patch->len; k++)
+                if (!merge_key || !yyjson_mut_equals_str(yyjson_mut_obj_get(patch->items[k], DIRECTIVE), "delete"))
+                        *vec_push(&kept) = patch->items[k];
+        if (!order->len || !patch->len)
+                return 0;
+        while (i < kept.len && at < order->len) {
+                if (yyjson_mut_obj_get(kept.items[i], DIRECTIVE)) {
                         i++;
                         continue;
                 }
-                yyjson_mut_val *key = key_of(patch->items[i], merge_key);
-                if (!key)
-                        return no_merge_key(m, patch->items[i], merge_key);
-                if (at == order->len)
-                        return internal(m, "The order in patch list doesn't match " SET_ORDER " list");
-                yyjson_mut_val *want = key_of(order->items[at++], merge_key);
-                if (want && yyjson_mut_equals(want, key))
-                        i++;
+                yyjson_mut_val *key = key_of(kept.items[i], merge_key), *want = key_of(order->items[at], merge_key);
+                if (!key || !want)
+                        return no_merge_key(m, key ? order->items[at] : kept.items[i], merge_key);
+                i += yyjson_mut_equals(want, key);
+                at++;
         }
-        return 0;
+        if (i == kept.len)
+                return 0;
+        AUTO(str) struct str have = STR_INIT(16384), wanted = STR_INIT(16384);
+        go_value(&have, patch_list);
+        go_value(&wanted, order_list);
+        return internal(m, "The order in patch list:\n%s\n doesn't match " SET_ORDER " list:\n%s\n", str_cstr(&have), str_cstr(&wanted));
 }
 
 static int apply_order(struct merge *m, yyjson_mut_val *original, yyjson_mut_val *patch, const char *directive, struct schema s) {
@@ -353,9 +377,10 @@ static int apply_order(struct merge *m, yyjson_mut_val *original, yyjson_mut_val
         collect(order, &order_items);
         collect(live, &live_items);
         collect(wanted, &wanted_items);
-        int r = check_order(m, &wanted_items, &order_items, merge_key);
+        int r = check_order(m, wanted, order, &wanted_items, &order_items, merge_key);
         if (r < 0 || (!live && !wanted))
                 return r;
+        bool is_empty = !live_items.len && !wanted_items.len;
         yyjson_mut_val *merged = live ? live : wanted;
         if (live && wanted)
                 r = merge_list_field(m, live, wanted, field, false, &merged);
@@ -368,6 +393,8 @@ static int apply_order(struct merge *m, yyjson_mut_val *original, yyjson_mut_val
         for (size_t i = 0; merge_key && i < merged_items.len; i++)
                 if (!key_of(merged_items.items[i], merge_key))
                         return no_merge_key(m, merged_items.items[i], merge_key);
+        if (is_empty) /* the real server cannot tell what they hold */
+                return internal(m, "no elements in any of the given slices");
         mjson_set(m->doc, original, name, ordered(m, &merged_items, &order_items, &live_items, merge_key));
         mjson_remove(patch, name);
         return 0;

@@ -83,6 +83,16 @@ static const struct {
          "{\"spec\":{\"ports\":[{\"port\":80,\"name\":\"x\"},{\"port\":81,\"name\":\"y\"}]}}"},
         {STRATEGIC, "Pod", "{}", "{\"spec\":{\"$setElementOrder/containers\":[{\"name\":\"a\"}],\"containers\":[{\"name\":\"a\",\"x\":null}]}}",
          "{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}"},
+        {STRATEGIC, "Service", "{\"spec\":{\"ports\":[{\"port\":2,\"name\":\"n\"}]}}",
+         "{\"spec\":{\"ports\":[{\"port\":2,\"name\":\"m\"},{\"port\":1,\"name\":\"n\"}]}}",
+         "{\"spec\":{\"ports\":[{\"port\":2,\"name\":\"m\"},{\"port\":1,\"name\":\"n\"}]}}"},
+        {STRATEGIC, "Pod", "{\"spec\":{}}",
+         "{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"d\",\"$patch\":\"delete\"},{\"name\":\"c\",\"$patch\":\"delete\"}]}}",
+         "{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}"},
+        {STRATEGIC, "Pod", "{\"spec\":{}}", "{\"spec\":{\"containers\":[],\"$setElementOrder/containers\":[{\"name\":\"d\"}]}}",
+         "500 no elements in any of the given slices"},
+        {STRATEGIC, "Pod", "{\"spec\":{}}", "{\"spec\":{\"containers\":[{\"name\":\"b\"}],\"$setElementOrder/containers\":[{\"name\":\"d\"}]}}",
+         "500 The order in patch list:\n[map[name:b]]\n doesn't match $setElementOrder list:\n[map[name:d]]\n"},
         {STRATEGIC, "Pod", "{}", "[]", "400 invalid JSON document"},
 };
 
