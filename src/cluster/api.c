@@ -12,6 +12,7 @@ enum { EVENT_MEMORY = 512 }; /* events a component remembers for counting up */
 struct api {
         struct apiserver *s;
         char *component;
+        const char *manager; /* owner of the fields it sets */
         struct api_watch *watches;
         struct map said; /* what an Event says -> its name */
 };
@@ -32,6 +33,8 @@ struct api *api_new(struct apiserver *server, const char *component) {
         struct api *a = NEW(struct api);
         a->s = server;
         a->component = xstrdup(component);
+        /* Clients look for the real owner: all controllers of the real system live in one process of that name. */
+        a->manager = str_ends(component, "-controller") ? "kube-controller-manager" : a->component;
         a->said = MAP_INIT(free);
         return a;
 }
@@ -60,7 +63,7 @@ static int make_op(struct api *a, const char *resource, const char *ns, const ch
                 .ns = resource_is_namespaced(res) && ns ? ns : "",
                 .name = name,
                 .subresource = subresource,
-                .manager = a->component,
+                .manager = a->manager,
                 .validation = FIELDS_IGNORE,
         };
         if (resource_is_namespaced(res) && (!ns || !*ns))
@@ -148,6 +151,8 @@ int api_patch(struct api *a, const char *resource, const char *ns, const char *n
         if (r < 0)
                 return r;
         op.force = true;
+        if (type == API_PATCH_APPLY)
+                op.manager = a->component; /* those who apply do so under their own name */
         r = op_patch(&op, type, patch, &made, NULL, err);
         return r < 0 ? r : hand_over(made, ret);
 }

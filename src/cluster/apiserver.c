@@ -58,7 +58,7 @@ int apiserver_new(struct loop *l, const struct apiserver_options *o, struct apis
         }
         store_observe(s->store, follow, s);
         s->is_ready = true;
-        s->self = api_new(s, "firesteel");
+        s->self = api_new(s, "kube-apiserver");
         r = bootstrap(s, err);
         if (r < 0) {
                 apiserver_free(s);

@@ -71,7 +71,7 @@ int bootstrap(struct apiserver *s, struct err *err) {
         return r;
 }
 
-/* Each namespace's own. */
+/* Each namespace's own, and aggregated roles kept up to date. */
 
 struct accounts {
         struct apiserver *s;
@@ -109,6 +109,12 @@ static void on_own(void *arg, const struct api_event *e) {
                 equip(a, ns);
 }
 
+static void on_role(void *arg, const struct api_event *e) {
+        struct accounts *a = arg;
+        if (e->type != API_SYNCED)
+                rbac_aggregate(a->s);
+}
+
 struct accounts *accounts_new(struct apiserver *s) {
         struct accounts *a = NEW(struct accounts);
         a->s = s;
@@ -116,6 +122,7 @@ struct accounts *accounts_new(struct apiserver *s) {
         api_watch_start(a->api, "namespaces", NULL, NULL, NULL, on_namespace, a);
         api_watch_start(a->api, "serviceaccounts", NULL, NULL, "metadata.name=default", on_own, a);
         api_watch_start(a->api, "configmaps", NULL, NULL, "metadata.name=" ROOT_CA, on_own, a);
+        api_watch_start(a->api, "clusterroles.rbac.authorization.k8s.io", NULL, NULL, NULL, on_role, a);
         return a;
 }
 

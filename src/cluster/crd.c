@@ -185,6 +185,11 @@ static void crd_validate(const struct draft *d, yyjson_val *object, struct inval
                 invalid_required(bad, "spec.names.kind", NULL);
         if (!scope || (!streq(scope, "Cluster") && !streq(scope, "Namespaced")))
                 invalid_not_supported(bad, "spec.scope", scope ? scope : "", (const char *const[]){"Cluster", "Namespaced", NULL});
+        if (group && (str_ends(group, ".k8s.io") || streq(group, "k8s.io") || str_ends(group, ".kubernetes.io")) &&
+            !meta_annotation(object, "api-approved.kubernetes.io"))
+                invalid_required(bad, "metadata.annotations[api-approved.kubernetes.io]",
+                                 "protected groups must have approval annotation \"api-approved.kubernetes.io\", see "
+                                 "https://github.com/kubernetes/enhancements/pull/1111");
         if (plural && group && !streq_null(meta_name(object), expected))
                 invalid_string(bad, "metadata.name", meta_name(object), "must be spec.names.plural+\".\"+spec.group");
         if (registry_group(&d->server->registry, group ? group : "") && group) {
@@ -199,7 +204,7 @@ static void crd_validate(const struct draft *d, yyjson_val *object, struct inval
                 AUTO(free) char *required_at = xasprintf("spec.versions[%zu].schema.openAPIV3Schema", i);
                 stored += json_get_bool(version, "storage", false);
                 if (!schema)
-                        invalid_required(bad, required_at, "schemas are required");
+                        invalid_required(bad, required_at, NULL);
                 else
                         structural_check_schema(schema, path, bad);
         }
@@ -284,7 +289,7 @@ static void on_crd(void *arg, const struct api_event *e) {
 struct crd_controller *crd_controller_new(struct apiserver *s) {
         struct crd_controller *c = NEW(struct crd_controller);
         c->s = s;
-        c->api = api_new(s, "apiextensions");
+        c->api = api_new(s, "kube-apiserver");
         c->retry = timer_new(s->loop, 1 << 30, 0, each_deleting, c);
         api_watch_start(c->api, "customresourcedefinitions.apiextensions.k8s.io", NULL, NULL, NULL, on_crd, c);
         return c;

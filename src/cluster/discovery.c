@@ -234,8 +234,8 @@ static void version_info(struct request *q) {
         AUTO(str) struct str body = STR_INIT(0);
         str_append_s(&body, "{\n  \"major\": \"1\",\n  \"minor\": \"34\",\n  \"emulationMajor\": \"1\",\n  \"emulationMinor\": \"34\",\n"
                             "  \"minCompatibilityMajor\": \"1\",\n  \"minCompatibilityMinor\": \"33\",\n  \"gitVersion\": \"" KUBE_VERSION "+firesteel\",\n"
-                            "  \"gitCommit\": \"\",\n  \"gitTreeState\": \"clean\",\n  \"buildDate\": \"1970-01-01T00:00:00Z\",\n"
-                            "  \"goVersion\": \"\",\n  \"compiler\": \"c\",\n  \"platform\": \"linux/amd64\"\n}");
+                            "  \"gitCommit\": \"" FIRESTEEL_VERSION "\",\n  \"gitTreeState\": \"clean\",\n  \"buildDate\": \"1970-01-01T00:00:00Z\",\n"
+                            "  \"goVersion\": \"none\",\n  \"compiler\": \"c\",\n  \"platform\": \"linux/amd64\"\n}");
         answer(q, 200, "application/json", &body, 0);
 }
 

@@ -58,6 +58,8 @@ static int serve_resource(struct request *q, struct err *err) {
                 {VERB_GET, verb_get},       {VERB_LIST, verb_list},   {VERB_WATCH, verb_watch},   {VERB_CREATE, verb_create},
                 {VERB_UPDATE, verb_update}, {VERB_PATCH, verb_patch}, {VERB_DELETE, verb_delete}, {VERB_DELETECOLLECTION, verb_delete_collection},
         };
+        if (streq(q->http->method, "HEAD") || !*q->verb)
+                return status_no_method(err);
         bool needs_name = streq(q->verb, "update") || streq(q->verb, "patch") || streq(q->verb, "delete") || streq(q->verb, "get");
         unsigned bit = verb_bit(q->verb);
         int r;
@@ -167,9 +169,10 @@ static int serve(struct request *q, struct err *err) {
                 return 0;
         }
         if (q->form == FORM_NONE && !q->subresource) {
+                bool streams = streq(q->verb, "list") || streq(q->verb, "watch");
                 err_http(err, -EINVAL, 406, "NotAcceptable",
-                         "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, "
-                         "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch");
+                         "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf%s",
+                         streams ? ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch" : "");
                 status_details(err, NULL, NULL, NULL, NULL);
                 return -EINVAL;
         }

@@ -59,6 +59,13 @@ static void check_owners(yyjson_val *owners, struct invalid *bad) {
                         if (!value || !*value)
                                 invalid_string(bad, field, "", m == 0 ? "version must not be empty" : m == 1 ? "kind must not be empty" : "must not be empty");
                 }
+                if (streq_null(json_get_str(owner, "kind"), "Event") &&
+                    (streq_null(json_get_str(owner, "apiVersion"), "v1") || streq_null(json_get_str(owner, "apiVersion"), "events.k8s.io/v1"))) {
+                        AUTO(free) char *text = json_write(owner, false, NULL);
+                        const char *version = json_get_str(owner, "apiVersion");
+                        invalid_add(bad, "metadata.ownerReferences", INVALID_VALUE, text, "%s%s, Kind=Event is disallowed from being an owner",
+                                    strchr(version, '/') ? "" : "/", version);
+                }
                 if (json_get_bool(owner, "controller", false) && ++controllers == 2) {
                         AUTO(free) char *text = json_write(owners, false, NULL);
                         invalid_add(bad, "metadata.ownerReferences", INVALID_VALUE, text,

@@ -19,6 +19,7 @@ struct op {
         const char *manager;     /* field manager; never NULL */
         const struct user *user; /* NULL: a component of this process */
         bool dry_run, force;
+        bool is_patch; /* the document is an object with a patch applied: messages say so */
         bool is_apply; /* the document comes from apply_patch(): managedFields are right already */
         enum field_validation validation;
         struct strv *warnings; /* may be NULL */

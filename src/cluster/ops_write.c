@@ -12,7 +12,7 @@
 
 /* Decoding. */
 
-static int wrong_kind(const struct op *op, const char *api_version, const char *kind, struct err *err) {
+static int wrong_kind(const struct op *op, const char *api_version, const char *kind, const char *name, struct err *err) {
         const struct resource *res = op->res;
         struct sv group, version;
         AUTO(free) char *v = NULL, *g = NULL;
@@ -21,10 +21,13 @@ static int wrong_kind(const struct op *op, const char *api_version, const char *
         v = sv_dup(version);
         g = sv_dup(group);
         if (res->is_custom) {
-                if (!streq(api_version, res->api_version))
-                        return status_bad_request(err, "the API version in the data (%s) does not match the expected API version (%s)", api_version,
-                                                  res->api_version);
-                return status_bad_request(err, "no kind %s is registered for version %s; the kind of this resource is %s", kind, api_version, res->kind);
+                if (streq(api_version, res->api_version)) {
+                        AUTO(invalid) struct invalid bad = {0};
+                        invalid_string(&bad, "kind", kind, "must be %s", res->kind);
+                        return invalid_err(&bad, res->group, kind, name ? name : "", err);
+                }
+                return status_bad_request(err, "the API version in the data (%s) does not match the expected API version (%s)", api_version,
+                                          res->api_version);
         }
         if (schema_known(schema_of_kind(g, v, kind))) {
                 const char *dot = strchr(res->group, '.');
@@ -48,12 +51,15 @@ static int check_kind(const struct op *op, yyjson_mut_val *root, struct err *err
         if (!api_version || !*api_version)
                 api_version = op->res->api_version;
         if (!streq(kind, op->res->kind) || !streq(api_version, op->res->api_version))
-                return wrong_kind(op, api_version, kind, err);
+                return wrong_kind(op, api_version, kind, mmeta_name(root), err);
         return 0;
 }
 
-static int report_strict(const struct op *op, const struct strv *strict, struct err *err) {
+static int undecodable(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct err *why, struct err *err);
+
+static int report_strict(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, const struct strv *strict, struct err *err) {
         AUTO(free) char *all = NULL;
+        AUTO(err) struct err why = ERR_INIT;
         if (strict->len == 0 || op->validation == FIELDS_IGNORE)
                 return 0;
         if (op->validation == FIELDS_WARN) {
@@ -62,12 +68,39 @@ static int report_strict(const struct op *op, const struct strv *strict, struct 
                 return 0;
         }
         all = strv_join(strict, ", ");
-        return status_bad_request(err, "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %s", op->res->kind, op->res->version,
-                                  op->res->kind, all);
+        err_set(&why, -EINVAL, "strict decoding error: %s", all);
+        return undecodable(op, doc, root, &why, err);
 }
 
-static int undecodable(const struct op *op, struct err *why, struct err *err) {
-        int r = status_bad_request(err, "%s in version \"%s\" cannot be handled as a %s: %s", op->res->kind, op->res->version, op->res->kind,
+static int by_name(const void *a, const void *b) {
+        yyjson_mut_val *const *x = a, *const *y = b;
+        return strcmp(yyjson_mut_get_str(*x), yyjson_mut_get_str(*y));
+}
+
+/* What a patch made of the object, as the real server quotes it: members in the order of their names. */
+static char *quoted_object(yyjson_mut_doc *doc, yyjson_mut_val *root) {
+        VEC(yyjson_mut_val *) keys = {0};
+        yyjson_mut_val *out = yyjson_mut_obj(doc), *key, *value;
+        size_t i, n;
+        yyjson_mut_obj_foreach(root, i, n, key, value) *vec_push(&keys) = key;
+        if (keys.len)
+                qsort(keys.items, keys.len, sizeof(*keys.items), by_name);
+        for (i = 0; i < keys.len; i++)
+                yyjson_mut_obj_add(out, yyjson_mut_val_mut_copy(doc, keys.items[i]), yyjson_mut_val_mut_copy(doc, keys.items[i]->next));
+        vec_done(&keys);
+        AUTO(free) char *text = mjson_write(out, false, NULL);
+        return invalid_quote(text);
+}
+
+static int undecodable(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct err *why, struct err *err) {
+        int r;
+        if (op->is_patch) {
+                AUTO(invalid) struct invalid bad = {0};
+                AUTO(free) char *shown = quoted_object(doc, root);
+                invalid_add(&bad, "patch", INVALID_VALUE, shown, "%s", err_message(why));
+                return invalid_err(&bad, "", "", "", err);
+        }
+        r = status_bad_request(err, "%s in version \"%s\" cannot be handled as a %s: %s", op->res->kind, op->res->version, op->res->kind,
                                    err_message(why));
         err_clear(why);
         return r;
@@ -83,7 +116,7 @@ static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
         if (!meta || !yyjson_mut_is_obj(meta))
                 meta = yyjson_mut_obj(doc);
         if (decode_typed(doc, meta, schema_of_type("ObjectMeta"), NULL, &typed, &why) < 0)
-                return undecodable(op, &why, err);
+                return undecodable(op, doc, root, &why, err);
         yyjson_mut_obj_add_val(doc, out, "metadata", typed);
         yyjson_mut_obj_foreach(root, i, n, key, value) {
                 const char *name = yyjson_mut_get_str(key);
@@ -119,11 +152,11 @@ int op_decode(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yy
                         return r;
         } else {
                 if (decode_typed(doc, root, op->res->schema, &strict, &out, &why) < 0)
-                        return undecodable(op, &why, err);
+                        return undecodable(op, doc, root, &why, err);
                 if (!yyjson_mut_is_obj(yyjson_mut_obj_get(out, "metadata")))
                         mmeta_make(doc, out);
         }
-        r = report_strict(op, &strict, err);
+        r = report_strict(op, doc, root, &strict, err);
         if (r < 0)
                 return r;
         ordered = yyjson_mut_obj(doc);
@@ -197,11 +230,18 @@ static int validate(const struct op *op, const struct draft *d, yyjson_val *obje
 
         if (d->old) {
                 yyjson_val *old = object_root(d->old);
+                /* The real server looks at metadata in several places, and names what is wrong each time. */
                 meta_validate_update(object, old, &bad);
+                if (!op->res->is_custom)
+                        meta_validate_update(object, old, &bad);
+                for (int pass = 0; pass < (op->res->flags & KIND_CHECKED_TWICE ? 2 : 1); pass++) {
+                        if (!op->res->is_custom)
+                                meta_validate(op->res, object, &bad);
+                        if (hooks->validate)
+                                hooks->validate(d, object, &bad);
+                }
                 if (op->res->structural)
                         structural_validate(op->res->structural, object, old, &bad);
-                if (hooks->validate)
-                        hooks->validate(d, object, &bad);
                 if (hooks->validate_update)
                         hooks->validate_update(d, object, old, &bad);
         } else {
@@ -414,6 +454,9 @@ static int check_preconditions(const struct op *op, yyjson_mut_val *root, struct
         if (uid && *uid && !streq(uid, old->uid))
                 return status_conflict(err, op->res, op->name, "Precondition failed: UID in precondition: %s, UID in object meta: %s", uid, old->uid);
         if (version && *version && !streq(version, "0")) {
+                int64_t number;
+                if (!sv_to_int64(sv_of(version), &number))
+                        return status_internal(err, "strconv.ParseUint: parsing \"%s\": invalid syntax", version);
                 if (!streq_null(version, meta_resource_version(object_root(old))))
                         return status_modified(err, op->res, op->name);
         } else if (op->res->is_custom || (op->res->flags & KIND_NEEDS_VERSION)) {
@@ -554,8 +597,17 @@ static int check_apply(const struct op *op, yyjson_val *config, struct err *err)
         if (!version || !kind)
                 return status_bad_request(err, "invalid object type: apiVersion and kind are required in an apply configuration");
         if (!streq(kind, op->res->kind) || !streq(version, op->res->api_version))
-                return wrong_kind(op, version, kind, err);
+                return wrong_kind(op, version, kind, meta_name(config), err);
         return 0;
+}
+
+/* A patch may not give the object another identity. Said twice, as the two validations of the real server do. */
+static int check_patched_uid(const struct op *op, yyjson_mut_val *root, struct object *old, struct err *err) {
+        const char *uid = mmeta_uid(root);
+        AUTO(invalid) struct invalid bad = {0};
+        for (int i = 0; i < 2 && uid && *uid && !streq(uid, old->uid); i++)
+                invalid_string(&bad, "metadata.uid", uid, "field is immutable");
+        return invalid_err(&bad, op->res->group, op->res->kind, op->name, err);
 }
 
 int op_patch(const struct op *op, enum api_patch type, struct sv patch, struct object **ret, bool *ret_created, struct err *err) {
@@ -592,10 +644,15 @@ int op_patch(const struct op *op, enum api_patch type, struct sv patch, struct o
                 r = apply_patch(doc, root, yyjson_doc_get_root(body), &owner, &root, err);
                 break;
         }
-        if (r == 0)
-                r = op_decode(op, doc, root, &root, err);
+        if (r == 0) {
+                struct op patched = *op;
+                patched.is_patch = type != API_PATCH_APPLY;
+                r = op_decode(&patched, doc, root, &root, err);
+        }
         if (r == 0)
                 r = check_identity(op, doc, root, err);
+        if (r == 0)
+                r = check_patched_uid(op, root, old, err);
         if (r == 0)
                 r = finish_update(op, doc, root, old, type == API_PATCH_APPLY, ret, err);
         return r;

@@ -57,22 +57,23 @@ static bool rule_allows(yyjson_val *rule, const struct access *a) {
                lists_name(yyjson_obj_get(rule, "resourceNames"), a->name ? a->name : "");
 }
 
-static bool is_subject(yyjson_val *subjects, const struct user *user, const char *binding_ns) {
+/* The subject of the binding that the user is, or NULL. */
+static yyjson_val *find_subject(yyjson_val *subjects, const struct user *user, const char *binding_ns) {
         EACH(subject, i, subjects) {
                 const char *kind = json_get_str(subject, "kind"), *name = json_get_str(subject, "name"), *ns = json_get_str(subject, "namespace");
                 if (!kind || !name)
                         continue;
                 if (streq(kind, "User") && streq(name, user->name))
-                        return true;
+                        return subject;
                 if (streq(kind, "Group") && strv_has(&user->groups, name))
-                        return true;
+                        return subject;
                 if (streq(kind, "ServiceAccount")) {
                         AUTO(free) char *full = xasprintf("system:serviceaccount:%s:%s", ns && *ns ? ns : binding_ns, name);
                         if (streq(full, user->name))
-                                return true;
+                                return subject;
                 }
         }
-        return false;
+        return NULL;
 }
 
 static struct object *role_of(struct apiserver *s, yyjson_val *binding, const char *ns) {
@@ -83,52 +84,113 @@ static struct object *role_of(struct apiserver *s, yyjson_val *binding, const ch
         return collection_find(registry_by_id(&s->registry, namespaced ? ROLES : CLUSTER_ROLES)->objects, namespaced ? ns : "", name);
 }
 
-static void each_binding(struct apiserver *s, struct collection *bindings, const char *ns, const struct user *user, void (*fn)(void *arg, yyjson_val *rule),
-                         void *arg) {
+/* What a binding gives: one rule of its role, or (rule NULL) a role that does not exist. */
+struct grant {
+        yyjson_val *rule, *binding, *subject;
+        const char *ns; /* NULL: a ClusterRoleBinding */
+};
+typedef void (*grant_fn)(void *arg, const struct grant *g);
+
+static void each_binding(struct apiserver *s, struct collection *bindings, const char *ns, const struct user *user, grant_fn fn, void *arg) {
         size_t end, at = collection_range(bindings, ns, &end);
         for (; at < end; at++) {
                 yyjson_val *binding = object_root(bindings->items[at]);
+                struct grant g = {.binding = binding, .ns = ns};
                 struct object *role;
-                if (!is_subject(yyjson_obj_get(binding, "subjects"), user, ns ? ns : ""))
+                g.subject = find_subject(yyjson_obj_get(binding, "subjects"), user, ns ? ns : "");
+                if (!g.subject)
                         continue;
                 role = role_of(s, binding, ns ? ns : "");
                 if (!role)
-                        continue;
-                EACH(rule, i, object_at(role, "/rules")) fn(arg, rule);
+                        fn(arg, &g);
+                EACH(rule, i, role ? object_at(role, "/rules") : NULL) {
+                        g.rule = rule;
+                        fn(arg, &g);
+                }
         }
 }
 
-void rbac_each_rule(struct apiserver *s, const struct user *user, const char *ns, void (*fn)(void *arg, yyjson_val *rule), void *arg) {
+static void each_grant(struct apiserver *s, const struct user *user, const char *ns, grant_fn fn, void *arg) {
         each_binding(s, registry_by_id(&s->registry, CLUSTER_ROLE_BINDINGS)->objects, NULL, user, fn, arg);
         if (ns && *ns)
                 each_binding(s, registry_by_id(&s->registry, ROLE_BINDINGS)->objects, ns, user, fn, arg);
 }
 
+struct rule_call {
+        void (*fn)(void *arg, yyjson_val *rule);
+        void *arg;
+};
+
+static void call_rule(void *arg, const struct grant *g) {
+        struct rule_call *c = arg;
+        if (g->rule)
+                c->fn(c->arg, g->rule);
+}
+
+void rbac_each_rule(struct apiserver *s, const struct user *user, const char *ns, void (*fn)(void *arg, yyjson_val *rule), void *arg) {
+        struct rule_call call = {fn, arg};
+        each_grant(s, user, ns, call_rule, &call);
+}
+
 struct search {
         const struct access *access;
         bool found;
+        char **reason; /* NULL: not asked for */
+        struct strv missing;
 };
 
-static void try_rule(void *arg, yyjson_val *rule) {
-        struct search *search = arg;
-        search->found |= rule_allows(rule, search->access);
+static void explain_grant(struct search *search, const struct grant *g) {
+        const char *kind = json_get_str(g->subject, "kind"), *name = json_get_str(g->subject, "name"), *ns = json_get_str(g->subject, "namespace");
+        AUTO(free) char *who = streq(kind, "ServiceAccount") ? xasprintf("ServiceAccount \"%s/%s\"", name, ns && *ns ? ns : g->ns ? g->ns : "")
+                                                             : xasprintf("%s \"%s\"", kind, name);
+        AUTO(free) char *binding = g->ns ? xasprintf("RoleBinding \"%s/%s\"", meta_name(g->binding), g->ns)
+                                         : xasprintf("ClusterRoleBinding \"%s\"", meta_name(g->binding));
+        *search->reason = xasprintf("RBAC: allowed by %s of %s \"%s\" to %s", binding, json_str_at(g->binding, "/roleRef/kind"),
+                                    json_str_at(g->binding, "/roleRef/name"), who);
 }
 
-bool rbac_allows(struct apiserver *s, const struct user *user, const struct access *access) {
-        struct search search = {access, false};
+static void try_grant(void *arg, const struct grant *g) {
+        struct search *search = arg;
+        if (search->found)
+                return;
+        if (!g->rule) {
+                if (search->reason)
+                        strv_addf(&search->missing, "%s.rbac.authorization.k8s.io \"%s\" not found",
+                                  streq(json_str_at(g->binding, "/roleRef/kind"), "Role") ? "role" : "clusterrole", json_str_at(g->binding, "/roleRef/name"));
+                return;
+        }
+        search->found = rule_allows(g->rule, search->access);
+        if (search->found && search->reason)
+                explain_grant(search, g);
+}
+
+bool rbac_explain(struct apiserver *s, const struct user *user, const struct access *access, char **ret_reason) {
+        struct search search = {.access = access, .reason = ret_reason};
+        if (ret_reason)
+                *ret_reason = NULL;
         if (strv_has(&user->groups, "system:masters"))
                 return true;
-        rbac_each_rule(s, user, access->path ? "" : access->ns, try_rule, &search);
+        each_grant(s, user, access->path ? "" : access->ns, try_grant, &search);
+        if (!search.found && search.missing.len) {
+                AUTO(free) char *all = strv_join(&search.missing, ", ");
+                *ret_reason = xasprintf(search.missing.len > 1 ? "RBAC: [%s]" : "RBAC: %s", all);
+        }
+        strv_done(&search.missing);
         return search.found;
 }
 
-int rbac_check(struct apiserver *s, const struct user *user, const struct access *a, struct err *err) {
-        AUTO(free) char *what = NULL, *where = NULL, *head = NULL;
+bool rbac_allows(struct apiserver *s, const struct user *user, const struct access *access) {
+        return rbac_explain(s, user, access, NULL);
+}
 
-        if (rbac_allows(s, user, a))
+int rbac_check(struct apiserver *s, const struct user *user, const struct access *a, struct err *err) {
+        AUTO(free) char *what = NULL, *where = NULL, *head = NULL, *reason = NULL, *why = NULL;
+
+        if (rbac_explain(s, user, a, &reason))
                 return 0;
+        why = reason ? xasprintf(": %s", reason) : xstrdup("");
         if (a->path) {
-                err_http(err, -EACCES, 403, "Forbidden", "forbidden: User \"%s\" cannot %s path \"%s\"", user->name, a->verb, a->path);
+                err_http(err, -EACCES, 403, "Forbidden", "forbidden: User \"%s\" cannot %s path \"%s\"%s", user->name, a->verb, a->path, why);
                 status_details(err, NULL, NULL, NULL, NULL);
                 return -EACCES;
         }
@@ -136,11 +198,11 @@ int rbac_check(struct apiserver *s, const struct user *user, const struct access
         where = *a->ns ? xasprintf("in the namespace \"%s\"", a->ns) : xstrdup("at the cluster scope");
         head = *a->group ? xasprintf("%s.%s", a->resource, a->group) : xstrdup(a->resource);
         if (a->name && *a->name)
-                err_http(err, -EACCES, 403, "Forbidden", "%s \"%s\" is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s", head, a->name,
-                         user->name, a->verb, what, a->group, where);
+                err_http(err, -EACCES, 403, "Forbidden", "%s \"%s\" is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s", head, a->name,
+                         user->name, a->verb, what, a->group, where, why);
         else
-                err_http(err, -EACCES, 403, "Forbidden", "%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s", head, user->name,
-                         a->verb, what, a->group, where);
+                err_http(err, -EACCES, 403, "Forbidden", "%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s", head, user->name,
+                         a->verb, what, a->group, where, why);
         status_details(err, a->name, a->group, a->resource, NULL);
         return -EACCES;
 }
@@ -261,12 +323,13 @@ static void append_rules(yyjson_mut_doc *doc, yyjson_mut_val *rules, yyjson_val 
         }
 }
 
-static void aggregate_one(struct apiserver *s, struct object *role) {
+static void aggregate_one(struct apiserver *s, struct api *as, struct object *role) {
         struct collection *all = registry_by_id(&s->registry, CLUSTER_ROLES)->objects;
-        AUTO(mjson) yyjson_mut_doc *doc = object_edit(role);
+        AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        AUTO(free) char *text = NULL;
         AUTO(json) yyjson_doc *frozen = NULL;
         AUTO(err) struct err why = ERR_INIT;
-        yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *rules = yyjson_mut_arr(doc);
+        yyjson_mut_val *root = yyjson_mut_obj(doc), *rules = yyjson_mut_arr(doc);
 
         EACH(term, i, object_at(role, "/aggregationRule/clusterRoleSelectors")) {
                 AUTO(selector) struct selector sel = {0};
@@ -276,21 +339,26 @@ static void aggregate_one(struct apiserver *s, struct object *role) {
                         if (all->items[k] != role && selector_matches(&sel, meta_labels(object_root(all->items[k]))))
                                 append_rules(doc, rules, object_at(all->items[k], "/rules"));
         }
+        mjson_set_str(doc, root, "kind", "ClusterRole");
+        mjson_set_str(doc, root, "apiVersion", "rbac.authorization.k8s.io/v1");
+        mjson_set_str(doc, mjson_obj(doc, root, "metadata"), "name", role->name);
         mjson_set(doc, root, "rules", rules);
         frozen = mjson_freeze(root);
         if (json_equal(yyjson_obj_get(yyjson_doc_get_root(frozen), "rules"), object_at(role, "/rules")))
                 return;
         err_clear(&why);
-        if (api_update(s->self, CLUSTER_ROLES, root, NULL, &why) < 0)
+        text = mjson_write(root, false, NULL);
+        if (api_patch(as, CLUSTER_ROLES, NULL, role->name, NULL, API_PATCH_APPLY, sv_of(text), NULL, &why) < 0)
                 log_debug("aggregating cluster role %s: %s", role->name, err_message(&why));
 }
 
 void rbac_aggregate(struct apiserver *s) {
         struct collection *all = registry_by_id(&s->registry, CLUSTER_ROLES)->objects;
         AUTO(object_list) struct object_list list = {0};
+        AUTO(api) struct api *as = api_new(s, "clusterrole-aggregation-controller");
         for (size_t i = 0; i < all->len; i++)
                 if (object_at(all->items[i], "/aggregationRule"))
                         object_list_add(&list, all->items[i]);
         for (size_t i = 0; i < list.len; i++)
-                aggregate_one(s, list.items[i]);
+                aggregate_one(s, as, list.items[i]);
 }

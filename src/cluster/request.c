@@ -9,6 +9,7 @@
 #include "kobj/meta.h"
 #include "kobj/wire.h"
 
+enum { MAX_MANAGER_BYTES = 128 };
 #define BODY_TYPES "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 
 void request_done(struct request *q) {
@@ -25,7 +26,7 @@ static const char *part(const struct request *q, size_t i) { return i < q->parts
 static const char *verb_of(const struct request *q) {
         const char *m = q->http->method;
         if (streq(m, "GET") || streq(m, "HEAD"))
-                return !q->plural || q->name ? "get" : q->is_watch ? "watch" : "list";
+                return !q->plural || (q->name && !q->is_watch_path) ? "get" : q->is_watch ? "watch" : "list";
         if (streq(m, "POST"))
                 return q->plural ? "create" : "post";
         if (streq(m, "PUT"))
@@ -38,6 +39,10 @@ static const char *verb_of(const struct request *q) {
 }
 
 static void parse_resource(struct request *q, size_t at) {
+        if (part(q, at) && streq(part(q, at), "watch")) { /* the old form of ?watch=true */
+                q->is_watch = q->is_watch_path = true;
+                at++;
+        }
         if (part(q, at) && streq(part(q, at), "namespaces") && part(q, at + 2) && !streq(part(q, at + 2), "status") &&
             !streq(part(q, at + 2), "finalize")) {
                 q->ns = part(q, at + 1);
@@ -189,6 +194,11 @@ int request_op(struct request *q, struct op *ret, char **ret_manager, struct err
                         return r;
                 ret->dry_run = true;
         }
+        if (manager && strlen(manager) > MAX_MANAGER_BYTES) {
+                AUTO(invalid) struct invalid bad = {0};
+                invalid_add(&bad, "fieldManager", INVALID_TOO_LONG, NULL, "may not be more than %d bytes", MAX_MANAGER_BYTES);
+                return invalid_err(&bad, "meta.k8s.io", streq(q->verb, "patch") ? "PatchOptions" : streq(q->verb, "update") ? "UpdateOptions" : "CreateOptions", "", err);
+        }
         if ((!manager || !*manager) && !is_apply) {
                 free(manager);
                 manager = apply_default_manager(agent ? agent : "unknown");
@@ -338,12 +348,47 @@ void answer_err(struct request *q, const struct err *err) {
         answer(q, status_code(err), "application/json", &body, depends);
 }
 
+static int by_key(const void *a, const void *b) {
+        yyjson_val *const *x = a, *const *y = b;
+        return strcmp(yyjson_get_str(*x), yyjson_get_str(*y));
+}
+
+static yyjson_mut_val *sort_keys(yyjson_mut_doc *doc, yyjson_val *v) {
+        yyjson_mut_val *out;
+        size_t i, n;
+        if (yyjson_is_arr(v)) {
+                yyjson_val *item;
+                out = yyjson_mut_arr(doc);
+                yyjson_arr_foreach(v, i, n, item) yyjson_mut_arr_append(out, sort_keys(doc, item));
+                return out;
+        }
+        if (!yyjson_is_obj(v))
+                return yyjson_val_mut_copy(doc, v);
+        VEC(yyjson_val *) keys = {0};
+        yyjson_val *key, *value;
+        out = yyjson_mut_obj(doc);
+        yyjson_obj_foreach(v, i, n, key, value) *vec_push(&keys) = key;
+        if (keys.len)
+                qsort(keys.items, keys.len, sizeof(*keys.items), by_key);
+        for (i = 0; i < keys.len; i++)
+                yyjson_mut_obj_add(out, yyjson_val_mut_copy(doc, keys.items[i]), sort_keys(doc, yyjson_obj_iter_get_val(keys.items[i])));
+        vec_done(&keys);
+        return out;
+}
+
+/* YAML answers come with sorted keys, as Go's maps have them. */
+static yyjson_doc *sorted_copy(yyjson_val *v) {
+        AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        return mjson_freeze(sort_keys(doc, v));
+}
+
 static void answer_text(struct request *q, int status, struct str *json, uint64_t revision) {
         if (q->form == FORM_YAML) {
                 AUTO(json) yyjson_doc *doc = NULL;
                 AUTO(str) struct str yaml = STR_INIT(0);
                 if (json_parse(str_sv(json), &doc, NULL) == 0) {
-                        yaml_write(yyjson_doc_get_root(doc), &yaml);
+                        AUTO(json) yyjson_doc *sorted = sorted_copy(yyjson_doc_get_root(doc));
+                        yaml_write(yyjson_doc_get_root(sorted), &yaml);
                         answer(q, status, "application/yaml", &yaml, revision);
                         return;
                 }
@@ -423,6 +468,8 @@ void answer_list(struct request *q, const struct object_list *list, uint64_t rev
                 json_append_quoted(&body, sv_of(token));
                 if (remaining > 0)
                         str_appendf(&body, ",\"remainingItemCount\":%lld", (long long)remaining);
+        } else if (plain && q->res->is_custom) {
+                str_append_s(&body, ",\"continue\":\"\""); /* lists of custom resources always have it */
         }
         str_append_s(&body, "},\"items\":[");
         for (size_t i = 0; i < list->len; i++) {

@@ -32,7 +32,7 @@ struct request {
         size_t rest_at; /* parts[rest_at...] follow the subresource (proxy) */
         const char *verb;
         const struct resource *res; /* NULL: not known */
-        bool is_watch;
+        bool is_watch, is_watch_path;
 
         enum answer_form form;
         struct strv warnings;

@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "cluster/edit.h"
+#include "codec/ktime.h"
 #include "kobj/names.h"
 
 struct structural {
@@ -220,11 +221,14 @@ static void check_string(struct check *c, yyjson_val *schema, yyjson_val *v) {
         const char *text = yyjson_get_str(v), *pattern = json_get_str(schema, "pattern");
         AUTO(free) char *quoted = invalid_quote(text);
         int64_t min = json_get_int(schema, "minLength", -1), max = json_get_int(schema, "maxLength", -1);
-        int64_t length = (int64_t)utf8_length(text);
+        int64_t length = (int64_t)utf8_length(text), ignored;
+        const char *format = json_get_str(schema, "format");
         if (max >= 0 && length > max)
                 fail(c, INVALID_TOO_LONG, NULL, "may not be more than %lld bytes", (long long)max);
         if (min >= 0 && length < min)
                 fail(c, INVALID_VALUE, quoted, "%s in body should be at least %lld chars long", path_of(c), (long long)min);
+        if (format && streq(format, "date-time") && !ktime_parse(sv_of(text), &ignored))
+                fail(c, INVALID_TYPE, quoted, "%s in body must be of type date-time: %s", path_of(c), quoted);
         if (pattern && regex_matches(pattern, text) == 0)
                 fail(c, INVALID_VALUE, quoted, "%s in body should match '%s'", path_of(c), pattern);
 }
@@ -383,6 +387,14 @@ void structural_validate(const struct structural *s, yyjson_val *object, yyjson_
 
 /* Rules for schemas. */
 
+static bool is_known_type(const char *type) {
+        static const char *const types[] = {"array", "boolean", "integer", "number", "object", "string"};
+        for (size_t i = 0; i < ARRAY_LEN(types); i++)
+                if (streq(types[i], type))
+                        return true;
+        return false;
+}
+
 static void check_schema(yyjson_val *schema, const char *path, bool is_root, struct invalid *bad) {
         static const char *const forbidden[] = {"$ref", "definitions", "dependencies", "id", "patternProperties", "additionalItems", "deprecated",
                                                 "discriminator", "readOnly", "writeOnly", "xml", "uniqueItems"};
@@ -397,6 +409,8 @@ static void check_schema(yyjson_val *schema, const char *path, bool is_root, str
                         invalid_required(bad, type_at, "must not be empty at the root");
                 else if (!int_or_string && !preserves(schema))
                         invalid_required(bad, type_at, "must not be empty for specified object fields");
+        } else if (!is_known_type(type)) {
+                invalid_not_supported(bad, type_at, type, (const char *const[]){"array", "boolean", "integer", "number", "object", "string", NULL});
         } else if (is_root && !streq(type, "object")) {
                 invalid_string(bad, type_at, type, "must be object at the root");
         }

@@ -32,7 +32,36 @@ static int parse_token(const char *token, yyjson_doc **ret, struct err *err) {
         AUTO(str) struct str json = STR_INIT(4096);
         if (base64_decode(sv_of(token), &json) < 0 || str_overflowed(&json) || json_parse(str_sv(&json), ret, NULL) < 0 ||
             !json_get_str(yyjson_doc_get_root(*ret), "start"))
-                return status_bad_request(err, "continue key is not valid: %s", token);
+                return status_bad_request(err, "invalid continue token: continue key is not valid: %s", token);
+        return 0;
+}
+
+int list_options_check(const struct request *q, struct err *err) {
+        AUTO(free) char *version = request_query(q, "resourceVersion"), *match = request_query(q, "resourceVersionMatch"),
+                         *initial = request_query(q, "sendInitialEvents"), *token = request_query(q, "continue"), *include = request_query(q, "includeObject");
+        static const char *const matches[] = {"Exact", "NotOlderThan", "", NULL};
+        AUTO(invalid) struct invalid bad = {0};
+        bool has_version = version && *version, exact = match && streq(match, "Exact");
+
+        if (match && *match && !exact && !streq(match, "NotOlderThan"))
+                invalid_not_supported(&bad, "resourceVersionMatch", match, matches);
+        else if (match && *match && q->is_watch && !initial)
+                invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+        else if (match && *match && !has_version && !q->is_watch)
+                invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        else if (exact && has_version && streq(version, "0"))
+                invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+        if (initial && !q->is_watch)
+                invalid_add(&bad, "sendInitialEvents", INVALID_FORBIDDEN, NULL, "sendInitialEvents is forbidden for list");
+        else if (initial && (!match || !streq(match, "NotOlderThan")))
+                invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+        if (bad.len)
+                return invalid_err(&bad, "meta.k8s.io", "ListOptions", "", err);
+        if (token && *token && has_version && !streq(version, "0"))
+                return status_bad_request(err, "specifying resource version is not allowed when using continue");
+        if (q->form == FORM_TABLE && include && *include && !streq(include, "Metadata") && !streq(include, "Object") && !streq(include, "None"))
+                return status_bad_request(err, "Unable to convert to Table as requested: includeObject: Invalid value: \"%s\": must be 'Metadata', 'Object', 'None', or empty",
+                                          include);
         return 0;
 }
 
@@ -44,9 +73,10 @@ static int check_version(const struct request *q, struct err *err) {
         if (!text || !*text)
                 return 0;
         if (!sv_to_int64(sv_of(text), &version) || version < 0)
-                return status_internal(err, "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", text, text);
+                return status_bad_request(err, "invalid resource version: resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", text,
+                                          text);
         if ((uint64_t)version > now) {
-                err_http(err, -EAGAIN, 504, "Timeout", "Too large resource version: %lld, current: %llu", (long long)version, (unsigned long long)now);
+                err_http(err, -EAGAIN, 504, "Timeout", "Timeout: Too large resource version: %lld, current: %llu", (long long)version, (unsigned long long)now);
                 if (err) {
                         free(err->details);
                         err->details = xstrdup("{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],\"retryAfterSeconds\":1}");
@@ -56,6 +86,11 @@ static int check_version(const struct request *q, struct err *err) {
         if (match && streq(match, "Exact") && version != 0 && (uint64_t)version != now)
                 return err_http(err, -ESTALE, 410, "Expired", "The resourceVersion for the provided list is too old.");
         return 0;
+}
+
+int bad_number(const struct request *q, const char *key, struct err *err) {
+        AUTO(free) char *text = request_query(q, key);
+        return status_bad_request(err, "strconv.ParseInt: parsing \"%s\": invalid syntax", text ? text : "");
 }
 
 int verb_list(struct request *q, struct err *err) {
@@ -70,9 +105,11 @@ int verb_list(struct request *q, struct err *err) {
         int r = list_query_parse(q->res, labels, fields, &query, err);
 
         if (r == 0)
+                r = list_options_check(q, err);
+        if (r == 0)
                 r = check_version(q, err);
         if (r == 0 && !request_query_int(q, "limit", 0, &query.limit))
-                r = status_bad_request(err, "limit must be a number");
+                r = bad_number(q, "limit", err);
         if (r == 0 && token && *token)
                 r = parse_token(token, &from, err);
         if (r == 0)
@@ -146,6 +183,14 @@ int patch_type(const struct request *q, enum api_patch *ret, struct err *err) {
         return -EINVAL;
 }
 
+static int patch_options_check(const struct request *q, struct err *err) {
+        AUTO(free) char *force = request_query(q, "force");
+        AUTO(invalid) struct invalid bad = {0};
+        if (force && *force)
+                invalid_add(&bad, "force", INVALID_FORBIDDEN, NULL, "may not be specified for non-apply patch");
+        return invalid_err(&bad, "meta.k8s.io", "PatchOptions", "", err);
+}
+
 int verb_patch(struct request *q, struct err *err) {
         AUTO(free) char *manager = NULL;
         AUTO(object) struct object *o = NULL;
@@ -155,6 +200,8 @@ int verb_patch(struct request *q, struct err *err) {
         int r = patch_type(q, &type, err);
         if (r == 0)
                 r = request_op(q, &op, &manager, err);
+        if (r == 0 && type != API_PATCH_APPLY)
+                r = patch_options_check(q, err);
         if (r == 0)
                 r = op_patch(&op, type, q->http->body, &o, &created, err);
         if (r == 0)
@@ -193,7 +240,7 @@ int delete_request_parse(struct request *q, struct delete_request *ret, struct e
                 d.options.orphan_dependents = streq(orphan, "true");
         }
         if (d.options.grace_s < 0 && !request_query_int(q, "gracePeriodSeconds", -1, &d.options.grace_s))
-                return status_bad_request(err, "gracePeriodSeconds must be a number");
+                return bad_number(q, "gracePeriodSeconds", err);
         *ret = d;
         d = (struct delete_request){0};
         return 0;

@@ -101,9 +101,17 @@ static void log_finished(void *arg, const struct err *err) {
         log_end(&l->session);
 }
 
+static void check_least(struct request *q, const char *key, int64_t value, int64_t least, const char *message, struct invalid *bad) {
+        AUTO(free) char *given = request_query(q, key), *text = xasprintf("%lld", (long long)value);
+        if (given && *given && value < least)
+                invalid_add(bad, key, INVALID_VALUE, text, "%s", message);
+}
+
 static int log_options(struct request *q, struct pod_log_options *o, struct err *err) {
         AUTO(free) char *since = request_query(q, "sinceTime");
+        AUTO(invalid) struct invalid bad = {0};
         int64_t seconds;
+        int r;
 
         o->follow = request_query_bool(q, "follow");
         o->previous = request_query_bool(q, "previous");
@@ -112,6 +120,13 @@ static int log_options(struct request *q, struct pod_log_options *o, struct err 
         if (!request_query_int(q, "tailLines", -1, &o->tail_lines) || !request_query_int(q, "limitBytes", -1, &o->limit_bytes) ||
             !request_query_int(q, "sinceSeconds", -1, &seconds))
                 return status_bad_request(err, "tailLines, limitBytes and sinceSeconds must be numbers");
+        check_least(q, "tailLines", o->tail_lines, 0, "must be greater than or equal to 0", &bad);
+        check_least(q, "limitBytes", o->limit_bytes, 1, "must be greater than 0", &bad);
+        if (seconds >= 0 && since && *since)
+                invalid_add(&bad, "[]", INVALID_FORBIDDEN, NULL, "at most one of `sinceTime` or `sinceSeconds` may be specified");
+        r = invalid_err(&bad, "", "PodLogOptions", q->name, err);
+        if (r < 0)
+                return r;
         if (seconds >= 0)
                 o->since_time_us = clock_now_us() - seconds * 1000000;
         if (since && *since && !ktime_parse(sv_of(since), &o->since_time_us))

@@ -4,7 +4,14 @@
 #include "cluster/token.h"
 #include "cluster/verbs/verbs.h"
 #include "codec/ktime.h"
+#include "kobj/apply.h"
 #include "kobj/meta.h"
+
+/* Even what is never stored tells who set its fields. */
+static void own_fields(yyjson_mut_doc *doc, yyjson_mut_val *root, struct schema schema, const char *manager, const char *subresource) {
+        struct apply_options o = {.manager = manager, .subresource = subresource, .schema = schema, .now_ms = clock_now_ms()};
+        apply_track(doc, NULL, root, &o);
+}
 
 static int decode(struct request *q, struct schema schema, const char *kind, yyjson_mut_doc **ret_doc, yyjson_mut_val **ret, struct err *err) {
         struct resource asked = *q->res;
@@ -15,7 +22,12 @@ static int decode(struct request *q, struct schema schema, const char *kind, yyj
                 return r;
         asked.schema = schema;
         asked.kind = (char *)kind;
-        return op_decode(&op, *ret_doc, yyjson_mut_doc_get_root(*ret_doc), ret, err);
+        r = op_decode(&op, *ret_doc, yyjson_mut_doc_get_root(*ret_doc), ret, err);
+        if (r == 0)
+                r = request_op(q, &op, &manager, err);
+        if (r == 0)
+                own_fields(*ret_doc, *ret, schema, manager, q->subresource);
+        return r;
 }
 
 static void user_from_spec(yyjson_mut_val *spec, struct user *ret) {
@@ -34,7 +46,7 @@ static void user_from_spec(yyjson_mut_val *spec, struct user *ret) {
         }
 }
 
-static bool review_access(struct request *q, yyjson_mut_val *spec, const struct user *u) {
+static bool review_access(struct request *q, yyjson_mut_val *spec, const struct user *u, char **ret_reason) {
         yyjson_mut_val *r = member_obj(spec, "resourceAttributes"), *path = member_obj(spec, "nonResourceAttributes");
         struct access a = {0};
         const char *sub = mjson_get_str(r, "subresource");
@@ -55,7 +67,32 @@ static bool review_access(struct request *q, yyjson_mut_val *spec, const struct 
         a.group = a.group ? a.group : "";
         a.resource = a.resource ? a.resource : "";
         a.ns = a.ns ? a.ns : "";
-        return rbac_allows(q->s, u, &a);
+        return rbac_explain(q->s, u, &a, ret_reason);
+}
+
+static int check_review(struct request *q, yyjson_mut_val *root, struct err *err) {
+        yyjson_mut_val *spec = member_obj(root, "spec"), *r = member_obj(spec, "resourceAttributes"), *path = member_obj(spec, "nonResourceAttributes");
+        const char *user = mjson_get_str(spec, "user"), *ns = mjson_get_str(r, "namespace");
+        AUTO(invalid) struct invalid bad = {0};
+
+        if (r && path) {
+                AUTO(str) struct str text = STR_INIT(0);
+                const char *p = mjson_get_str(path, "path"), *v = mjson_get_str(path, "verb");
+                str_append_s(&text, "{\"Path\":");
+                json_append_quoted(&text, sv_of(p ? p : ""));
+                str_append_s(&text, ",\"Verb\":");
+                json_append_quoted(&text, sv_of(v ? v : ""));
+                str_append_c(&text, '}');
+                invalid_add(&bad, "spec.nonResourceAttributes", INVALID_VALUE, str_cstr(&text), "cannot be specified in combination with resourceAttributes");
+        } else if (!r && !path) {
+                invalid_add(&bad, "spec.resourceAttributes", INVALID_VALUE, "null", "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+        }
+        if (str_ends(q->res->plural, "subjectaccessreviews") && !str_starts(q->res->plural, "self") && (!user || !*user) &&
+            yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "groups")) == 0)
+                invalid_string(&bad, "spec.user", "", "at least one of user or group must be specified");
+        if (streq(q->res->plural, "localsubjectaccessreviews") && r && !streq_null(ns, q->ns))
+                invalid_string(&bad, "spec.resourceAttributes.namespace", ns ? ns : "", "must match metadata.namespace");
+        return invalid_err(&bad, q->res->group, "", "", err);
 }
 
 static int access_review(struct request *q, struct err *err) {
@@ -63,22 +100,22 @@ static int access_review(struct request *q, struct err *err) {
         AUTO(user) struct user other = {.extra = MAP_INIT(free)};
         yyjson_mut_val *root = NULL, *spec, *status;
         const struct user *u = &q->user;
+        AUTO(free) char *reason = NULL;
         int r = decode(q, q->res->schema, q->res->kind, &doc, &root, err);
 
         if (r < 0)
                 return r;
         spec = member_obj(root, "spec");
-        if (!member_obj(spec, "resourceAttributes") == !member_obj(spec, "nonResourceAttributes")) {
-                AUTO(invalid) struct invalid bad = {0};
-                invalid_add(&bad, "spec.resourceAttributes", INVALID_VALUE, "null", "exactly one of nonResourceAttributes or resourceAttributes must be specified");
-                return invalid_err(&bad, q->res->group, q->res->kind, "", err);
-        }
+        r = check_review(q, root, err);
+        if (r < 0)
+                return r;
         if (!streq(q->res->plural, "selfsubjectaccessreviews")) {
                 user_from_spec(spec, &other);
                 u = &other;
         }
         status = yyjson_mut_obj(doc);
-        mjson_set_bool(doc, status, "allowed", review_access(q, spec, u));
+        mjson_set_bool(doc, status, "allowed", review_access(q, spec, u, &reason));
+        mjson_set_str(doc, status, "reason", reason);
         mjson_set(doc, root, "status", status);
         answer_json(q, 201, root, 0);
         return 0;
@@ -260,7 +297,7 @@ static int check_bound(struct request *q, yyjson_mut_val *spec, struct token_req
 
 int sub_token(struct request *q, struct err *err) {
         AUTO(mjson) yyjson_mut_doc *doc = NULL;
-        AUTO(free) char *token = NULL;
+        AUTO(free) char *token = NULL, *manager = NULL;
         AUTO(strv) struct strv audiences = {0};
         AUTO(invalid) struct invalid bad = {0};
         struct object *account = collection_find(q->res->objects, q->ns, q->name);
@@ -279,8 +316,11 @@ int sub_token(struct request *q, struct err *err) {
         asked.group = (char *)"authentication.k8s.io";
         asked.schema = schema_of_kind("authentication.k8s.io", "v1", "TokenRequest");
         r = op_decode(&op, doc, yyjson_mut_doc_get_root(doc), &root, err);
+        if (r == 0)
+                r = request_op(q, &op, &manager, err);
         if (r < 0)
                 return r;
+        own_fields(doc, root, asked.schema, manager, "token");
         if (!account)
                 return status_not_found(err, q->res, q->name);
         spec = mjson_obj(doc, root, "spec");

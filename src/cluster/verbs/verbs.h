@@ -33,6 +33,10 @@ int sub_proxy(struct request *q, struct err *err);
 int virtual_kind(struct request *q, struct err *err);
 /* metrics.k8s.io: true when the request was for it. */
 bool metrics_api(struct request *q, int *ret, struct err *err);
+/* 422 and 400 for combinations of list and watch options that mean nothing. */
+MUST_USE int list_options_check(const struct request *q, struct err *err);
+/* 400 for a parameter that is no number. */
+int bad_number(const struct request *q, const char *key, struct err *err);
 /* By Content-Type; 415 for others. */
 MUST_USE int patch_type(const struct request *q, enum api_patch *ret, struct err *err);
 /* The parts of DeleteOptions in body and query. */

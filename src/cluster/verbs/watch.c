@@ -150,14 +150,22 @@ static int parse_start(struct request *q, struct watch *w, bool *ret_resume, uin
         AUTO(free) char *labels = request_query(q, "labelSelector"), *fields = request_query(q, "fieldSelector"),
                          *version = request_query(q, "resourceVersion"), *initial = request_query(q, "sendInitialEvents");
         int64_t since = 0;
-        int r = list_query_parse(q->res, labels, fields, &w->query, err);
+        int r;
 
+        if (q->name) { /* /watch/namespaces/NS/pods/NAME, the old form */
+                free(fields);
+                fields = xasprintf("metadata.name=%s", q->name);
+        }
+        r = list_query_parse(q->res, labels, fields, &w->query, err);
+
+        if (r == 0)
+                r = list_options_check(q, err);
         if (r < 0)
                 return r;
         if (version && *version && (!sv_to_int64(sv_of(version), &since) || since < 0))
                 return status_internal(err, "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", version, version);
         if (!request_query_int(q, "timeoutSeconds", 0, ret_timeout))
-                return status_bad_request(err, "timeoutSeconds must be a number");
+                return bad_number(q, "timeoutSeconds", err);
         if (*ret_timeout <= 0)
                 *ret_timeout = DEFAULT_TIMEOUT_S + (int64_t)(rand_u64() % DEFAULT_TIMEOUT_S);
         w->bookmarks = request_query_bool(q, "allowWatchBookmarks");

@@ -1,4 +1,4 @@
-/* The API server alone, over TLS on loopback: what the conformance tests and other people's clients talk to.
+/* The API server with its controllers, without nodes, over TLS on loopback: what the conformance tests and other people's clients talk to.
  *
  *     apiserver DIR [PORT]      writes DIR/kubeconfig, keeps DIR/cluster.db, prints "ready PORT", serves until SIGTERM
  */
@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "cluster/apiserver.h"
+#include "cluster/controllers.h"
 #include "codec/base64.h"
 
 static int write_kubeconfig(const char *dir, int port, const char *ca, const char *cert, const char *key, struct err *err) {
@@ -60,10 +61,12 @@ static int serve(const char *dir, int want_port, struct err *err) {
                 return r;
         printf("ready %d after %.1f ms\n", port, (double)(clock_mono_us() - start) / 1000);
         fflush(stdout);
+        struct controllers *controllers = controllers_new(api, &(struct controllers_options){0});
         struct sigwatch *term = sigwatch_new(l, SIGTERM, stop, l), *interrupt = sigwatch_new(l, SIGINT, stop, l);
         loop_run(l);
         sigwatch_free(term);
         sigwatch_free(interrupt);
+        controllers_free(controllers);
         return 0;
 }
 
