@@ -20,6 +20,7 @@ int admit_service_account(const struct op *op, enum admission_op what, struct dr
 int admit_priority(const struct op *op, enum admission_op what, struct draft *d, struct err *err);
 int admit_tolerations(const struct op *op, enum admission_op what, struct draft *d, struct err *err);
 int admit_limit_range(const struct op *op, enum admission_op what, struct draft *d, struct err *err);
+int admit_node_taint(const struct op *op, enum admission_op what, struct draft *d, struct err *err);
 int admit_storage_class(const struct op *op, enum admission_op what, struct draft *d, struct err *err);
 int check_limit_range(const struct op *op, enum admission_op what, yyjson_val *object, struct object *old, struct err *err);
 int check_quota(const struct op *op, enum admission_op what, yyjson_val *object, struct object *old, struct err *err);

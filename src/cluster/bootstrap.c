@@ -9,14 +9,14 @@
         "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or "   \
         "kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."
 
-static int ensure(struct apiserver *s, const char *resource, const char *ns, const char *name, struct err *err, const char *fmt, ...) PRINTF(6, 7);
-static int ensure(struct apiserver *s, const char *resource, const char *ns, const char *name, struct err *err, const char *fmt, ...) {
+static int ensure(struct api *as, const char *resource, const char *ns, const char *name, struct err *err, const char *fmt, ...) PRINTF(6, 7);
+static int ensure(struct api *as, const char *resource, const char *ns, const char *name, struct err *err, const char *fmt, ...) {
         AUTO(json) yyjson_doc *doc = NULL;
         AUTO(mjson) yyjson_mut_doc *edit = NULL;
         va_list ap;
         int r;
 
-        if (api_peek(s->self, resource, ns, name))
+        if (api_peek(as, resource, ns, name))
                 return 0;
         va_start(ap, fmt);
         AUTO(free) char *text = xvasprintf(fmt, ap);
@@ -25,22 +25,22 @@ static int ensure(struct apiserver *s, const char *resource, const char *ns, con
         if (r < 0)
                 return r;
         edit = json_thaw(yyjson_doc_get_root(doc));
-        return api_create(s->self, resource, ns, yyjson_mut_doc_get_root(edit), NULL, err);
+        return api_create(as, resource, ns, yyjson_mut_doc_get_root(edit), NULL, err);
 }
 
 static int ensure_service(struct apiserver *s, struct err *err) {
         AUTO(free) char *ip = addresses_first(s->addresses);
-        int r = ensure(s, "services", "default", "kubernetes", err,
+        int r = ensure(s->self, "services", "default", "kubernetes", err,
                        "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"component\":\"apiserver\",\"provider\":\"kubernetes\"}},\"spec\":{\"clusterIP\":\"%s\","
                        "\"ports\":[{\"name\":\"https\",\"port\":443,\"targetPort\":%d}]}}",
                        ip, s->advertise_port);
         if (r == 0)
-                r = ensure(s, "endpoints", "default", "kubernetes", err,
+                r = ensure(s->self, "endpoints", "default", "kubernetes", err,
                            "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"endpointslice.kubernetes.io/skip-mirror\":\"true\"}},"
                            "\"subsets\":[{\"addresses\":[{\"ip\":\"%s\"}],\"ports\":[{\"name\":\"https\",\"port\":%d,\"protocol\":\"TCP\"}]}]}",
                            s->advertise_address, s->advertise_port);
         if (r == 0)
-                r = ensure(s, "endpointslices.discovery.k8s.io", "default", "kubernetes", err,
+                r = ensure(s->self, "endpointslices.discovery.k8s.io", "default", "kubernetes", err,
                            "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"kubernetes.io/service-name\":\"kubernetes\"}},\"addressType\":\"IPv4\","
                            "\"endpoints\":[{\"addresses\":[\"%s\"],\"conditions\":{\"ready\":true}}],"
                            "\"ports\":[{\"name\":\"https\",\"port\":%d,\"protocol\":\"TCP\"}]}",
@@ -60,9 +60,9 @@ int bootstrap(struct apiserver *s, struct err *err) {
         int r = 0;
 
         for (size_t i = 0; i < ARRAY_LEN(namespaces) && r == 0; i++)
-                r = ensure(s, "namespaces", NULL, namespaces[i], err, "{\"metadata\":{\"name\":\"%s\"}}", namespaces[i]);
+                r = ensure(s->self, "namespaces", NULL, namespaces[i], err, "{\"metadata\":{\"name\":\"%s\"}}", namespaces[i]);
         for (size_t i = 0; i < ARRAY_LEN(classes) && r == 0; i++)
-                r = ensure(s, "priorityclasses.scheduling.k8s.io", NULL, classes[i].name, err, "{\"metadata\":{\"name\":\"%s\"},\"value\":%d,\"description\":\"%s\"}",
+                r = ensure(s->self, "priorityclasses.scheduling.k8s.io", NULL, classes[i].name, err, "{\"metadata\":{\"name\":\"%s\"},\"value\":%d,\"description\":\"%s\"}",
                            classes[i].name, classes[i].value, classes[i].text);
         if (r == 0)
                 r = ensure_service(s, err);
@@ -81,11 +81,11 @@ struct accounts {
 static void equip(struct accounts *a, struct object *ns) {
         AUTO(err) struct err why = ERR_INIT;
         AUTO(str) struct str ca = STR_INIT(0);
-        int r = ensure(a->s, "serviceaccounts", ns->name, "default", &why, "{\"metadata\":{\"name\":\"default\"}}");
+        int r = ensure(a->api, "serviceaccounts", ns->name, "default", &why, "{\"metadata\":{\"name\":\"default\"}}");
 
         json_append_quoted(&ca, sv_of(a->s->ca_cert_pem ? a->s->ca_cert_pem : ""));
         if (r == 0)
-                r = ensure(a->s, "configmaps", ns->name, ROOT_CA, &why,
+                r = ensure(a->api, "configmaps", ns->name, ROOT_CA, &why,
                            "{\"metadata\":{\"name\":\"" ROOT_CA "\",\"annotations\":{\"kubernetes.io/description\":\"" ROOT_CA_NOTE
                            "\"}},\"data\":{\"ca.crt\":%s}}",
                            str_cstr(&ca));

@@ -34,10 +34,10 @@ static const struct subresource *subresources_of(yyjson_val *version, const char
         if (!subs)
                 return none;
         list = xcalloc(3, sizeof(*list));
-        if (yyjson_obj_get(subs, "scale"))
-                list[n++] = (struct subresource){"scale", "Scale", "autoscaling", "v1", VERBS_EDIT};
         if (yyjson_obj_get(subs, "status"))
                 list[n++] = (struct subresource){"status", kind, NULL, NULL, VERBS_EDIT};
+        if (yyjson_obj_get(subs, "scale"))
+                list[n++] = (struct subresource){"scale", "Scale", "autoscaling", "v1", VERBS_EDIT};
         return list;
 }
 

@@ -364,26 +364,61 @@ static int convert_members(struct decode *d, yyjson_mut_val *v, const struct sch
 }
 
 static int convert_object(struct decode *d, yyjson_mut_val *v, const struct schema_type *type, yyjson_mut_val **ret) {
-        yyjson_mut_val *out = yyjson_mut_obj(d->doc), *key, *value;
+        yyjson_mut_val *out = yyjson_mut_obj(d->doc);
         const char *outer = d->in_type;
-        size_t i, n;
         int r;
 
         d->in_type = type->name;
-        yyjson_mut_obj_foreach(v, i, n, key, value) {
-                const char *name = yyjson_mut_get_str(key);
-                if (d->path.len == 0 && (streq(name, "apiVersion") || streq(name, "kind")))
-                        continue;
-                if (!schema_find_field(type, name))
-                        report(d, "unknown", sv_of(name));
-                else if (yyjson_mut_obj_get(v, name) != value)
-                        report(d, "duplicate", sv_of(name));
-        }
         r = convert_members(d, v, type, out);
         d->in_type = outer;
         if (r == 0)
                 *ret = out;
         return r;
+}
+
+/* Names what the type does not know, in the order of the document. */
+static void find_unknown(struct decode *d, yyjson_mut_val *v, const struct schema_type *type);
+
+static void find_unknown_inside(struct decode *d, yyjson_mut_val *v, const struct schema_field *f) {
+        size_t before = d->path.len, i, n;
+        yyjson_mut_val *item, *key;
+        if (f->kind != SCHEMA_OBJECT)
+                return;
+        if (f->flags & SCHEMA_F_LIST) {
+                yyjson_mut_arr_foreach(v, i, n, item) {
+                        str_appendf(&d->path, "[%zu]", i);
+                        find_unknown(d, item, &schema_types[f->type]);
+                        str_truncate(&d->path, before);
+                }
+        } else if (f->flags & SCHEMA_F_MAP) {
+                yyjson_mut_obj_foreach(v, i, n, key, item) {
+                        str_appendf(&d->path, ".%s", yyjson_mut_get_str(key));
+                        find_unknown(d, item, &schema_types[f->type]);
+                        str_truncate(&d->path, before);
+                }
+        } else {
+                find_unknown(d, v, &schema_types[f->type]);
+        }
+}
+
+static void find_unknown(struct decode *d, yyjson_mut_val *v, const struct schema_type *type) {
+        size_t before = d->path.len, i, n;
+        yyjson_mut_val *key, *value;
+        yyjson_mut_obj_foreach(v, i, n, key, value) {
+                const char *name = yyjson_mut_get_str(key);
+                const struct schema_field *f = schema_find_field(type, name);
+                if (before == 0 && (streq(name, "apiVersion") || streq(name, "kind")))
+                        continue;
+                if (!f) {
+                        report(d, "unknown", sv_of(name));
+                        continue;
+                }
+                if (yyjson_mut_obj_get(v, name) != value)
+                        report(d, "duplicate", sv_of(name));
+                str_appendf(&d->path, "%s%s", before ? "." : "", name);
+                find_unknown_inside(d, value, f);
+                str_truncate(&d->path, before);
+        }
 }
 
 int decode_typed(yyjson_mut_doc *doc, yyjson_mut_val *value, struct schema schema, struct strv *strict, yyjson_mut_val **ret, struct err *err) {
@@ -397,6 +432,8 @@ int decode_typed(yyjson_mut_doc *doc, yyjson_mut_val *value, struct schema schem
         }
         if (!yyjson_mut_is_obj(value))
                 return err_set(err, -EINVAL, "json: cannot unmarshal %s into Go value of type v1.%s", json_kind(value), schema.type->name);
+        if (strict)
+                find_unknown(&d, value, schema.type);
         r = convert_object(&d, value, schema.type, &out);
         str_done(&d.path);
         if (r == 0)

@@ -37,6 +37,8 @@ static unsigned verb_bit(const char *verb) {
 static int serve_subresource(struct request *q, struct err *err) {
         const struct subresource *sub = resource_subresource(q->res, q->subresource);
 
+        if (!sub && q->res->is_custom)
+                return status_not_found(err, q->res, q->name);
         if (!sub)
                 return status_no_resource(err);
         if (!(sub->verbs & verb_bit(q->verb)))
@@ -154,6 +156,13 @@ static int serve_path(struct request *q, struct err *err) {
         return discovery_serve(q, err);
 }
 
+/* Groups of custom resources have no handler of their own for versions that they do not serve. */
+static bool serves_version(const struct request *q) {
+        const struct api_group *g = registry_group(&q->s->registry, q->group);
+        const struct api_version *v = registry_version(&q->s->registry, q->group, q->version);
+        return g && (v || !g->versions.items[0].resources.items[0]->is_custom);
+}
+
 static int serve(struct request *q, struct err *err) {
         int r = request_parse(q, err);
         if (r == 0)
@@ -164,7 +173,7 @@ static int serve(struct request *q, struct err *err) {
                 return r;
         if (!q->plural)
                 return serve_path(q, err);
-        if (!registry_group(&q->s->registry, q->group) && !(streq(q->group, "metrics.k8s.io") && q->s->backend)) {
+        if (!serves_version(q) && !(streq(q->group, "metrics.k8s.io") && q->s->backend)) {
                 answer_plain(q, 404, "404 page not found\n");
                 return 0;
         }

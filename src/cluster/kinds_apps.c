@@ -82,9 +82,35 @@ static void deployment_defaults(struct draft *d) {
         default_int(d->doc, spec, "revisionHistoryLimit", 10);
         default_int(d->doc, spec, "progressDeadlineSeconds", 600);
 }
+static bool is_zero(yyjson_val *v) {
+        return yyjson_is_int(v) ? yyjson_get_sint(v) == 0 : v && streq_null(yyjson_get_str(v), "0%");
+}
+
+static void deployment_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        yyjson_val *spec = yyjson_obj_get(object, "spec"), *rolling = json_at(spec, "/strategy/rollingUpdate");
+        const char *type = json_str_at(spec, "/strategy/type");
+        int64_t deadline = json_get_int(spec, "progressDeadlineSeconds", 600);
+
+        workload_validate(d, object, bad);
+        if (d->subresource)
+                return;
+        if (type && streq(type, "Recreate")) {
+                if (rolling)
+                        invalid_add(bad, "spec.strategy.rollingUpdate", INVALID_FORBIDDEN, NULL, "may not be specified when strategy `type` is 'Recreate'");
+        } else if (type && !streq(type, "RollingUpdate")) {
+                AUTO(free) char *shown = xasprintf("{\"Type\":\"%s\",\"RollingUpdate\":null}", type);
+                invalid_add(bad, "spec.strategy", INVALID_NOT_SUPPORTED, shown, "supported values: \"Recreate\", \"RollingUpdate\"");
+        } else if (is_zero(yyjson_obj_get(rolling, "maxUnavailable")) && is_zero(yyjson_obj_get(rolling, "maxSurge"))) {
+                invalid_add(bad, "spec.strategy.rollingUpdate.maxUnavailable", INVALID_VALUE, "0", "may not be 0 when `maxSurge` is 0");
+        }
+        if (deadline <= json_get_int(spec, "minReadySeconds", 0)) {
+                AUTO(free) char *text = xasprintf("%lld", (long long)deadline);
+                invalid_add(bad, "spec.progressDeadlineSeconds", INVALID_VALUE, text, "must be greater than minReadySeconds");
+        }
+}
 const struct kind_hooks deployment_hooks = {.defaults = deployment_defaults,
                                             .prepare_create = reset_status,
-                                            .validate = workload_validate,
+                                            .validate = deployment_validate,
                                             .validate_update = selector_is_fixed};
 
 static void replicaset_defaults(struct draft *d) { workload_defaults(d, true); }
@@ -140,10 +166,21 @@ static void statefulset_validate_update(const struct draft *d, yyjson_val *objec
                             "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
                             "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
 }
+static void statefulset_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        const char *policy = json_str_at(object, "/spec/podManagementPolicy");
+        if (!d->subresource && policy && !streq(policy, "OrderedReady") && !streq(policy, "Parallel"))
+                invalid_string(bad, "spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'");
+        workload_validate(d, object, bad);
+}
 const struct kind_hooks statefulset_hooks = {.defaults = statefulset_defaults,
                                              .prepare_create = reset_status,
-                                             .validate = workload_validate,
+                                             .validate = statefulset_validate,
                                              .validate_update = statefulset_validate_update};
+
+static int daemonset_prepare_create(struct draft *d, struct err *err) {
+        mmeta_set_annotation(d->doc, d->root, "deprecated.daemonset.template.generation", "1");
+        return reset_status(d, err);
+}
 
 static void daemonset_defaults(struct draft *d) {
         yyjson_mut_val *spec = spec_of(d), *strategy = mjson_obj(d->doc, spec, "updateStrategy");
@@ -157,7 +194,7 @@ static void daemonset_defaults(struct draft *d) {
         default_int(d->doc, spec, "revisionHistoryLimit", 10);
 }
 const struct kind_hooks daemonset_hooks = {.defaults = daemonset_defaults,
-                                           .prepare_create = reset_status,
+                                           .prepare_create = daemonset_prepare_create,
                                            .validate = workload_validate,
                                            .validate_update = selector_is_fixed};
 
@@ -212,7 +249,22 @@ static void jobspec_validate(yyjson_val *spec, const char *path, struct invalid 
                 invalid_required(bad, restart_at, "valid values: \"OnFailure\", \"Never\"");
 }
 
+static void check_job_selector(yyjson_val *object, struct invalid *bad) {
+        yyjson_val *selector = json_at(object, "/spec/selector"), *labels = json_at(object, "/spec/template/metadata/labels");
+        AUTO(selector) struct selector s = {0};
+        if (!json_bool_at(object, "/spec/manualSelector", false) && yyjson_obj_size(json_at(selector, "/matchLabels")) > 1) {
+                AUTO(free) char *text = json_write(selector, false, NULL);
+                invalid_add(bad, "spec.selector", INVALID_VALUE, text, "`selector` not auto-generated");
+        }
+        if (selector && selector_from_object(selector, &s, NULL) >= 0 && !selector_matches(&s, labels)) {
+                AUTO(free) char *text = labels ? json_write(labels, false, NULL) : xstrdup("null");
+                invalid_add(bad, "spec.template.metadata.labels", INVALID_VALUE, text, "`selector` does not match template `labels`");
+        }
+}
+
 static void job_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        if (!d->subresource)
+                check_job_selector(object, bad);
         if (!d->subresource)
                 jobspec_validate(yyjson_obj_get(object, "spec"), "spec", bad);
 }
@@ -244,13 +296,30 @@ static void cronjob_defaults(struct draft *d) {
         template_default(d->doc, mjson_obj(d->doc, mjson_obj(d->doc, mjson_obj(d->doc, spec, "jobTemplate"), "spec"), "template"));
 }
 
+static bool zone_exists(const char *zone) {
+        AUTO(free) char *path = xasprintf("/usr/share/zoneinfo/%s", zone);
+        if (streq(zone, "UTC") || streq(zone, "Etc/UTC"))
+                return true;
+        return *zone && *zone != '/' && !strstr(zone, "..") && !streq(zone, "Local") && access(path, R_OK) == 0;
+}
+
 static void cronjob_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        const char *schedule = json_str_at(object, "/spec/schedule"), *name = meta_name(object);
+        const char *schedule = json_str_at(object, "/spec/schedule"), *name = meta_name(object), *policy, *zone;
         AUTO(strv) struct strv fields = {0};
         size_t words = 0;
 
+        policy = json_str_at(object, "/spec/concurrencyPolicy");
+        zone = json_str_at(object, "/spec/timeZone");
         if (d->subresource)
                 return;
+        if (policy && !streq(policy, "Allow") && !streq(policy, "Forbid") && !streq(policy, "Replace"))
+                invalid_not_supported(bad, "spec.concurrencyPolicy", policy, (const char *const[]){"Allow", "Forbid", "Replace", NULL});
+        if (zone && !zone_exists(zone))
+                invalid_string(bad, "spec.timeZone", zone, "unknown time zone %s", zone);
+        if (schedule && (str_starts(schedule, "TZ=") || str_starts(schedule, "CRON_TZ="))) {
+                invalid_string(bad, "spec.schedule", schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
+                return;
+        }
         if (name && strlen(name) > 52)
                 invalid_string(bad, "metadata.name", name, "must be no more than 52 characters");
         if (!schedule || !*schedule) {
@@ -292,7 +361,7 @@ static void hpa_validate(const struct draft *d, yyjson_val *object, struct inval
                 return;
         if (max < 1)
                 invalid_add(bad, "spec.maxReplicas", INVALID_VALUE, text, "must be greater than 0");
-        else if (max < min)
+        if (max < min)
                 invalid_add(bad, "spec.maxReplicas", INVALID_VALUE, text, "must be greater than or equal to `minReplicas`");
         if (!json_str_at(object, "/spec/scaleTargetRef/kind") || !*json_str_at(object, "/spec/scaleTargetRef/kind"))
                 invalid_required(bad, "spec.scaleTargetRef.kind", NULL);

@@ -5,6 +5,7 @@
 #include "cluster/podspec.h"
 #include "cluster/registry.h"
 #include "codec/base64.h"
+#include "codec/quantity.h"
 #include "kobj/meta.h"
 
 enum { MAX_DATA_BYTES = 1024 * 1024 };
@@ -45,7 +46,7 @@ static void configmap_validate(const struct draft *d, yyjson_val *object, struct
         }
         total += check_keys(yyjson_obj_get(object, "binaryData"), "binaryData", bad) * 3 / 4;
         if (total > MAX_DATA_BYTES)
-                invalid_add(bad, "", INVALID_TOO_LONG, NULL, "may not be more than %d bytes", MAX_DATA_BYTES);
+                invalid_add(bad, "[]", INVALID_TOO_LONG, NULL, "may not be more than %d bytes", MAX_DATA_BYTES);
 }
 
 static void configmap_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
@@ -88,6 +89,14 @@ static void secret_validate(const struct draft *d, yyjson_val *object, struct in
                         if (!yyjson_obj_get(data, needs[i].keys[k]))
                                 invalid_required(bad, at, NULL);
                 }
+        if (type && streq(type, "kubernetes.io/dockerconfigjson") && json_get_str(data, ".dockerconfigjson")) {
+                AUTO(str) struct str text = STR_INIT(MAX_DATA_BYTES);
+                AUTO(json) yyjson_doc *parsed = NULL;
+                AUTO(err) struct err why = ERR_INIT;
+                if (base64_decode(sv_of(json_get_str(data, ".dockerconfigjson")), &text) == 0 && json_parse(str_sv(&text), &parsed, &why) < 0)
+                        invalid_string(bad, "data[.dockerconfigjson]", "<secret contents redacted>", "%s",
+                                       strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input" : err_message(&why));
+        }
         if (type && streq(type, "kubernetes.io/service-account-token") && !meta_annotation(object, "kubernetes.io/service-account.name"))
                 invalid_required(bad, "metadata.annotations[kubernetes.io/service-account.name]", NULL);
 }
@@ -176,36 +185,6 @@ static int namespace_prepare_update(struct draft *d, struct err *err) {
 const struct kind_hooks namespace_hooks = {
         .defaults = namespace_defaults, .prepare_create = namespace_prepare_create, .prepare_update = namespace_prepare_update};
 
-/* Quota and limits. */
-
-static int reset_status(struct draft *d, struct err *err) {
-        (void)err;
-        mjson_set(d->doc, d->root, "status", yyjson_mut_obj(d->doc));
-        return 0;
-}
-const struct kind_hooks quota_hooks = {.prepare_create = reset_status};
-
-static void copy_missing(yyjson_mut_doc *doc, yyjson_mut_val *item, const char *from, const char *to) {
-        yyjson_mut_val *source = member_obj(item, from), *key, *value;
-        size_t i, n;
-        yyjson_mut_obj_foreach(source, i, n, key, value) {
-                yyjson_mut_val *target = mjson_obj(doc, item, to);
-                if (!yyjson_mut_obj_get(target, yyjson_mut_get_str(key)))
-                        mjson_set(doc, target, yyjson_mut_get_str(key), yyjson_mut_val_mut_copy(doc, value));
-        }
-}
-
-static void limitrange_defaults(struct draft *d) {
-        MUT_EACH(item, member_obj(d->root, "spec"), "limits") {
-                if (!streq_null(mjson_get_str(item, "type"), "Container"))
-                        continue;
-                copy_missing(d->doc, item, "max", "default");
-                copy_missing(d->doc, item, "default", "defaultRequest");
-                copy_missing(d->doc, item, "min", "defaultRequest");
-        }
-}
-const struct kind_hooks limitrange_hooks = {.defaults = limitrange_defaults};
-
 /* Storage. */
 
 static void pvc_defaults(struct draft *d) {
@@ -225,6 +204,8 @@ static int pvc_prepare_create(struct draft *d, struct err *err) {
 static void pvc_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         static const char *const modes[] = {"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL};
         yyjson_val *list = json_at(object, "/spec/accessModes");
+        const char *storage;
+        struct quantity q;
         (void)d;
         if (yyjson_arr_size(list) == 0)
                 invalid_required(bad, "spec.accessModes", "at least 1 access mode is required");
@@ -234,9 +215,14 @@ static void pvc_validate(const struct draft *d, yyjson_val *object, struct inval
                         known |= streq_null(yyjson_get_str(mode), modes[k]);
                 if (!known)
                         invalid_not_supported(bad, "spec.accessModes", yyjson_get_str(mode), modes);
+                else if (streq(yyjson_get_str(mode), "ReadWriteOncePod") && yyjson_arr_size(list) > 1)
+                        invalid_add(bad, "spec.accessModes", INVALID_FORBIDDEN, NULL, "may not use ReadWriteOncePod with other access modes");
         }
-        if (!json_at(object, "/spec/resources/requests/storage"))
+        storage = json_str_at(object, "/spec/resources/requests/storage");
+        if (!storage)
                 invalid_required(bad, "spec.resources[storage]", NULL);
+        else if (quantity_parse(sv_of(storage), &q, NULL) == 0 && q.nano <= 0)
+                invalid_string(bad, "spec.resources[storage]", storage, "must be greater than zero");
 }
 
 static void pvc_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {

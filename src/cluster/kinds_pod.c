@@ -69,6 +69,15 @@ static bool tolerations_only_added(yyjson_val *now, yyjson_val *old) {
         return true;
 }
 
+static void check_deadline(yyjson_val *spec, yyjson_val *old_spec, struct invalid *bad) {
+        yyjson_val *old = yyjson_obj_get(old_spec, "activeDeadlineSeconds"), *now = yyjson_obj_get(spec, "activeDeadlineSeconds");
+        AUTO(free) char *text = now ? json_write(now, false, NULL) : xstrdup("null");
+        if (old && !now)
+                invalid_add(bad, "spec.activeDeadlineSeconds", INVALID_VALUE, text, "must not update from a positive integer to nil value");
+        else if (old && yyjson_get_sint(now) > yyjson_get_sint(old))
+                invalid_add(bad, "spec.activeDeadlineSeconds", INVALID_VALUE, text, "must be less than or equal to previous value");
+}
+
 static void pod_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         AUTO(mjson) yyjson_mut_doc *a = NULL, *b = NULL;
         AUTO(json) yyjson_doc *fa = NULL, *fb = NULL;
@@ -77,6 +86,17 @@ static void pod_validate_update(const struct draft *d, yyjson_val *object, yyjso
 
         if (d->subresource)
                 return;
+        EACH(c, i, yyjson_obj_get(spec, "containers")) {
+                const char *image = json_get_str(c, "image");
+                AUTO(free) char *at = xasprintf("spec.containers[%zu].image", i);
+                if (!image || !*image)
+                        invalid_required(bad, at, NULL);
+        }
+        if (yyjson_arr_size(yyjson_obj_get(spec, "containers")) != yyjson_arr_size(yyjson_obj_get(old_spec, "containers"))) {
+                invalid_add(bad, "spec.containers", INVALID_FORBIDDEN, NULL, "pod updates may not add or remove containers");
+                return;
+        }
+        check_deadline(spec, old_spec, bad);
         a = json_thaw(spec);
         b = json_thaw(old_spec);
         forget_changeable(a, yyjson_mut_doc_get_root(a));

@@ -40,10 +40,21 @@ static void set_list(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *ke
 
 static int take_address(struct draft *d, yyjson_mut_val *spec, struct err *err) {
         struct addresses *pool = d->server->addresses;
+        const char *policy = mjson_get_str(spec, "ipFamilyPolicy"), *family = mjson_str_at(spec, "/ipFamilies/0");
         const char *given = mjson_get_str(spec, "clusterIP"), *had = d->old ? object_str(d->old, "/spec/clusterIP") : NULL;
         yyjson_mut_val *list = yyjson_mut_obj_get(spec, "clusterIPs");
         AUTO(free) char *ip = NULL;
 
+        if (policy && streq(policy, "RequireDualStack")) {
+                AUTO(invalid) struct invalid bad = {0};
+                invalid_string(&bad, "spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services");
+                return invalid_err(&bad, "", "Service", mmeta_name(d->root), err);
+        }
+        if (family && streq(family, "IPv6")) {
+                AUTO(invalid) struct invalid bad = {0};
+                invalid_string(&bad, "spec.ipFamilies[0]", family, "not configured on this cluster");
+                return invalid_err(&bad, "", "Service", mmeta_name(d->root), err);
+        }
         if ((!given || !*given) && yyjson_mut_arr_size(list))
                 given = yyjson_mut_get_str(yyjson_mut_arr_get_first(list));
         if ((!given || !*given) && had && *had)
@@ -53,10 +64,11 @@ static int take_address(struct draft *d, yyjson_mut_val *spec, struct err *err) 
                 AUTO(free) char *text = xasprintf("[\"%s\"]", given);
                 ip = xstrdup(given);
                 if (!streq(given, "None") && !streq_null(given, had)) {
-                        if (!addresses_contains(pool, given))
+                        if (!addresses_is_ip(given))
+                                invalid_string(&bad, "spec.clusterIPs[0]", given, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+                        else if (!addresses_contains(pool, given))
                                 invalid_add(&bad, "spec.clusterIPs", INVALID_VALUE, text,
-                                            "failed to allocate IP %s: the provided IP (%s) is not in the valid range. The range of valid IPs is %s", given,
-                                            given, d->server->service_cidr);
+                                            "failed to allocate IP %s: the provided network does not match the current range", given);
                         else if (addresses_is_taken(pool, given))
                                 invalid_add(&bad, "spec.clusterIPs", INVALID_VALUE, text, "failed to allocate IP %s: provided IP is already allocated",
                                             given);
@@ -162,7 +174,8 @@ static void check_port(yyjson_val *port, size_t i, size_t ports, struct map *nam
         }
         key = xasprintf("%lld/%s", (long long)number, protocol ? protocol : "");
         if (map_has(numbers, key)) {
-                AUTO(free) char *value = xasprintf("{\"port\":%lld,\"protocol\":\"%s\"}", (long long)number, protocol ? protocol : "");
+                AUTO(free) char *value = xasprintf("{\"Name\":\"\",\"Protocol\":\"%s\",\"AppProtocol\":null,\"Port\":%lld,\"TargetPort\":0,\"NodePort\":0}",
+                                                   protocol ? protocol : "", (long long)number);
                 invalid_add(bad, here, INVALID_DUPLICATE, value, NULL);
         }
         map_set(numbers, key, numbers);
@@ -193,7 +206,13 @@ static void service_validate(const struct draft *d, yyjson_val *object, struct i
         }
         if (streq_null(type, "LoadBalancer") && streq_null(ip, "None"))
                 invalid_string(bad, "spec.clusterIPs[0]", "None", "may not be set to 'None' for LoadBalancer services");
-        EACH(port, i, ports) check_port(port, i, yyjson_arr_size(ports), &names, &numbers, bad);
+        EACH(port, i, ports) {
+                check_port(port, i, yyjson_arr_size(ports), &names, &numbers, bad);
+                if (json_get_int(port, "nodePort", 0) && (streq_null(type, "ClusterIP") || external)) {
+                        AUTO(free) char *at = xasprintf("spec.ports[%zu].nodePort", i);
+                        invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "may not be used when `type` is '%s'", type);
+                }
+        }
         labels_validate(yyjson_obj_get(spec, "selector"), "spec.selector", bad);
         if (!streq_null(affinity, "None") && !streq_null(affinity, "ClientIP"))
                 invalid_not_supported(bad, "spec.sessionAffinity", affinity ? affinity : "", (const char *const[]){"ClientIP", "None", NULL});

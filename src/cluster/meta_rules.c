@@ -49,7 +49,7 @@ static void check_annotations(yyjson_val *annotations, struct invalid *bad) {
 
 static void check_owners(yyjson_val *owners, struct invalid *bad) {
         static const char *const members[] = {"apiVersion", "kind", "name", "uid"};
-        yyjson_val *owner;
+        yyjson_val *owner, *first = NULL;
         size_t i, n;
         unsigned controllers = 0;
         yyjson_arr_foreach(owners, i, n, owner) {
@@ -69,9 +69,11 @@ static void check_owners(yyjson_val *owners, struct invalid *bad) {
                 if (json_get_bool(owner, "controller", false) && ++controllers == 2) {
                         AUTO(free) char *text = json_write(owners, false, NULL);
                         invalid_add(bad, "metadata.ownerReferences", INVALID_VALUE, text,
-                                    "Only one reference can have Controller set to true. Found \"true\" in references for %s and others",
-                                    json_get_str(owner, "name"));
+                                    "Only one reference can have Controller set to true. Found \"true\" in references for %s/%s and %s/%s",
+                                    json_get_str(first, "kind"), json_get_str(first, "name"), json_get_str(owner, "kind"), json_get_str(owner, "name"));
                 }
+                if (!first && json_get_bool(owner, "controller", false))
+                        first = owner;
         }
 }
 

@@ -22,6 +22,11 @@ int list_query_parse(const struct resource *res, const char *labels, const char 
                 r = selector_parse(sv_of(labels), &q.labels, err);
         if (r >= 0 && fields && *fields) {
                 r = field_selector_parse(sv_of(fields), &q.fields, err);
+                for (size_t i = 0; r >= 0 && res->is_custom && i < q.fields.len; i++) {
+                        const char *field = q.fields.items[i].field;
+                        if (!streq(field, "metadata.name") && !streq(field, "metadata.namespace") && !strv_has(&res->selectable_fields, field))
+                                return status_bad_request(err, "field label not supported: %s", field);
+                }
                 if (r >= 0)
                         r = field_selector_check(&q.fields, res->group, res->kind, &res->selectable_fields, err);
         }

@@ -12,6 +12,14 @@
 
 /* Decoding. */
 
+static int undecodable(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct err *why, struct err *err);
+
+/* Kinds and their lists. */
+static bool is_in_scheme(const char *group, const char *version, const char *kind) {
+        AUTO(free) char *item = str_ends(kind, "List") ? xstrndup(kind, strlen(kind) - 4) : NULL;
+        return schema_known(schema_of_kind(group, version, kind)) || (item && schema_known(schema_of_kind(group, version, item)));
+}
+
 static int wrong_kind(const struct op *op, const char *api_version, const char *kind, const char *name, struct err *err) {
         const struct resource *res = op->res;
         struct sv group, version;
@@ -29,7 +37,7 @@ static int wrong_kind(const struct op *op, const char *api_version, const char *
                 return status_bad_request(err, "the API version in the data (%s) does not match the expected API version (%s)", api_version,
                                           res->api_version);
         }
-        if (schema_known(schema_of_kind(g, v, kind))) {
+        if (is_in_scheme(g, v, kind)) {
                 const char *dot = strchr(res->group, '.');
                 const char *pack = *res->group ? res->group : "core";
                 return status_bad_request(err,
@@ -54,8 +62,6 @@ static int check_kind(const struct op *op, yyjson_mut_val *root, struct err *err
                 return wrong_kind(op, api_version, kind, mmeta_name(root), err);
         return 0;
 }
-
-static int undecodable(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct err *why, struct err *err);
 
 static int report_strict(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, const struct strv *strict, struct err *err) {
         AUTO(free) char *all = NULL;
@@ -143,7 +149,9 @@ int op_decode(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yy
 
         if (!yyjson_mut_is_obj(root))
                 return status_bad_request(err, "the object provided is unrecognized (must be of type %s)", op->res->kind);
-        r = check_kind(op, root, err);
+        r = check_kind(op, root, op->is_patch ? &why : err);
+        if (r < 0 && op->is_patch)
+                return undecodable(op, doc, root, &why, err);
         if (r < 0)
                 return r;
         if (op->res->is_custom) {
@@ -292,7 +300,7 @@ static yyjson_mut_val *canonical(const struct op *op, yyjson_mut_doc *doc, yyjso
 }
 
 static void fill_system_fields(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root) {
-        static const char *const reset[] = {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"};
+        static const char *const reset[] = {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"};
         const char *prefix;
         yyjson_mut_val *meta = mmeta_of(root);
         char uid[37], now[KTIME_SIZE], suffix[8];
@@ -452,7 +460,11 @@ static bool is_finished(const struct op *op, yyjson_val *object) {
 static int check_preconditions(const struct op *op, yyjson_mut_val *root, struct object *old, struct err *err) {
         const char *uid = mmeta_uid(root), *version = mmeta_resource_version(root);
         if (uid && *uid && !streq(uid, old->uid))
-                return status_conflict(err, op->res, op->name, "Precondition failed: UID in precondition: %s, UID in object meta: %s", uid, old->uid);
+                return status_conflict(err, op->res, op->name,
+                                       "StorageError: invalid object, Code: 4, Key: /registry/%s%s%s%s%s/%s, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
+                                       "failed: UID in precondition: %s, UID in object meta: %s",
+                                       op->res->is_custom ? op->res->group : "", op->res->is_custom ? "/" : "", op->res->plural, *op->ns ? "/" : "", op->ns, op->name,
+                                       uid, old->uid);
         if (version && *version && !streq(version, "0")) {
                 int64_t number;
                 if (!sv_to_int64(sv_of(version), &number))
@@ -471,7 +483,7 @@ static int check_identity(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_v
         const char *name = mmeta_name(root);
         int r;
         if (!name || !*name)
-                return status_bad_request(err, "the name of the object (based on URL) was undeterminable: name must be provided");
+                return status_bad_request(err, "the name of the object (%s based on URL) was undeterminable: name must be provided", op->name);
         if (!streq(name, op->name))
                 return status_bad_request(err, "the name of the object (%s) does not match the name on the URL (%s)", name, op->name);
         r = check_namespace(op, doc, root, err);

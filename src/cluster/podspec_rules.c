@@ -111,6 +111,27 @@ static void check_ports(yyjson_val *c, const char *path, struct invalid *bad) {
         }
 }
 
+/* Fields and resources that a container can be told about. */
+static void check_reference(yyjson_val *from, const char *path, struct invalid *bad) {
+        static const char *const fields[] = {"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
+                                             "status.hostIP", "status.podIP", "status.hostIPs", "status.podIPs", "metadata.labels", "metadata.annotations"};
+        const char *field = json_str_at(from, "/fieldRef/fieldPath"), *resource = json_str_at(from, "/resourceFieldRef/resource");
+        if (field) {
+                bool known = str_starts(field, "metadata.labels['") || str_starts(field, "metadata.annotations['");
+                AT("%s.fieldRef.fieldPath", path);
+                for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+                        known |= streq(fields[i], field);
+                if (!known)
+                        invalid_string(bad, at, field, "error converting fieldPath: field label not supported: %s", field);
+        }
+        if (resource && !str_starts(resource, "limits.hugepages-") && !str_starts(resource, "requests.hugepages-")) {
+                AUTO(free) char *here = xasprintf("%s.resourceFieldRef", path);
+                check_supported(yyjson_obj_get(from, "resourceFieldRef"), "resource", here,
+                                SUPPORTED("limits.cpu", "limits.ephemeral-storage", "limits.memory", "requests.cpu", "requests.ephemeral-storage", "requests.memory"),
+                                bad);
+        }
+}
+
 static void check_env(yyjson_val *c, const char *path, struct invalid *bad) {
         EACH(env, i, yyjson_obj_get(c, "env")) {
                 const char *name = json_get_str(env, "name"), *value = json_get_str(env, "value");
@@ -132,6 +153,7 @@ static void check_env(yyjson_val *c, const char *path, struct invalid *bad) {
                                 invalid_string(bad, from_at, "", "may not be specified when `value` is not empty");
                         else if (yyjson_obj_size(from) > 1)
                                 invalid_string(bad, from_at, "", "may not have more than one field specified at a time");
+                        check_reference(from, from_at, bad);
                 }
         }
 }
@@ -182,6 +204,15 @@ static void check_resources(yyjson_val *c, const char *path, struct invalid *bad
                                 invalid_string(bad, at, text, "must be greater than or equal to 0");
                                 continue;
                         }
+                        if (strchr(name, '/') && q.nano % 1000000000) {
+                                invalid_string(bad, at, text, "must be an integer");
+                                continue;
+                        }
+                        if (l == 1 && strchr(name, '/') && limit_text && quantity_parse(sv_of(limit_text), &limit, NULL) == 0 && quantity_cmp(q, limit) != 0) {
+                                AUTO(free) char *requests_at = xasprintf("%s.resources.requests", path);
+                                invalid_string(bad, requests_at, text, "must be equal to %s limit of %s", name, limit_text);
+                                continue;
+                        }
                         if (l == 1 && limit_text && quantity_parse(sv_of(limit_text), &limit, NULL) == 0 && quantity_cmp(q, limit) > 0) {
                                 AUTO(free) char *requests_at = xasprintf("%s.resources.requests", path);
                                 invalid_string(bad, requests_at, text, "must be less than or equal to %s limit of %s", name, limit_text);
@@ -209,6 +240,11 @@ static void check_probe(yyjson_val *c, const char *name, const char *path, struc
         AT("%s.%s", path, name);
         for (size_t i = 0; probe && i < ARRAY_LEN(handlers); i++)
                 have += yyjson_obj_get(probe, handlers[i]) != NULL;
+        if (probe && !streq(name, "readinessProbe") && json_get_int(probe, "successThreshold", 1) != 1) {
+                AUTO(free) char *threshold_at = xasprintf("%s.successThreshold", at);
+                AUTO(free) char *text = xasprintf("%lld", (long long)json_get_int(probe, "successThreshold", 1));
+                invalid_add(bad, threshold_at, INVALID_VALUE, text, "must be 1");
+        }
         if (probe && have == 0)
                 invalid_required(bad, at, "must specify a handler type");
         else if (have > 1)
@@ -230,9 +266,24 @@ static void check_container(yyjson_val *c, const struct map *volumes, const char
         check_supported(c, "imagePullPolicy", path, SUPPORTED("Always", "IfNotPresent", "Never"), bad);
         check_resources(c, path, bad);
         check_user(yyjson_obj_get(c, "securityContext"), context_at, bad);
+        if (json_bool_at(c, "/securityContext/privileged", false) && !json_bool_at(c, "/securityContext/allowPrivilegeEscalation", true))
+                invalid_add(bad, context_at, INVALID_VALUE,
+                            "{\"Capabilities\":null,\"Privileged\":true,\"SELinuxOptions\":null,\"WindowsOptions\":null,\"RunAsUser\":null,\"RunAsGroup\":null,"
+                            "\"RunAsNonRoot\":null,\"ReadOnlyRootFilesystem\":null,\"AllowPrivilegeEscalation\":false,\"ProcMount\":null,"
+                            "\"SeccompProfile\":null,\"AppArmorProfile\":null}",
+                            "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
         check_probe(c, "livenessProbe", path, bad);
         check_probe(c, "readinessProbe", path, bad);
         check_probe(c, "startupProbe", path, bad);
+}
+
+static void check_no_probes(yyjson_val *c, const char *path, struct invalid *bad) {
+        static const char *const members[] = {"lifecycle", "livenessProbe", "readinessProbe", "startupProbe"};
+        for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+                AT("%s.%s", path, members[i]);
+                if (yyjson_obj_get(c, members[i]))
+                        invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "may not be set for init containers without restartPolicy=Always");
+        }
 }
 
 static void check_containers(yyjson_val *spec, const char *list, const struct map *volumes, struct map *names, const char *path, struct invalid *bad) {
@@ -241,10 +292,24 @@ static void check_containers(yyjson_val *spec, const char *list, const struct ma
                 AUTO(free) char *here = xasprintf("%s.%s[%zu]", path, list, i), *name_at = xasprintf("%s.name", here);
                 check_label_name(name, name_at, bad);
                 check_unique(names, name, name_at, bad);
-                if (restart && *restart && streq(list, "initContainers"))
-                        check_supported(c, "restartPolicy", here, SUPPORTED("Always"), bad);
+                if (restart && *restart)
+                        check_supported(c, "restartPolicy", here, SUPPORTED("Always", "OnFailure", "Never"), bad);
+                if (streq(list, "initContainers") && !streq_null(restart, "Always"))
+                        check_no_probes(c, here, bad);
                 check_container(c, volumes, here, bad);
         }
+}
+
+static void check_host_path(yyjson_val *host, const char *volume, struct invalid *bad) {
+        static const char *const types[] = {"", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", NULL};
+        const char *path = json_get_str(host, "path");
+        AUTO(free) char *here = xasprintf("%s.hostPath", volume);
+        AT("%s.path", here);
+        if (!path || !*path)
+                invalid_required(bad, at, NULL);
+        else if (strstr(path, "/../") || str_ends(path, "/..") || str_starts(path, "../"))
+                invalid_string(bad, at, path, "must not contain '..'");
+        check_supported(host, "type", here, types, bad);
 }
 
 static void check_volumes(yyjson_val *spec, const char *path, struct map *ret_names, struct invalid *bad) {
@@ -277,10 +342,8 @@ static void check_volumes(yyjson_val *spec, const char *path, struct map *ret_na
                         AT("%s.configMap.name", here);
                         invalid_required(bad, at, NULL);
                 }
-                if (host && (!json_get_str(host, "path") || !*json_get_str(host, "path"))) {
-                        AT("%s.hostPath.path", here);
-                        invalid_required(bad, at, NULL);
-                }
+                if (host)
+                        check_host_path(host, here, bad);
         }
 }
 
@@ -322,7 +385,30 @@ static void check_at_least(yyjson_val *spec, const char *key, int64_t minimum, c
         invalid_add(bad, at, INVALID_VALUE, text, "%s", message);
 }
 
+static void check_gates(yyjson_val *spec, const char *path, struct invalid *bad) {
+        EACH(gate, i, yyjson_obj_get(spec, "schedulingGates")) {
+                const char *name = json_get_str(gate, "name");
+                AUTO(strv) struct strv why = {0};
+                AT("%s.schedulingGates[%zu]", path, i);
+                name_check_qualified(sv_of(name ? name : ""), &why);
+                invalid_names(bad, at, name ? name : "", &why);
+        }
+}
+
+static void check_host_ports(yyjson_val *spec, const char *path, struct invalid *bad) {
+        EACH(c, i, yyjson_obj_get(spec, "containers")) {
+                EACH(port, k, yyjson_obj_get(c, "ports")) {
+                        int64_t host = json_get_int(port, "hostPort", 0);
+                        AUTO(free) char *text = xasprintf("%lld", (long long)host);
+                        AT("%s.containers[%zu].ports[%zu].hostPort", path, i, k);
+                        if (host && host != json_get_int(port, "containerPort", 0))
+                                invalid_add(bad, at, INVALID_VALUE, text, "must match `containerPort` when `hostNetwork` is true");
+                }
+        }
+}
+
 void podspec_validate(yyjson_val *spec, const char *path, struct invalid *bad) {
+        yyjson_val *affinity = json_at(spec, "/affinity/nodeAffinity");
         AUTO(map) struct map volumes = MAP_INIT(NULL), names = MAP_INIT(NULL);
         AUTO(free) char *containers_at = xasprintf("%s.containers", path), *selector_at = xasprintf("%s.nodeSelector", path),
                          *context_at = xasprintf("%s.securityContext", path);
@@ -331,11 +417,12 @@ void podspec_validate(yyjson_val *spec, const char *path, struct invalid *bad) {
         if (yyjson_arr_size(yyjson_obj_get(spec, "containers")) == 0)
                 invalid_required(bad, containers_at, NULL);
         check_containers(spec, "containers", &volumes, &names, path, bad);
+        if (json_get_bool(spec, "hostNetwork", false))
+                check_host_ports(spec, path, bad);
         check_containers(spec, "initContainers", &volumes, &names, path, bad);
         check_containers(spec, "ephemeralContainers", &volumes, &names, path, bad);
         check_supported(spec, "restartPolicy", path, SUPPORTED("Always", "OnFailure", "Never"), bad);
         check_supported(spec, "dnsPolicy", path, SUPPORTED("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"), bad);
-        check_at_least(spec, "terminationGracePeriodSeconds", 0, "must be greater than or equal to 0", path, bad);
         check_at_least(spec, "activeDeadlineSeconds", 1, "must be between 1 and 2147483647, inclusive", path, bad);
         labels_validate(yyjson_obj_get(spec, "nodeSelector"), selector_at, bad);
         check_subdomain(spec, "serviceAccountName", path, name_check_dns1123_subdomain, bad);
@@ -345,6 +432,16 @@ void podspec_validate(yyjson_val *spec, const char *path, struct invalid *bad) {
         check_subdomain(spec, "priorityClassName", path, name_check_dns1123_subdomain, bad);
         check_user(yyjson_obj_get(spec, "securityContext"), context_at, bad);
         check_tolerations(spec, path, bad);
+        check_gates(spec, path, bad);
+        if (yyjson_obj_get(affinity, "requiredDuringSchedulingIgnoredDuringExecution") &&
+            yyjson_arr_size(json_at(affinity, "/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms")) == 0) {
+                AT("%s.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms", path);
+                invalid_required(bad, at, "must have at least one node selector term");
+        }
+        if (streq_null(json_get_str(spec, "dnsPolicy"), "None") && !yyjson_obj_get(spec, "dnsConfig")) {
+                AT("%s.dnsConfig", path);
+                invalid_required(bad, at, "must provide `dnsConfig` when `dnsPolicy` is None");
+        }
 }
 
 void template_validate(yyjson_val *template, const char *path, struct invalid *bad) {

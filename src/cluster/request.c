@@ -151,6 +151,12 @@ int request_body(struct request *q, const char *kind, bool may_be_empty, yyjson_
         r = media_is(type, "application/yaml") ? yaml_parse(body, &doc, &why) : json_parse(body, &doc, &why);
         if (r < 0)
                 return unreadable(body, kind, body.len == 0 || strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input" : err_message(&why), err);
+        if (!yyjson_is_obj(yyjson_doc_get_root(doc))) {
+                AUTO(free) char *what = xasprintf("json: cannot unmarshal %s into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; "
+                                                  "Kind string \"json:\\\"kind,omitempty\\\"\" }",
+                                                  yyjson_is_arr(yyjson_doc_get_root(doc)) ? "array" : yyjson_is_str(yyjson_doc_get_root(doc)) ? "string" : "number");
+                return unreadable(body, kind, what, err);
+        }
         *ret = json_thaw(yyjson_doc_get_root(doc));
         return 0;
 }
@@ -187,8 +193,10 @@ int request_op(struct request *q, struct op *ret, char **ret_manager, struct err
         };
         if (dry && *dry) {
                 AUTO(invalid) struct invalid bad = {0};
-                if (!streq(dry, "All"))
-                        invalid_not_supported(&bad, "dryRun", dry, (const char *const[]){"All", NULL});
+                if (!streq(dry, "All")) {
+                        AUTO(free) char *quoted = invalid_quote(dry), *shown = xasprintf("[%s]", quoted);
+                        invalid_add(&bad, "dryRun", INVALID_NOT_SUPPORTED, shown, "supported values: \"All\"");
+                }
                 int r = invalid_err(&bad, "meta.k8s.io", "CreateOptions", "", err);
                 if (r < 0)
                         return r;

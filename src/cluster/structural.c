@@ -129,6 +129,7 @@ void structural_default(const struct structural *s, yyjson_mut_doc *doc, yyjson_
 
 struct check {
         struct invalid *bad;
+        bool only_enums; /* the real validator reports them after everything else */
         struct str path;
         bool quiet; /* only whether it fails: inside anyOf, oneOf, not */
         size_t failures;
@@ -142,7 +143,7 @@ static void fail(struct check *c, enum invalid_type type, const char *value, con
 static void fail(struct check *c, enum invalid_type type, const char *value, const char *fmt, ...) {
         va_list ap;
         c->failures++;
-        if (c->quiet)
+        if (c->quiet || (type == INVALID_NOT_SUPPORTED) != c->only_enums)
                 return;
         va_start(ap, fmt);
         AUTO(free) char *text = xvasprintf(fmt, ap);
@@ -290,7 +291,7 @@ static void check_object(struct check *c, yyjson_val *schema, yyjson_val *v) {
                         continue;
                 str_appendf(&c->path, "%s%s", before ? "." : "", yyjson_get_str(name));
                 c->failures++;
-                if (!c->quiet)
+                if (!c->quiet && !c->only_enums)
                         invalid_required(c->bad, path_of(c), NULL);
                 str_truncate(&c->path, before);
         }
@@ -380,6 +381,9 @@ static void check_value(struct check *c, yyjson_val *schema, yyjson_val *v) {
 void structural_validate(const struct structural *s, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         struct check c = {.bad = bad};
         (void)old;
+        if (s->schema)
+                check_value(&c, s->schema, object);
+        c.only_enums = true;
         if (s->schema)
                 check_value(&c, s->schema, object);
         str_done(&c.path);

@@ -123,7 +123,8 @@ static char *details_text(const struct invalid *list, const char *group, const c
                 mjson_set_str(doc, details, "name", name);
         if (group && *group)
                 mjson_set_str(doc, details, "group", group);
-        mjson_set_str(doc, details, "kind", kind);
+        if (kind && *kind)
+                mjson_set_str(doc, details, "kind", kind);
         yyjson_mut_val *causes = mjson_arr(doc, details, "causes");
         vec_foreach(item, list) {
                 yyjson_mut_val *cause = yyjson_mut_arr_add_obj(doc, causes);
