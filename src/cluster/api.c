@@ -165,6 +165,12 @@ int api_patchf(struct api *a, const char *resource, const char *ns, const char *
         return api_patch(a, resource, ns, name, subresource, API_PATCH_MERGE, sv_of(patch), NULL, err);
 }
 
+static int bind_conflict(struct err *err, const char *pod, const char *why) {
+        err_http(err, -ESTALE, 409, "Conflict", "Operation cannot be fulfilled on pods/binding \"%s\": pod %s %s", pod, pod, why);
+        status_details(err, pod, NULL, "pods/binding", NULL);
+        return -ESTALE;
+}
+
 int api_bind(struct api *a, const char *ns, const char *pod, const char *node, struct err *err) {
         struct object *o = api_peek(a, "pods", ns, pod);
         AUTO(mjson) yyjson_mut_doc *doc = NULL;
@@ -179,9 +185,11 @@ int api_bind(struct api *a, const char *ns, const char *pod, const char *node, s
                 return status_not_found(err, op.res, pod);
         bound = object_str(o, "/spec/nodeName");
         if (object_is_deleting(o))
-                return status_conflict(err, op.res, pod, "pod %s is being deleted, cannot be assigned to a host", pod);
-        if (bound && *bound)
-                return status_conflict(err, op.res, pod, "pod %s is already assigned to node \"%s\"", pod, bound);
+                return bind_conflict(err, pod, "is being deleted, cannot be assigned to a host");
+        if (bound && *bound) {
+                AUTO(free) char *why = xasprintf("is already assigned to node \"%s\"", bound);
+                return bind_conflict(err, pod, why);
+        }
         doc = object_edit(o);
         mjson_set_str(doc, mjson_obj(doc, yyjson_mut_doc_get_root(doc), "spec"), "nodeName", node);
         mmeta_set_condition(doc, yyjson_mut_doc_get_root(doc), "PodScheduled", "True", NULL, NULL, clock_now_ms());

@@ -311,8 +311,8 @@ static yyjson_mut_val *zero(struct decode *d, const struct schema_field *f) {
         case SCHEMA_TIME:
         case SCHEMA_MICRO_TIME:
                 return streq(f->name, "creationTimestamp") ? NULL : yyjson_mut_null(d->doc);
-        case SCHEMA_QUANTITY:
-                return omits ? NULL : yyjson_mut_str(d->doc, "0");
+        case SCHEMA_QUANTITY: /* a struct as well */
+                return yyjson_mut_str(d->doc, "0");
         case SCHEMA_STRING:
                 return omits ? NULL : yyjson_mut_str(d->doc, "");
         case SCHEMA_BOOL:
@@ -363,12 +363,24 @@ static int convert_members(struct decode *d, yyjson_mut_val *v, const struct sch
         return 0;
 }
 
+static bool is_kind(const struct schema_type *type) {
+        return schema_find_field(type, "metadata") && schema_find_field(type, "spec") && schema_find_field(type, "status");
+}
+
 static int convert_object(struct decode *d, yyjson_mut_val *v, const struct schema_type *type, yyjson_mut_val **ret) {
         yyjson_mut_val *out = yyjson_mut_obj(d->doc);
         const char *outer = d->in_type;
         int r;
 
         d->in_type = type->name;
+        if (d->path.len && is_kind(type)) { /* a whole object inside another: volumeClaimTemplates */
+                static const char *const members[] = {"kind", "apiVersion"};
+                for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+                        const char *s = mjson_get_str(v, members[i]);
+                        if (s && *s)
+                                yyjson_mut_obj_add_strcpy(d->doc, out, members[i], s);
+                }
+        }
         r = convert_members(d, v, type, out);
         d->in_type = outer;
         if (r == 0)
@@ -407,7 +419,7 @@ static void find_unknown(struct decode *d, yyjson_mut_val *v, const struct schem
         yyjson_mut_obj_foreach(v, i, n, key, value) {
                 const char *name = yyjson_mut_get_str(key);
                 const struct schema_field *f = schema_find_field(type, name);
-                if (before == 0 && (streq(name, "apiVersion") || streq(name, "kind")))
+                if ((before == 0 || is_kind(type)) && (streq(name, "apiVersion") || streq(name, "kind")))
                         continue;
                 if (!f) {
                         report(d, "unknown", sv_of(name));

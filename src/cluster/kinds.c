@@ -116,7 +116,7 @@ const struct kind_row kind_rows[] = {
         {"networking.k8s.io", "v1", "ingressclasses", "ingressclass", "IngressClass", NULL, NULL, KIND_CLUSTER | KIND_GENERATION,
          VERBS_ALL, NULL, SUBDOMAIN, NULL},
         {"networking.k8s.io", "v1", "ingresses", "ingress", "Ingress", "ing", NULL, KIND_GENERATION, VERBS_ALL, ingress_subs, SUBDOMAIN,
-         NULL},
+         &ingress_hooks},
         {"networking.k8s.io", "v1", "ipaddresses", "ipaddress", "IPAddress", "ip", NULL, KIND_CLUSTER | KIND_GENERATION, VERBS_ALL, NULL,
          SUBDOMAIN, NULL},
         {"networking.k8s.io", "v1", "networkpolicies", "networkpolicy", "NetworkPolicy", "netpol", NULL, KIND_GENERATION, VERBS_ALL,

@@ -29,13 +29,18 @@ static void check_selector(yyjson_val *object, bool must_always_restart, struct 
         yyjson_val *labels = json_at(template, "/metadata/labels");
         const char *restart = json_str_at(template, "/spec/restartPolicy");
 
-        if (!selector) {
+        if (!yyjson_is_obj(selector)) {
+                AUTO(free) char *text = labels ? json_write(labels, false, NULL) : xstrdup("null");
                 invalid_required(bad, "spec.selector", NULL);
+                invalid_add(bad, "spec.template.metadata.labels", INVALID_VALUE, text, "`selector` does not match template `labels`");
         } else {
                 label_selector_validate(selector, "spec.selector", bad);
                 if (yyjson_obj_size(yyjson_obj_get(selector, "matchLabels")) + yyjson_arr_size(yyjson_obj_get(selector, "matchExpressions")) == 0) {
                         invalid_add(bad, "spec.selector", INVALID_VALUE, "{}", "empty selector is invalid for deployment");
-                } else if (selector_from_object(selector, &s, NULL) >= 0 && !selector_matches(&s, labels)) {
+                } else if (selector_from_object(selector, &s, NULL) < 0) {
+                        AUTO(free) char *text = json_write(selector, false, NULL);
+                        invalid_add(bad, "spec.selector", INVALID_VALUE, text, "invalid label selector");
+                } else if (!selector_matches(&s, labels)) {
                         AUTO(free) char *text = labels ? json_write(labels, false, NULL) : xstrdup("null");
                         invalid_add(bad, "spec.template.metadata.labels", INVALID_VALUE, text, "`selector` does not match template `labels`");
                 }
@@ -355,6 +360,7 @@ static void hpa_defaults(struct draft *d) {
 
 static void hpa_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         int64_t max = json_int_at(object, "/spec/maxReplicas", 0), min = json_int_at(object, "/spec/minReplicas", 1);
+        const char *version;
         char text[24];
         snprintf(text, sizeof(text), "%lld", (long long)max);
         if (d->subresource)
@@ -363,6 +369,9 @@ static void hpa_validate(const struct draft *d, yyjson_val *object, struct inval
                 invalid_add(bad, "spec.maxReplicas", INVALID_VALUE, text, "must be greater than 0");
         if (max < min)
                 invalid_add(bad, "spec.maxReplicas", INVALID_VALUE, text, "must be greater than or equal to `minReplicas`");
+        version = json_str_at(object, "/spec/scaleTargetRef/apiVersion");
+        if ((!version || !strchr(version, '/')) && !streq_null(json_str_at(object, "/spec/scaleTargetRef/kind"), "ReplicationController"))
+                invalid_string(bad, "spec.scaleTargetRef.apiVersion", version ? version : "", "apiVersion must specify API group");
         if (!json_str_at(object, "/spec/scaleTargetRef/kind") || !*json_str_at(object, "/spec/scaleTargetRef/kind"))
                 invalid_required(bad, "spec.scaleTargetRef.kind", NULL);
         if (!json_str_at(object, "/spec/scaleTargetRef/name") || !*json_str_at(object, "/spec/scaleTargetRef/name"))

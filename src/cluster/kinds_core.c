@@ -140,14 +140,29 @@ static void rename_members(yyjson_mut_doc *doc, yyjson_mut_val *root, int from, 
         }
 }
 static void event_to_storage(yyjson_mut_doc *doc, yyjson_mut_val *root) { rename_members(doc, root, 0, 1); }
-static void event_from_storage(yyjson_mut_doc *doc, yyjson_mut_val *root) { rename_members(doc, root, 1, 0); }
+static void event_from_storage(yyjson_mut_doc *doc, yyjson_mut_val *root) {
+        static const char *const optional[] = {"reportingController", "reportingInstance"};
+        rename_members(doc, root, 1, 0);
+        for (size_t i = 0; i < ARRAY_LEN(optional); i++) {
+                const char *s = mjson_get_str(root, optional[i]);
+                if (s && !*s)
+                        mjson_remove(root, optional[i]);
+        }
+}
 static void events_v1_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         static const char *const required[] = {"reportingController", "reportingInstance", "action", "reason"};
-        for (size_t i = 0; !d->old && i < ARRAY_LEN(required); i++) {
+        const char *type = json_get_str(object, "type"), *when = json_get_str(object, "eventTime");
+        if (d->old)
+                return;
+        if (!when)
+                invalid_required(bad, "eventTime", NULL);
+        for (size_t i = 0; when && i < ARRAY_LEN(required); i++) {
                 const char *value = json_get_str(object, required[i]);
                 if (!value || !*value)
                         invalid_required(bad, required[i], NULL);
         }
+        if (!type || (!streq(type, "Normal") && !streq(type, "Warning")))
+                invalid_string(bad, "type", "", "has invalid value: %s", type ? type : "");
 }
 const struct kind_hooks events_v1_hooks = {
         .validate = events_v1_validate, .from_storage = event_from_storage, .to_storage = event_to_storage, .storage_id = "events"};

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "cluster/edit.h"
 #include "cluster/kind_hooks.h"
 #include "cluster/podspec.h"
@@ -10,6 +11,9 @@ static int pod_prepare_create(struct draft *d, struct err *err) {
         mjson_set_str(d->doc, status, "phase", "Pending");
         mjson_set_str(d->doc, status, "qosClass", podspec_qos(spec));
         mjson_set(d->doc, d->root, "status", status);
+        if (yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "schedulingGates")))
+                mmeta_set_condition(d->doc, d->root, "PodScheduled", "False", "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates",
+                                    clock_now_ms());
         (void)err;
         return 0;
 }

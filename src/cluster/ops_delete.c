@@ -36,7 +36,7 @@ static int check_propagation(const struct delete_options *o, struct err *err) {
                 invalid_not_supported(&bad, "propagationPolicy", o->propagation,
                                       (const char *const[]){"Foreground", "Background", "Orphan", "nil", NULL});
         if (o->propagation && o->has_orphan_dependents)
-                invalid_add(&bad, "propagationPolicy", INVALID_VALUE, NULL, "orphanDependents and deletionPropagation cannot be both set");
+                invalid_string(&bad, "propagationPolicy", o->propagation, "orphanDependents and deletionPropagation cannot be both set");
         return invalid_err(&bad, "meta.k8s.io", "DeleteOptions", "", err);
 }
 
@@ -78,7 +78,7 @@ static bool is_special(const struct op *op) {
         return streq(op->res->id, "namespaces") || streq(op->res->id, "customresourcedefinitions.apiextensions.k8s.io");
 }
 
-static void begin_deletion(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, int64_t grace_s) {
+static void begin_deletion(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, bool was_deleting, int64_t grace_s) {
         yyjson_mut_val *meta = mmeta_of(root);
         char when[KTIME_SIZE];
 
@@ -87,7 +87,7 @@ static void begin_deletion(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_
         /* Namespaces and CRDs have a deletion of their own in the real server, which knows no grace. */
         if (grace_s >= 0 && !is_special(op))
                 mjson_set_int(doc, meta, "deletionGracePeriodSeconds", grace_s);
-        if (mmeta_generation(root) > 0 && !is_special(op))
+        if (mmeta_generation(root) > 0 && !is_special(op) && !was_deleting)
                 mjson_set_int(doc, meta, "generation", mmeta_generation(root) + 1);
         if (streq(op->res->id, "namespaces"))
                 mjson_set_str(doc, mjson_obj(doc, root, "status"), "phase", "Terminating");
@@ -127,9 +127,9 @@ int op_delete(const struct op *op, const struct delete_options *o, struct object
                 }
         }
         if (!was_deleting)
-                begin_deletion(op, doc, root, graceful ? grace : has_finalizers(op, root) ? 0 : -1);
+                begin_deletion(op, doc, root, false, graceful ? grace : has_finalizers(op, root) ? 0 : -1);
         else if (graceful)
-                begin_deletion(op, doc, root, grace);
+                begin_deletion(op, doc, root, true, grace);
         if (op->dry_run || (!has_finalizers(op, root) && (!graceful || grace == 0))) {
                 AUTO(object) struct object *last = NULL;
                 if (!graceful && !has_finalizers(op, root)) {

@@ -182,6 +182,9 @@ int op_decode(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yy
 
 static bool in_status(const struct op *op) { return op->subresource && streq(op->subresource, "status"); }
 
+/* A pod that is given its node is still of the same generation. */
+static bool is_binding(const struct op *op) { return op->subresource && streq(op->subresource, "binding"); }
+
 static struct apply_options ownership(const struct op *op) {
         return (struct apply_options){
                 .manager = op->manager,
@@ -259,7 +262,7 @@ static int validate(const struct op *op, const struct draft *d, yyjson_val *obje
                 if (hooks->validate)
                         hooks->validate(d, object, &bad);
         }
-        return invalid_err(&bad, op->res->group, op->res->kind, meta_name(object), err);
+        return invalid_err(&bad, op->res->storage->group, op->res->kind, meta_name(object), err);
 }
 
 /* Create. */
@@ -410,13 +413,31 @@ static void keep_other_part(const struct op *op, yyjson_mut_doc *doc, yyjson_mut
         }
 }
 
+/* The deployment controller's own notes do not count. */
+static size_t count_own(yyjson_val *annotations, yyjson_val *other, bool *ret_differ) {
+        yyjson_val *key, *value;
+        size_t i, n, count = 0;
+        yyjson_obj_foreach(annotations, i, n, key, value) {
+                if (str_starts(unsafe_yyjson_get_str(key), "deployment.kubernetes.io/"))
+                        continue;
+                count++;
+                *ret_differ |= !yyjson_equals(value, yyjson_obj_get(other, yyjson_get_str(key)));
+        }
+        return count;
+}
+
+static bool annotations_differ(yyjson_val *now, yyjson_val *old) {
+        bool differ = false;
+        size_t a = count_own(now, old, &differ), b = count_own(old, now, &differ);
+        return differ || a != b;
+}
+
 static bool spec_differs(const struct op *op, yyjson_val *now, yyjson_val *old) {
         static const char *const outside[] = {"metadata", "status", "kind", "apiVersion"};
         yyjson_val *key, *value;
         size_t i, n, count[2] = {0, 0};
 
-        if ((op->res->flags & KIND_GENERATION_META) &&
-            !json_equal(yyjson_obj_get(meta_of(now), "annotations"), yyjson_obj_get(meta_of(old), "annotations")))
+        if ((op->res->flags & KIND_GENERATION_META) && annotations_differ(yyjson_obj_get(meta_of(now), "annotations"), yyjson_obj_get(meta_of(old), "annotations")))
                 return true;
         for (int side = 0; side < 2; side++) {
                 yyjson_obj_foreach(side ? old : now, i, n, key, value) {
@@ -513,7 +534,7 @@ static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
                 apply_track(doc, object_root(old), root, &owner);
         d.root = root = canonical(op, doc, root);
         frozen = mjson_freeze(root);
-        if ((op->res->flags & KIND_GENERATION) && !in_status(op) && spec_differs(op, yyjson_doc_get_root(frozen), object_root(old))) {
+        if ((op->res->flags & KIND_GENERATION) && !in_status(op) && !is_binding(op) && spec_differs(op, yyjson_doc_get_root(frozen), object_root(old))) {
                 mjson_set_int(doc, mmeta_of(root), "generation", meta_generation(object_root(old)) + 1);
                 d.root = root = canonical(op, doc, root);
                 yyjson_doc_free(frozen);
@@ -564,9 +585,18 @@ int op_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, st
 static int parse_patch(enum api_patch type, struct sv patch, yyjson_doc **ret, struct err *err) {
         AUTO(err) struct err why = ERR_INIT;
         int r = type == API_PATCH_APPLY ? yaml_parse(patch, ret, &why) : json_parse(patch, ret, &why);
+        yyjson_val *root;
+        const char *have, *wanted = type == API_PATCH_JSON ? "[]handlers.jsonPatchOp" : "map[string]interface {}";
+
         if (r < 0)
-                return status_bad_request(err, type == API_PATCH_APPLY ? "error decoding YAML: %s" : "error decoding patch: %s", err_message(&why));
-        return 0;
+                return status_bad_request(err, type == API_PATCH_APPLY ? "error decoding YAML: %s" : "error decoding patch: %s",
+                                          patch.len == 0 || strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input" : err_message(&why));
+        root = yyjson_doc_get_root(*ret);
+        if (type == API_PATCH_JSON ? yyjson_is_arr(root) : yyjson_is_obj(root))
+                return 0;
+        have = yyjson_is_obj(root) ? "object" : yyjson_is_arr(root) ? "array" : yyjson_is_str(root) ? "string" : yyjson_is_bool(root) ? "bool" : "number";
+        return status_bad_request(err, type == API_PATCH_APPLY ? "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal %s into Go value of type %s"
+                                                               : "error decoding patch: json: cannot unmarshal %s into Go value of type %s", have, wanted);
 }
 
 /* The stored object as this version of the API shows it. */
@@ -604,12 +634,8 @@ static int check_apply(const struct op *op, yyjson_val *config, struct err *err)
                 invalid_required(&bad, "fieldManager", "is required for apply patch");
                 return invalid_err(&bad, "meta.k8s.io", "PatchOptions", "", err);
         }
-        if (!yyjson_is_obj(config))
-                return status_bad_request(err, "error decoding YAML: the body must be an object");
-        if (!version || !kind)
-                return status_bad_request(err, "invalid object type: apiVersion and kind are required in an apply configuration");
-        if (!streq(kind, op->res->kind) || !streq(version, op->res->api_version))
-                return wrong_kind(op, version, kind, meta_name(config), err);
+        if (!version || !kind || !streq(kind, op->res->kind) || !streq(version, op->res->api_version))
+                return status_bad_request(err, "invalid object type: %s%s, Kind=%s", version && strchr(version, '/') ? "" : "/", version ? version : "", kind ? kind : "");
         return 0;
 }
 

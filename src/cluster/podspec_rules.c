@@ -163,7 +163,7 @@ static void check_mounts(yyjson_val *c, const struct map *volumes, const char *p
         EACH(mount, i, yyjson_obj_get(c, "volumeMounts")) {
                 const char *name = json_get_str(mount, "name"), *point = json_get_str(mount, "mountPath"), *sub = json_get_str(mount, "subPath");
                 AUTO(free) char *here = xasprintf("%s.volumeMounts[%zu]", path, i), *name_at = xasprintf("%s.name", here),
-                                 *point_at = xasprintf("%s.mountPath", here), *sub_at = xasprintf("%s.subPath", here);
+                                 *point_at = xasprintf("%s.mountPath", here), *sub_at = xasprintf("%s.volumeMounts.subPath", path);
                 if (!name || !*name) {
                         invalid_required(bad, name_at, NULL);
                 } else if (!map_has(volumes, name)) {
@@ -195,6 +195,7 @@ static void check_resources(yyjson_val *c, const char *path, struct invalid *bad
                         if (!strchr(name, '/') && !streq(name, "cpu") && !streq(name, "memory") && !streq(name, "ephemeral-storage") &&
                             !str_starts(name, "hugepages-")) {
                                 AUTO(free) char *list_at = xasprintf("%s.resources.%s[%s]", path, lists[l], name);
+                                invalid_string(bad, list_at, name, "must be a standard resource type or fully qualified");
                                 invalid_string(bad, list_at, name, "must be a standard resource for containers");
                                 continue;
                         }
@@ -238,8 +239,11 @@ static void check_probe(yyjson_val *c, const char *name, const char *path, struc
         yyjson_val *probe = yyjson_obj_get(c, name);
         size_t have = 0;
         AT("%s.%s", path, name);
-        for (size_t i = 0; probe && i < ARRAY_LEN(handlers); i++)
-                have += yyjson_obj_get(probe, handlers[i]) != NULL;
+        for (size_t i = 0; probe && i < ARRAY_LEN(handlers); i++) {
+                AUTO(free) char *handler_at = xasprintf("%s.%s", at, handlers[i]);
+                if (yyjson_obj_get(probe, handlers[i]) && have++)
+                        invalid_add(bad, handler_at, INVALID_FORBIDDEN, NULL, "may not specify more than 1 handler type");
+        }
         if (probe && !streq(name, "readinessProbe") && json_get_int(probe, "successThreshold", 1) != 1) {
                 AUTO(free) char *threshold_at = xasprintf("%s.successThreshold", at);
                 AUTO(free) char *text = xasprintf("%lld", (long long)json_get_int(probe, "successThreshold", 1));
@@ -247,8 +251,6 @@ static void check_probe(yyjson_val *c, const char *name, const char *path, struc
         }
         if (probe && have == 0)
                 invalid_required(bad, at, "must specify a handler type");
-        else if (have > 1)
-                invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "may not specify more than 1 handler type");
 }
 
 static void check_container(yyjson_val *c, const struct map *volumes, const char *path, struct invalid *bad) {
@@ -323,8 +325,9 @@ static void check_volumes(yyjson_val *spec, const char *path, struct map *ret_na
                 if (sources > 1) {
                         yyjson_val *key, *value;
                         size_t k, n, seen = 0;
+                        bool has_empty = yyjson_obj_get(v, "emptyDir") != NULL; /* is looked at first */
                         yyjson_obj_foreach(v, k, n, key, value) {
-                                if (streq(yyjson_get_str(key), "name") || seen++ == 0)
+                                if (streq(yyjson_get_str(key), "name") || (has_empty ? streq(yyjson_get_str(key), "emptyDir") : seen++ == 0))
                                         continue;
                                 AT("%s.%s", here, yyjson_get_str(key));
                                 invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "may not specify more than 1 volume type");

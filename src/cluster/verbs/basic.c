@@ -214,12 +214,33 @@ void delete_request_done(struct delete_request *d) {
         free(d->propagation);
 }
 
+/* The real server answers with 500 here, as for any plain error of its decoder. */
+static int bad_delete_options(struct request *q, struct err *why, struct err *err) {
+        const char *text = err_message(why), *head = strstr(text, "couldn't get version/kind"), *tail = strrchr(text, '(');
+        (void)q;
+        if (why->http_status == 400 && head && tail && tail > head)
+                return status_internal(err, "%.*s", (int)(tail - head - 1), head);
+        return err_move(err, why);
+}
+
+static int check_delete_kind(yyjson_mut_doc *doc, struct err *err) {
+        yyjson_mut_val *root = doc ? yyjson_mut_doc_get_root(doc) : NULL;
+        const char *kind = mmeta_kind(root), *version = mmeta_api_version(root);
+        if (kind && *kind && !streq(kind, "DeleteOptions"))
+                return status_internal(err, "no kind \"%s\" is registered for version \"%s\" in scheme \"pkg/runtime/scheme.go:110\"", kind, version ? version : "");
+        return 0;
+}
+
 int delete_request_parse(struct request *q, struct delete_request *ret, struct err *err) {
         AUTO(delete_request) struct delete_request d = {.options = {.grace_s = -1}};
         AUTO(free) char *dry = request_query(q, "dryRun"), *orphan = request_query(q, "orphanDependents");
         yyjson_mut_val *root, *v;
-        int r = request_body(q, "DeleteOptions", true, &d.doc, err);
+        AUTO(err) struct err why = ERR_INIT;
+        int r = request_body(q, "DeleteOptions", true, &d.doc, &why);
 
+        if (r < 0)
+                return bad_delete_options(q, &why, err);
+        r = check_delete_kind(d.doc, err);
         if (r < 0)
                 return r;
         root = d.doc ? yyjson_mut_doc_get_root(d.doc) : NULL;
