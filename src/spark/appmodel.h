@@ -238,13 +238,6 @@ struct am_sql {
         struct am_range stages; /* ints */
 };
 
-/* A span of what a stage's RDDs are, for a DAG picture. */
-struct am_rdd_info {
-        int32_t id, stage_row;
-        struct am_str name, scope, callsite;
-        struct am_range parents; /* ints */
-};
-
 struct appmodel {
         const char *image;
         size_t size;

@@ -117,7 +117,8 @@ struct rdd {
         bool use_disk, use_memory, off_heap, deserialized;
         int32_t replication;
         int64_t memory_used, disk_used;
-        VEC(struct rdd_partition *) partitions;
+        VEC(struct rdd_partition *) partitions; /* in the order they came */
+        struct idmap by_block;                  /* the same by block name */
         VEC(struct rdd_distribution *) distributions;
         size_t table_size; /* of the hash map that gives distributions their order */
 };

@@ -54,6 +54,7 @@ static void rdd_free(struct rdd *r) {
         vec_foreach(d, &r->distributions) free(*d);
         vec_done(&r->partitions);
         vec_done(&r->distributions);
+        idmap_done(&r->by_block);
         free(r);
 }
 
@@ -126,6 +127,7 @@ void on_unpersist(struct eventlog *e, yyjson_val *v) {
 }
 
 static void drop_partition(struct rdd *r, size_t at) {
+        idmap_remove(&r->by_block, str_key(r->partitions.items[at]->block));
         vec_done(&r->partitions.items[at]->executors);
         free(r->partitions.items[at]);
         vec_remove(&r->partitions, at);
@@ -173,16 +175,13 @@ static void use_memory(struct executor *x, const struct level *l, int64_t memory
 
 /* Adds or removes the executor among a partition's: +1, -1 or 0 blocks; a partition nowhere stored goes. */
 static int update_partition(struct rdd *r, struct am_str block, struct am_str executor, const struct level *l, int64_t memory, int64_t disk) {
-        size_t at = r->partitions.len;
-        for (size_t i = 0; i < r->partitions.len; i++)
-                if (str_key(r->partitions.items[i]->block) == str_key(block))
-                        at = i;
-        if (at == r->partitions.len) {
-                struct rdd_partition *p = NEW(struct rdd_partition);
+        struct rdd_partition *p = idmap_get(&r->by_block, str_key(block));
+        if (!p) {
+                p = NEW(struct rdd_partition);
                 p->block = block;
                 *vec_push(&r->partitions) = p;
+                idmap_set(&r->by_block, str_key(block), p);
         }
-        struct rdd_partition *p = r->partitions.items[at];
         size_t k = 0;
         while (k < p->executors.len && str_key(p->executors.items[k]) != str_key(executor))
                 k++;
@@ -196,6 +195,9 @@ static int update_partition(struct rdd *r, struct am_str block, struct am_str ex
                         vec_remove(&p->executors, k);
         }
         if (p->executors.len == 0) {
+                size_t at = r->partitions.len - 1;
+                while (r->partitions.items[at] != p)
+                        at--;
                 drop_partition(r, at);
         } else {
                 p->memory_used = add_delta(p->memory_used, memory);
