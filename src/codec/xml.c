@@ -43,7 +43,7 @@ static int take_name(struct parser *p, struct sv *ret) {
         const char *start = p->at;
         while (p->at < p->end && is_name_char(*p->at))
                 p->at++;
-        if (p->at == start || isdigit((unsigned char)*start) || *start == '-' || *start == '.')
+        if (p->at == start || isdigit((unsigned char)*start) || strchr("-.:", *start) || p->at[-1] == ':')
                 return bad(p, "a name is expected");
         *ret = sv_new(start, (size_t)(p->at - start));
         return 0;
@@ -184,9 +184,13 @@ static int take_cdata(struct parser *p, struct str *text) {
         p->at += 9;
         const char *start = p->at;
         int r = skip_past(p, "]]>");
-        if (r == 0)
-                str_append(text, start, (size_t)(p->at - start) - 3);
-        return r;
+        if (r < 0)
+                return r;
+        struct sv data = sv_new(start, (size_t)(p->at - start) - 3);
+        if (sv_find_char(data, '\0') >= 0)
+                return bad(p, "a NUL is no character");
+        str_append_sv(text, data);
+        return 0;
 }
 
 static int parse_content(struct parser *p, int depth, struct sv name, struct xml_node *node) {

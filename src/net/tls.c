@@ -4,8 +4,8 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 
-#include "base/clock.h"
 #include "codec/ktime.h"
 #include "net/tls-internal.h"
 
@@ -96,6 +96,23 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outle
  * server above answers 401, which says more than a closed connection. */
 static int tolerate(int ok, X509_STORE_CTX *store) { return 1; }
 
+/* OpenSSL forgets the certificate that it refused; messages want it. */
+static pthread_once_t refused_once = PTHREAD_ONCE_INIT;
+static int refused_index;
+
+static void free_refused(void *parent, void *cert, CRYPTO_EX_DATA *data, int index, long argl, void *argp) { X509_free(cert); }
+static void make_refused_index(void) { refused_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_refused); }
+
+static int remember_refused(int ok, X509_STORE_CTX *store) {
+        SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+        X509 *cert = X509_STORE_CTX_get_current_cert(store);
+        if (ok || !ssl || !cert || SSL_get_ex_data(ssl, refused_index))
+                return ok;
+        X509_up_ref(cert);
+        SSL_set_ex_data(ssl, refused_index, cert);
+        return 0;
+}
+
 static struct tls_context *context_new(bool is_server) {
         struct tls_context *t = NEW(struct tls_context);
         t->is_server = is_server;
@@ -143,7 +160,8 @@ int tls_client_new(const struct tls_client_options *o, struct tls_context **ret,
         static const unsigned char http11[] = "\x08http/1.1";
         SSL_CTX_set_alpn_protos(t->ctx, http11, sizeof http11 - 1);
         t->insecure = o->insecure;
-        SSL_CTX_set_verify(t->ctx, o->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+        pthread_once(&refused_once, make_refused_index);
+        SSL_CTX_set_verify(t->ctx, o->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, o->insecure ? NULL : remember_refused);
         t->server_name = xstrdup_null(o->server_name);
         *ret = TAKE(t);
         return 0;
@@ -256,8 +274,7 @@ static void append_names(struct str *out, X509 *cert) {
         GENERAL_NAMES_free(names);
 }
 
-static int verify_error(SSL *ssl, long result, struct err *err) {
-        X509 *cert = SSL_get0_peer_certificate(ssl);
+static int verify_error(SSL *ssl, long result, X509 *cert, struct err *err) {
         AUTO(str) struct str text = STR_INIT(4096);
         switch (result) {
         case X509_V_ERR_CERT_HAS_EXPIRED:
@@ -302,8 +319,9 @@ int tls_session_error(SSL *ssl, int ssl_error, struct err *err) {
         int reason = ERR_GET_REASON(e);
         const char *text = e ? ERR_reason_error_string(e) : NULL;
         ERR_clear_error();
-        if (ssl_error == SSL_ERROR_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && result != X509_V_OK && SSL_get0_peer_certificate(ssl))
-                return verify_error(ssl, result, err);
+        X509 *refused = SSL_is_server(ssl) ? NULL : SSL_get_ex_data(ssl, refused_index);
+        if (ssl_error == SSL_ERROR_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && result != X509_V_OK && refused)
+                return verify_error(ssl, result, refused, err);
         if (ssl_error == SSL_ERROR_SYSCALL || ssl_error == SSL_ERROR_ZERO_RETURN || !e ||
             reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
                 return err_set(err, -ECONNRESET, "TLS: the peer closed the connection during the handshake");

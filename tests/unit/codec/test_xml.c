@@ -34,7 +34,7 @@ static void rejects_malformed_text(void **state) {
         const char *const texts[] = {
                 "", "text", "<a>", "<a></b>", "<a><b></a></b>", "<a></a><b/>", "<a/>x", "<a b=c/>", "<a b='<'/>", "<a &/>", "<a>&nbsp;</a>", "<a>& </a>",
                 "<a>&#0;</a>", "<a>&#xd800;</a>", "<a>&#x110000;</a>", "<a>&#;</a>", "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", "<1/>", "< a/>", "<a", "<a b='x'c='y'/>",
-                "<!-- x", "<a><![CDATA[x</a>",
+                "<!-- x", "<a><![CDATA[x</a>", "<:/>", "<a:/>",
         };
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
                 AUTO(arena) struct arena a = {0};
