@@ -530,7 +530,7 @@ static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
                 r = op->res->hooks->prepare_update(&d, err);
         if (r < 0)
                 return r;
-        if (!is_apply)
+        if (!is_apply && !is_binding(op)) /* the scheduler's word is nobody's field, as in the real server */
                 apply_track(doc, object_root(old), root, &owner);
         d.root = root = canonical(op, doc, root);
         frozen = mjson_freeze(root);

@@ -409,7 +409,7 @@ static void parse_failed(struct conn *c, llhttp_errno_t e) {
                 return;
         }
         AUTO(free) char *text = xasprintf("bad request: %s", llhttp_get_error_reason(&in->parser) ? llhttp_get_error_reason(&in->parser) : llhttp_errno_name(e));
-        refuse(c, e == HPE_INVALID_VERSION ? 505 : 400, text);
+        refuse(c, e == HPE_INVALID_VERSION ? 505 : e == HPE_INVALID_METHOD ? 405 : 400, text);
 }
 
 /* 100 Continue once the headers are there, the body is wanted and not already coming. */

@@ -9,7 +9,7 @@ enum { EVERY_MS = 20000, NODE_GRACE_MS = 40000, ENDED_KEPT = 12500 };
 struct podgc {
         struct control *c;
         struct timer *timer;
-        int64_t began_ms;
+        struct map missing; /* node -> when it was first found absent, as a pointer */
 };
 
 static void remove_pod(struct podgc *s, const struct object *pod, const char *why_text) {
@@ -26,6 +26,19 @@ static int compare_age(const void *a, const void *b) {
         return s < t ? -1 : s > t;
 }
 
+/* Absent for the whole grace: a node may be registered after its pods. */
+static bool is_lost(struct podgc *s, const char *node) {
+        int64_t now = clock_mono_ms(), since;
+        if (api_peek(s->c->api, "nodes", NULL, node)) {
+                map_remove(&s->missing, node);
+                return false;
+        }
+        since = (int64_t)(intptr_t)map_get(&s->missing, node);
+        if (!since)
+                map_set(&s->missing, node, (void *)(intptr_t)now);
+        return since && now - since > NODE_GRACE_MS;
+}
+
 static void look(void *arg) {
         struct podgc *s = arg;
         AUTO(object_list) struct object_list pods = {0}, ended = {0};
@@ -38,7 +51,7 @@ static void look(void *arg) {
                         *vec_push(&ended) = object_ref(*p);
                 if (!has_node && object_is_deleting(*p))
                         remove_pod(s, *p, "it never had a node");
-                else if (has_node && clock_mono_ms() - s->began_ms > NODE_GRACE_MS && !api_peek(s->c->api, "nodes", NULL, node))
+                else if (has_node && is_lost(s, node))
                         remove_pod(s, *p, "its node is gone");
         }
         if (ended.len <= ENDED_KEPT)
@@ -51,7 +64,7 @@ static void look(void *arg) {
 static void *start(struct control *c) {
         struct podgc *s = NEW(struct podgc);
         s->c = c;
-        s->began_ms = clock_mono_ms();
+        s->missing = MAP_INIT(NULL);
         s->timer = timer_new(api_loop(c->api), EVERY_MS, EVERY_MS, look, s);
         return s;
 }
@@ -59,6 +72,7 @@ static void *start(struct control *c) {
 static void stop(void *state) {
         struct podgc *s = state;
         timer_free(s->timer);
+        map_done(&s->missing);
         free(s);
 }
 
