@@ -1,5 +1,6 @@
 #include "cluster/storelog.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -230,7 +231,12 @@ static int check(struct storelog *log, struct err *err) {
 
 static int open_database(struct storelog *log, struct err *err) {
         int64_t version = 0, revision = 0;
-        int r, code = sqlite3_open_v2(log->path, &log->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+        int r, code, fd = open(log->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite's own files take over the mode: Secrets are inside */
+
+        if (fd < 0)
+                return err_errno(err, -errno, "opening the cluster's database %s", log->path);
+        close(fd);
+        code = sqlite3_open_v2(log->path, &log->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
         if (code != SQLITE_OK)
                 return sqlite_failed(log, code, "opening", err);
         sqlite3_busy_timeout(log->db, 2000);

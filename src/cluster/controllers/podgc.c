@@ -1,7 +1,9 @@
 /* Pods that nobody will end: bound to a node that is gone, or being deleted without ever having had one; and the oldest ended ones beyond a limit. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "cluster/controllers/control.h"
 
 enum { EVERY_MS = 20000, NODE_GRACE_MS = 40000, ENDED_KEPT = 12500 };
