@@ -558,6 +558,11 @@ void kubelet_free(struct kubelet *k) {
                 api_watch_stop(k->config_watch);
         if (k->secret_watch)
                 api_watch_stop(k->secret_watch);
+        if (k->has_cgroups && k->is_stopping) {
+                AUTO(free) char *cgroup = xasprintf("/firesteel/%s", k->node_name);
+                cgroup_remove(cgroup);
+                cgroup_remove("/firesteel");
+        }
         node_free(k->node);
         archives_free(k->archives);
         map_done(&k->pods);

@@ -262,7 +262,7 @@ void cgroup_set_shares(const struct kubelet *k, const char *cgroup, int64_t shar
                 (void)!fs_write(file, sv_of(text), 0644, NULL);
 }
 
-static void remove_cgroups(const char *cgroup) {
+void cgroup_remove(const char *cgroup) {
         static const char *const controllers[] = {"", "memory/", "cpu/", "cpuacct/", "cpuset/", "pids/", "blkio/", "devices/", "freezer/", "systemd/",
                                                   "cpu,cpuacct/", "net_cls/", "net_prio/", "perf_event/", "hugetlb/", "rdma/", "misc/"};
         for (size_t i = 0; i < ARRAY_LEN(controllers); i++) {
@@ -275,7 +275,7 @@ static void cleanup_work(void *arg) {
         struct cleanup *j = arg;
         (void)!podnet_destroy(j->net_dir, j->link, NULL);
         if (j->cgroup)
-                remove_cgroups(j->cgroup);
+                cgroup_remove(j->cgroup);
         if (j->and_files) {
                 volumes_remove(j->dir);
                 (void)!fs_remove_tree(j->dir, NULL);
