@@ -1,0 +1,112 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cluster/structural.h"
+
+static const char schema_text[] =
+        "{\"type\":\"object\",\"required\":[\"spec\"],\"properties\":{\"spec\":{\"type\":\"object\",\"required\":[\"n\"],\"properties\":{"
+        "\"n\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":10},\"mode\":{\"type\":\"string\",\"enum\":[\"a\",\"b\"],\"default\":\"a\"},"
+        "\"any\":{\"type\":\"object\",\"x-kubernetes-preserve-unknown-fields\":true},\"port\":{\"x-kubernetes-int-or-string\":true},"
+        "\"tags\":{\"type\":\"array\",\"maxItems\":2,\"items\":{\"type\":\"string\",\"pattern\":\"^[a-z]+$\"}},"
+        "\"parts\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"map\",\"x-kubernetes-list-map-keys\":[\"name\"],\"items\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},"
+        "\"size\":{\"type\":\"integer\",\"default\":1}}}},"
+        "\"maybe\":{\"type\":\"string\",\"nullable\":true},\"env\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}}}}}";
+
+struct fixture {
+        yyjson_doc *schema;
+        struct structural *s;
+};
+
+static int make(void **state) {
+        struct fixture *f = NEW(struct fixture);
+        assert_int_equal(json_parse(sv_of(schema_text), &f->schema, NULL), 0);
+        f->s = structural_new(yyjson_doc_get_root(f->schema), false);
+        *state = f;
+        return 0;
+}
+
+static int unmake(void **state) {
+        struct fixture *f = *state;
+        structural_free(f->s);
+        yyjson_doc_free(f->schema);
+        free(f);
+        return 0;
+}
+
+static void check(struct fixture *f, const char *text, const char *expected) {
+        AUTO(json) yyjson_doc *doc = NULL;
+        AUTO(invalid) struct invalid bad = {0};
+        AUTO(strv) struct strv lines = {0};
+        assert_int_equal(json_parse(sv_of(text), &doc, NULL), 0);
+        structural_validate(f->s, yyjson_doc_get_root(doc), NULL, &bad);
+        for (size_t i = 0; i < bad.len; i++)
+                strv_addf(&lines, "%s: %s", bad.items[i].field, bad.items[i].message);
+        AUTO(free) char *all = strv_join(&lines, " | ");
+        assert_string_equal(all, expected);
+}
+
+static void accepts_what_fits(void **state) {
+        check(*state, "{\"metadata\":{\"anything\":1},\"spec\":{\"n\":3,\"port\":\"http\",\"tags\":[\"a\"],\"env\":{\"X\":\"y\"},\"any\":{\"q\":[1]},\"maybe\":null}}", "");
+        check(*state, "{\"spec\":{\"n\":3,\"port\":80}}", "");
+}
+
+static void says_what_does_not_fit(void **state) {
+        check(*state, "{}", "spec: Required value");
+        check(*state, "{\"spec\":{}}", "spec.n: Required value");
+        check(*state, "{\"spec\":{\"n\":0}}", "spec.n: Invalid value: 0: spec.n in body should be greater than or equal to 1");
+        check(*state, "{\"spec\":{\"n\":\"x\"}}", "spec.n: Invalid value: \"string\": spec.n in body must be of type integer: \"string\"");
+        check(*state, "{\"spec\":{\"n\":1,\"mode\":\"z\"}}", "spec.mode: Unsupported value: \"z\": supported values: \"a\", \"b\"");
+        check(*state, "{\"spec\":{\"n\":1,\"tags\":[\"A\"]}}", "spec.tags[0]: Invalid value: \"A\": spec.tags[0] in body should match '^[a-z]+$'");
+        check(*state, "{\"spec\":{\"n\":1,\"tags\":[\"a\",\"b\",\"c\"]}}", "spec.tags: Too many: 3: must have at most 2 items");
+        check(*state, "{\"spec\":{\"n\":1,\"env\":{\"X\":1}}}", "spec.env.X: Invalid value: \"integer\": spec.env.X in body must be of type string: \"integer\"");
+        check(*state, "{\"spec\":{\"n\":1,\"port\":true}}", "spec.port: Invalid value: \"boolean\": spec.port in body must be of type integer,string: \"boolean\"");
+        check(*state, "{\"spec\":{\"n\":1,\"parts\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}", "spec.parts[1]: Duplicate value: {\"name\":\"a\"}");
+}
+
+static void fills_in_defaults_also_inside_lists(void **state) {
+        struct fixture *f = *state;
+        AUTO(json) yyjson_doc *doc = NULL;
+        assert_int_equal(json_parse(SV("{\"spec\":{\"n\":1,\"parts\":[{\"name\":\"a\"},{\"name\":\"b\",\"size\":5}]}}"), &doc, NULL), 0);
+        AUTO(mjson) yyjson_mut_doc *edit = json_thaw(yyjson_doc_get_root(doc));
+        structural_default(f->s, edit, yyjson_mut_doc_get_root(edit));
+        AUTO(free) char *text = mjson_write(yyjson_mut_doc_get_root(edit), false, NULL);
+        assert_string_equal(text, "{\"spec\":{\"n\":1,\"parts\":[{\"name\":\"a\",\"size\":1},{\"name\":\"b\",\"size\":5}],\"mode\":\"a\"}}");
+}
+
+static void prunes_what_the_schema_does_not_know(void **state) {
+        struct fixture *f = *state;
+        AUTO(json) yyjson_doc *doc = NULL;
+        AUTO(strv) struct strv unknown = {0};
+        assert_int_equal(json_parse(SV("{\"metadata\":{\"name\":\"x\"},\"spec\":{\"n\":1,\"any\":{\"keep\":1},\"parts\":[{\"name\":\"a\",\"odd\":1}],\"env\":{\"K\":\"v\"}},\"extra\":1}"), &doc, NULL), 0);
+        AUTO(mjson) yyjson_mut_doc *edit = json_thaw(yyjson_doc_get_root(doc));
+        structural_prune(f->s, yyjson_mut_doc_get_root(edit), &unknown);
+        AUTO(free) char *text = mjson_write(yyjson_mut_doc_get_root(edit), false, NULL), *all = strv_join(&unknown, " ");
+        assert_string_equal(text, "{\"metadata\":{\"name\":\"x\"},\"spec\":{\"n\":1,\"any\":{\"keep\":1},\"parts\":[{\"name\":\"a\"}],\"env\":{\"K\":\"v\"}}}");
+        assert_string_equal(all, "spec.parts[0].odd extra");
+}
+
+static void a_schema_must_be_structural(void **state) {
+        AUTO(json) yyjson_doc *doc = NULL;
+        AUTO(invalid) struct invalid bad = {0};
+        assert_int_equal(json_parse(SV("{\"properties\":{\"a\":{\"type\":\"thing\"},\"b\":{}}}"), &doc, NULL), 0);
+        structural_check_schema(yyjson_doc_get_root(doc), "s", &bad);
+        assert_int_equal(bad.len, 3);
+        assert_string_equal(bad.items[0].field, "s.type");
+        assert_string_equal(bad.items[1].field, "s.properties[a].type");
+        assert_string_equal(bad.items[2].message, "Required value: must not be empty for specified object fields");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(accepts_what_fits, make, unmake),
+                cmocka_unit_test_setup_teardown(says_what_does_not_fit, make, unmake),
+                cmocka_unit_test_setup_teardown(fills_in_defaults_also_inside_lists, make, unmake),
+                cmocka_unit_test_setup_teardown(prunes_what_the_schema_does_not_know, make, unmake),
+                cmocka_unit_test(a_schema_must_be_structural),
+        };
+        return cmocka_run_group_tests_name("cluster/structural", tests, NULL, NULL);
+}
