@@ -7,6 +7,7 @@
 #include "kobj/meta.h"
 #include "kube/informer.h"
 #include "submit/app.h"
+#include "submit/driverproxy.h"
 
 enum { SETTLE_MS = 250 }; /* changes that come together are shown together */
 
@@ -246,6 +247,24 @@ static int watch(struct listing *l, const char *namespace_, struct err *err) {
         return l->failure.code < 0 ? err_move(err, &l->failure) : EXIT_INTERRUPTED;
 }
 
+/* ---- what crashes left behind ---- */
+
+static int orphans(struct listing *l, const char *namespace_, bool remove, struct err *err) {
+        AUTO(strv) struct strv found = {0};
+        int r = driver_proxy_orphans(l->session.client, namespace_, &found, err);
+        for (size_t i = 0; r >= 0 && i < found.len; i++) {
+                const char *slash = strchr(found.items[i], '/');
+                AUTO(free) char *in = xstrndup(found.items[i], (size_t)(slash - found.items[i]));
+                if (remove)
+                        r = driver_proxy_remove(l->session.client, in, slash + 1, err);
+                if (r >= 0)
+                        printf("%s:%s%s\n", in, slash + 1, remove ? " deleted" : "");
+        }
+        if (r >= 0 && found.len == 0)
+                fprintf(stderr, "No driver proxy without its driver in %s%s.\n", namespace_ ? "namespace " : "any namespace", namespace_ ? namespace_ : "");
+        return r < 0 && l->session.interrupted ? EXIT_INTERRUPTED : r;
+}
+
 static void listing_done(struct listing *l) {
         map_done(&l->wanted);
         map_done(&l->rows);
@@ -261,10 +280,14 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                 .wanted = MAP_INIT(free),
                 .rows = MAP_INIT(free),
         };
+        if (option_on(&ctx->o, "delete") && !option_on(&ctx->o, "orphans"))
+                return cmd_usage_error(ctx, "--delete goes with --orphans only; firesteel kill ends applications");
         int r = session_open(&l.session, ctx, err);
         if (r < 0)
                 return r;
         const char *namespace_ = l.all_namespaces ? NULL : l.session.namespace_;
+        if (option_on(&ctx->o, "orphans"))
+                return orphans(&l, namespace_, option_on(&ctx->o, "delete"), err);
         if (option_on(&ctx->o, "watch"))
                 return watch(&l, namespace_, err);
         AUTO(apps) struct apps apps = {0};
@@ -286,6 +309,8 @@ const struct cmd cmd_ls = {
                                            {"all-namespaces", 'A', OPTION_SWITCH, NULL, "applications of all namespaces"},
                                            {"active", 0, OPTION_SWITCH, NULL, "only those that have not ended"},
                                            {"watch", 'w', OPTION_SWITCH, NULL, "go on and show changes"},
+                                           {"orphans", 0, OPTION_SWITCH, NULL, "driver proxies whose driver's process has ended"},
+                                           {"delete", 0, OPTION_SWITCH, NULL, "with --orphans: remove them"},
                                            CMD_OPTION_OUTPUT,
                                            {0}},
         .examples = (const struct cmd_example[]){{"Everything that runs now, kept up to date", "firesteel ls -A --active -w"}, {0}},

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/rand.h"
+#include "cli/client_mode.h"
 #include "cli/follow.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -11,9 +12,10 @@
 #include "submit/submit.h"
 
 /* Ours beside spark-submit's, which come from its own table (spark/cmdline.h). */
-enum { OWN_OPTIONS = 12 };
+enum { OWN_OPTIONS = 14 };
 static const char *const exit_codes[] = {"driver", "simple", NULL};
 static const char *const output_formats[] = {"yaml", "json", "name", NULL};
+static const char *const proxy_whens[] = {"auto", "always", "never", NULL};
 static const struct option own_options[OWN_OPTIONS] = {
         CMD_OPTIONS_CLUSTER,
         {"spark-version", 0, OPTION_STRING, "VERSION", "release of Spark whose rules apply (default: $SPARK_HOME's, the image tag's, the newest)"},
@@ -25,6 +27,8 @@ static const struct option own_options[OWN_OPTIONS] = {
         {"output", 'o', OPTION_CHOICE, "FORMAT", "format of --dry-run, and of what is printed: yaml, json or name", NULL, output_formats},
         {"strict", 0, OPTION_SWITCH, NULL, "refuse configuration keys that this release of Spark does not know"},
         {"quiet", 'q', OPTION_SWITCH, NULL, "print failures only"},
+        {"driver-proxy", 0, OPTION_CHOICE, "WHEN", "client mode: make a Service that leads pods to the driver on this machine", "auto", proxy_whens},
+        {"driver-address", 0, OPTION_STRING, "ADDRESS", "client mode: address of this machine for pods (default: the one that reaches the API server)"},
 };
 
 struct submitting {
@@ -174,7 +178,7 @@ static int build(struct submitting *t, struct err *err) {
         AUTO(input_wants) struct input_wants wants = {0};
         if (!submit_args_is_k8s_cluster(&t->args)) {
                 err_set(err, -EINVAL, "cannot submit in %s mode", t->args.values[SUBMIT_DEPLOY_MODE]);
-                err_hint(err, "firesteel submits in cluster mode; for client mode use $SPARK_HOME/bin/spark-submit");
+                err_hint(err, "the modes are cluster and client");
                 return -EINVAL;
         }
         submission_wants(&t->args, &t->in, &wants);
@@ -265,6 +269,9 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
         int r = read_arguments(&t, err);
         if (r >= 0)
                 r = find_cluster(&t, err);
+        const char *mode = t.args.values[SUBMIT_DEPLOY_MODE];
+        if (r >= 0 && mode && streq(mode, "client"))
+                return client_mode_run(&(struct client_mode){.ctx = ctx, .session = &t.session, .args = &t.args, .in = &t.in, .quiet = t.quiet}, err);
         if (r >= 0)
                 r = build(&t, err);
         if (r < 0)
@@ -325,6 +332,8 @@ const struct cmd cmd_submit = {
                 "Unlike spark-submit it takes cluster and namespace from the kubeconfig when --master and spark.kubernetes.namespace are not given, "
                 "creates configuration before the pod that needs it, waits with a progress display, says why an application failed, and ends "
                 "with exit code 1 when it did. Called by the name spark-submit the program behaves as the original does.\n\n"
+                "With --deploy-mode client the driver runs here, by the Spark of $SPARK_HOME, of python3's pyspark or of the cache; executors reach it "
+                "by a Service that is removed at the end (firesteel ls --orphans --delete removes those that a crash left behind).\n\n"
                 "Where an option and --conf set the same key, the option wins; both win over --properties-file, that over the environment.",
         .options = options,
         .examples =
