@@ -33,6 +33,11 @@ struct incoming {
         bool has_body;
 };
 
+struct subject {
+        char *common_name;
+        struct strv organizations;
+};
+
 enum conn_state {
         CONN_OPEN,   /* receives, or works on x */
         CONN_LINGER, /* all was said; waits for the peer to hang up, so that the answer is not lost in a reset */
@@ -47,8 +52,7 @@ struct conn {
         struct http_exchange *exchange;
         struct str pipelined;
         char *peer_address;
-        char *common_name;
-        struct strv organizations;
+        struct subject *subject; /* NULL: no verified certificate */
         int64_t deadline_ms; /* 0 = none */
         size_t last_pending;
         int refs;
@@ -61,8 +65,7 @@ enum exchange_state { EXCHANGE_WAITING, EXCHANGE_STREAMING, EXCHANGE_DONE };
 struct http_exchange {
         struct http_request request;
         struct conn *conn;
-        char *target, *path;
-        struct str body;
+        char *target, *path, *body;
         struct http_headers response_headers;
         void (*on_gone)(void *arg);
         void *on_gone_arg;
@@ -110,8 +113,11 @@ static void conn_unref(struct conn *c) {
         server_unref(c->server);
         str_done(&c->pipelined);
         free(c->peer_address);
-        free(c->common_name);
-        strv_done(&c->organizations);
+        if (c->subject) {
+                free(c->subject->common_name);
+                strv_done(&c->subject->organizations);
+                free(c->subject);
+        }
         free(c);
 }
 
@@ -167,7 +173,7 @@ static void exchange_unref(struct http_exchange *x) {
                 return;
         http_headers_done(&x->request.headers);
         http_headers_done(&x->response_headers);
-        str_done(&x->body);
+        free(x->body);
         free(x->target);
         free(x->path);
         conn_unref(x->conn);
@@ -321,8 +327,14 @@ static void learn_peer(struct conn *c) {
         if (c->was_ready)
                 return;
         c->was_ready = true;
-        if (stream_ssl(c->stream))
-                tls_session_subject(stream_ssl(c->stream), &c->common_name, &c->organizations);
+        if (!stream_ssl(c->stream))
+                return;
+        struct subject s = {0};
+        tls_session_subject(stream_ssl(c->stream), &s.common_name, &s.organizations);
+        if (s.common_name || s.organizations.len) {
+                c->subject = NEW(struct subject);
+                *c->subject = s;
+        }
 }
 
 /* Makes the request out of what was received. */
@@ -334,8 +346,8 @@ static struct http_exchange *exchange_new(struct conn *c, struct incoming *in) {
         x->target = str_take(&in->target);
         char *query = strchr(x->target, '?');
         x->path = query ? xstrndup(x->target, (size_t)(query - x->target)) : NULL;
-        x->body = in->body;
-        in->body = STR_INIT(0);
+        size_t body_len = in->body.len;
+        x->body = body_len ? str_take(&in->body) : NULL;
         x->is_head = in->parser.method == HTTP_HEAD;
         x->minor_0 = in->parser.http_minor == 0;
         x->keep_alive = llhttp_should_keep_alive(&in->parser) && !c->server->stopping;
@@ -345,9 +357,9 @@ static struct http_exchange *exchange_new(struct conn *c, struct incoming *in) {
                 .path = x->path ? x->path : x->target,
                 .query = query ? query + 1 : NULL,
                 .headers = in->headers,
-                .body = str_sv(&x->body),
-                .peer_common_name = c->common_name,
-                .peer_organizations = c->organizations.len ? (const char *const *)c->organizations.items : NULL,
+                .body = sv_new(x->body ? x->body : "", body_len),
+                .peer_common_name = c->subject ? c->subject->common_name : NULL,
+                .peer_organizations = c->subject && c->subject->organizations.len ? (const char *const *)c->subject->organizations.items : NULL,
                 .peer_address = c->peer_address,
                 .is_tls = stream_is_tls(c->stream),
         };
@@ -360,7 +372,7 @@ static void lighten(struct http_exchange *x) {
                 return;
         http_headers_done(&x->request.headers);
         http_headers_done(&x->response_headers);
-        str_done(&x->body);
+        free(TAKE(x->body));
         x->request.body = SV_NULL;
 }
 

@@ -20,6 +20,15 @@ struct write_op {
         struct str data;
 };
 
+struct buffers {
+        struct str held;   /* TLS: ciphertext, else plain bytes, that came while nobody listened */
+        struct str unread; /* plain bytes to deliver before all others */
+        struct str queue;  /* to be written after `writing` */
+};
+
+/* What streams at rest have: 8 bytes instead of 120. Never written to. */
+static struct buffers no_buffers;
+
 struct stream {
         union {
                 uv_handle_t handle;
@@ -31,9 +40,7 @@ struct stream {
         SSL *ssl;
         struct stream_events ev;
         struct sv input;      /* TLS: bytes of the current read that OpenSSL has not taken */
-        struct str held;      /* TLS: ciphertext, else plain bytes, that came while nobody listened */
-        struct str unread;    /* plain bytes to deliver before all others */
-        struct str queue;     /* to be written after `writing` */
+        struct buffers *buffers; /* `no_buffers` at rest */
         struct write_op *writing;
         uv_shutdown_t *shutdown;
         struct stream_connecting *handshake; /* who waits for the client's handshake */
@@ -48,8 +55,32 @@ static void flush(struct stream *s);
 static void after_writing(struct stream *s);
 static void handshake_done(struct stream *s, const struct err *err);
 
+/* Before anything is put into a buffer. */
+static struct buffers *own_buffers(struct stream *s) {
+        if (s->buffers == &no_buffers)
+                s->buffers = NEW(struct buffers);
+        return s->buffers;
+}
+
+static void empty(struct stream *s, struct str *buffer) {
+        if (s->buffers != &no_buffers)
+                str_done(buffer);
+}
+
+static void drop_empty_buffers(struct stream *s) {
+        struct buffers *b = s->buffers;
+        if (b == &no_buffers || b->held.len || b->unread.len || b->queue.len)
+                return;
+        str_done(&b->held);
+        str_done(&b->unread);
+        str_done(&b->queue);
+        free(b);
+        s->buffers = &no_buffers;
+}
+
 static struct stream *stream_new(struct loop *l) {
         struct stream *s = NEW(struct stream);
+        s->buffers = &no_buffers;
         s->loop = l;
         s->refs = 1;
         return s;
@@ -59,9 +90,10 @@ static void stream_unref(struct stream *s) {
         if (--s->refs > 0)
                 return;
         SSL_free(s->ssl);
-        str_done(&s->held);
-        str_done(&s->unread);
-        str_done(&s->queue);
+        empty(s, &s->buffers->held);
+        empty(s, &s->buffers->unread);
+        empty(s, &s->buffers->queue);
+        drop_empty_buffers(s);
         free(s->shutdown);
         free(s);
 }
@@ -117,7 +149,7 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf) {
         *buf = uv_buf_init(loop_scratch(s->loop), LOOP_SCRATCH);
 }
 
-static void hold(struct stream *s, struct sv data) { str_append_sv(&s->held, data); }
+static void hold(struct stream *s, struct sv data) { str_append_sv(&own_buffers(s)->held, data); }
 
 static void on_read(uv_stream_t *h, ssize_t nread, const uv_buf_t *buf) {
         struct stream *s = h->data;
@@ -132,7 +164,7 @@ static void on_read(uv_stream_t *h, ssize_t nread, const uv_buf_t *buf) {
                         s->broken = (int)nread;
         } else {
                 s->input = sv_new(buf->base, (size_t)nread);
-                if (s->held.len) {
+                if (s->buffers->held.len) {
                         hold(s, s->input);
                         s->input = SV_NULL;
                 }
@@ -141,7 +173,7 @@ static void on_read(uv_stream_t *h, ssize_t nread, const uv_buf_t *buf) {
 }
 
 static void update_reading(struct stream *s) {
-        bool want = !s->closing && !s->eof && !s->broken && (s->handshaking || (s->has_events && !s->paused)) && !s->held.len && !s->unread.len;
+        bool want = !s->closing && !s->eof && !s->broken && (s->handshaking || (s->has_events && !s->paused)) && !s->buffers->held.len && !s->buffers->unread.len;
         if (s->closing || want == s->reading)
                 return;
         s->reading = want;
@@ -176,7 +208,7 @@ static bool deliver_tls(struct stream *s) {
         if (e == SSL_ERROR_ZERO_RETURN) {
                 s->eof = true;
                 s->input = SV_NULL;
-                str_done(&s->held);
+                empty(s, &s->buffers->held);
         } else if (e != SSL_ERROR_WANT_READ && !s->eof) {
                 ERR_clear_error();
                 if (!s->broken)
@@ -186,14 +218,14 @@ static bool deliver_tls(struct stream *s) {
 }
 
 static bool deliver_some(struct stream *s) {
-        if (s->unread.len) {
-                deliver_buffer(s, &s->unread);
+        if (s->buffers->unread.len) {
+                deliver_buffer(s, &s->buffers->unread);
                 return true;
         }
         if (s->ssl)
                 return deliver_tls(s);
-        if (s->held.len) {
-                deliver_buffer(s, &s->held);
+        if (s->buffers->held.len) {
+                deliver_buffer(s, &s->buffers->held);
                 return true;
         }
         if (s->input.len) {
@@ -247,7 +279,7 @@ static void do_handshake(struct stream *s) {
                 s->ev.on_end(s->ev.arg, &err);
 }
 
-static bool more_input(const struct stream *s) { return s->input.len || s->held.len; }
+static bool more_input(const struct stream *s) { return s->input.len || s->buffers->held.len; }
 
 /* Hands on all that can be, then sees to it that what remains is kept and that reading goes on or stops. */
 static void pump(struct stream *s) {
@@ -260,7 +292,7 @@ static void pump(struct stream *s) {
         if (!s->handshaking) {
                 while (may_deliver(s) && deliver_some(s))
                         ;
-                if (may_deliver(s) && (s->eof || s->broken) && !s->unread.len)
+                if (may_deliver(s) && (s->eof || s->broken) && !s->buffers->unread.len)
                         deliver_end(s);
                 else if (s->broken && !s->closing && !s->ended && s->has_events)
                         deliver_end(s); /* paused: nobody will read the rest of a broken connection */
@@ -277,6 +309,7 @@ static void pump(struct stream *s) {
                         after_writing(s);
                 }
                 update_reading(s);
+                drop_empty_buffers(s);
         }
         stream_unref(s);
 }
@@ -287,13 +320,13 @@ static int bio_read(BIO *b, char *out, int len) {
         struct stream *s = BIO_get_data(b);
         BIO_clear_retry_flags(b);
         size_t n = (size_t)len;
-        if (s->held.len) {
-                n = n < s->held.len ? n : s->held.len;
-                memcpy(out, s->held.data, n);
-                if (n == s->held.len)
-                        str_done(&s->held);
+        if (s->buffers->held.len) {
+                n = n < s->buffers->held.len ? n : s->buffers->held.len;
+                memcpy(out, s->buffers->held.data, n);
+                if (n == s->buffers->held.len)
+                        str_done(&s->buffers->held);
                 else
-                        str_consume(&s->held, n);
+                        str_consume(&s->buffers->held, n);
                 return (int)n;
         }
         if (s->input.len) {
@@ -310,7 +343,7 @@ static int bio_read(BIO *b, char *out, int len) {
 
 static int bio_write(BIO *b, const char *data, int len) {
         struct stream *s = BIO_get_data(b);
-        str_append(&s->queue, data, (size_t)len);
+        str_append(&own_buffers(s)->queue, data, (size_t)len);
         return len;
 }
 
@@ -367,11 +400,15 @@ static void on_written(uv_write_t *req, int status) {
         if (status < 0)
                 set_broken(s, status);
         flush(s);
+        s->refs++; /* on_drain may free it */
         after_writing(s);
+        if (!s->pumping)
+                drop_empty_buffers(s);
+        stream_unref(s);
 }
 
 static void after_writing(struct stream *s) {
-        if (s->closing || s->writing || s->queue.len)
+        if (s->closing || s->writing || s->buffers->queue.len)
                 return;
         if (s->drain_wanted) {
                 s->drain_wanted = false;
@@ -393,28 +430,28 @@ static void flush(struct stream *s) {
         if (s->closing || s->writing)
                 return;
         if (s->broken)
-                str_done(&s->queue);
-        if (s->queue.len) {
-                uv_buf_t buf = uv_buf_init(s->queue.data, (unsigned)(s->queue.len < INT32_MAX ? s->queue.len : INT32_MAX));
+                empty(s, &s->buffers->queue);
+        if (s->buffers->queue.len) {
+                uv_buf_t buf = uv_buf_init(s->buffers->queue.data, (unsigned)(s->buffers->queue.len < INT32_MAX ? s->buffers->queue.len : INT32_MAX));
                 int n = uv_try_write(&s->uv.stream, &buf, 1);
                 if (n < 0 && n != UV_EAGAIN) {
-                        str_done(&s->queue);
+                        str_done(&s->buffers->queue);
                         set_broken(s, n);
                         return;
                 }
-                if (n > 0 && (size_t)n == s->queue.len) {
-                        str_done(&s->queue);
+                if (n > 0 && (size_t)n == s->buffers->queue.len) {
+                        str_done(&s->buffers->queue);
                 } else {
                         if (n > 0)
-                                str_consume(&s->queue, (size_t)n);
+                                str_consume(&s->buffers->queue, (size_t)n);
                         struct write_op *op = NEW(struct write_op);
-                        op->data = s->queue;
+                        op->data = s->buffers->queue;
                         op->req.data = s;
-                        s->queue = STR_INIT(0);
+                        s->buffers->queue = STR_INIT(0);
                         s->drain_wanted = true;
                         buf = uv_buf_init(op->data.data, (unsigned)(op->data.len < INT32_MAX ? op->data.len : INT32_MAX));
                         if (op->data.len > INT32_MAX) /* the rest waits its turn */
-                                str_append(&s->queue, op->data.data + INT32_MAX, op->data.len - INT32_MAX);
+                                str_append(&s->buffers->queue, op->data.data + INT32_MAX, op->data.len - INT32_MAX);
                         s->writing = op;
                         int r = uv_write(&op->req, &s->uv.stream, &buf, 1, on_written);
                         if (r < 0) {
@@ -440,7 +477,7 @@ static void write_tls(struct stream *s, struct sv data) {
                         return;
                 }
                 data = sv_new(data.data + n, data.len - (size_t)n);
-                if (s->queue.len > WRITE_PIECE)
+                if (s->buffers->queue.len > WRITE_PIECE)
                         flush(s);
         }
 }
@@ -465,7 +502,7 @@ static void writev_tls(struct stream *s, const struct sv *parts, size_t count) {
         }
         if (!s->pumping)
                 flush(s);
-        else if (s->queue.len)
+        else if (s->buffers->queue.len)
                 s->drain_wanted = true; /* who asks stream_pending() now will wait for it */
 }
 
@@ -476,10 +513,12 @@ void stream_writev(struct stream *s, const struct sv *parts, size_t count) {
                 return;
         if (s->ssl) {
                 writev_tls(s, parts, count);
+                if (!s->pumping)
+                        drop_empty_buffers(s);
                 return;
         }
         size_t taken = 0;
-        if (!s->writing && !s->queue.len && count <= MAX_PARTS) {
+        if (!s->writing && !s->buffers->queue.len && count <= MAX_PARTS) {
                 uv_buf_t bufs[MAX_PARTS];
                 unsigned n = 0;
                 for (size_t i = 0; i < count; i++) {
@@ -499,21 +538,21 @@ void stream_writev(struct stream *s, const struct sv *parts, size_t count) {
                 size_t skip = taken < parts[i].len ? taken : parts[i].len;
                 taken -= skip;
                 if (parts[i].len > skip)
-                        str_append(&s->queue, parts[i].data + skip, parts[i].len - skip);
+                        str_append(&own_buffers(s)->queue, parts[i].data + skip, parts[i].len - skip);
         }
-        if (s->queue.len)
+        if (s->buffers->queue.len)
                 flush(s);
 }
 
 void stream_write(struct stream *s, struct sv data) { stream_writev(s, &data, 1); }
 
 void stream_write_raw(struct stream *s, struct sv data) {
-        str_append_sv(&s->queue, data);
+        str_append_sv(&own_buffers(s)->queue, data);
         flush(s);
 }
 
 size_t stream_pending(const struct stream *s) {
-        return s->queue.len + (s->writing && !s->closing ? uv_stream_get_write_queue_size(&s->uv.stream) : 0);
+        return s->buffers->queue.len + (s->writing && !s->closing ? uv_stream_get_write_queue_size(&s->uv.stream) : 0);
 }
 
 void stream_shutdown(struct stream *s) {
@@ -579,7 +618,7 @@ void stream_set_events(struct stream *s, const struct stream_events *ev) {
                 return;
         s->has_events = ev != NULL;
         s->ev = ev ? *ev : (struct stream_events){0};
-        if (s->unread.len || s->held.len || s->eof || s->broken || s->ssl)
+        if (s->buffers->unread.len || s->buffers->held.len || s->eof || s->broken || s->ssl)
                 pump_later(s); /* OpenSSL may hold plain bytes of its own */
         if (!s->pumping)
                 update_reading(s);
@@ -589,7 +628,7 @@ void stream_pause(struct stream *s, bool paused) {
         if (s->closing || s->paused == paused)
                 return;
         s->paused = paused;
-        if (!paused && (s->unread.len || s->held.len || s->eof || s->ssl))
+        if (!paused && (s->buffers->unread.len || s->buffers->held.len || s->eof || s->ssl))
                 pump_later(s);
         if (!s->pumping)
                 update_reading(s);
@@ -598,10 +637,10 @@ void stream_pause(struct stream *s, bool paused) {
 void stream_unread(struct stream *s, struct sv data) {
         if (!data.len)
                 return;
-        AUTO(str) struct str old = s->unread;
-        s->unread = STR_INIT(0);
-        str_append_sv(&s->unread, data);
-        str_append_sv(&s->unread, str_sv(&old));
+        AUTO(str) struct str old = own_buffers(s)->unread;
+        s->buffers->unread = STR_INIT(0);
+        str_append_sv(&s->buffers->unread, data);
+        str_append_sv(&s->buffers->unread, str_sv(&old));
         pump_later(s);
 }
 
@@ -642,7 +681,7 @@ void stream_set_idle(struct stream *s, bool idle) {
 }
 
 bool stream_is_quiet(const struct stream *s) {
-        if (s->closing || s->eof || s->broken || s->ended || s->held.len || s->unread.len || s->writing || s->queue.len)
+        if (s->closing || s->eof || s->broken || s->ended || s->buffers->held.len || s->buffers->unread.len || s->writing || s->buffers->queue.len)
                 return false;
         int fd;
         char byte;
@@ -962,8 +1001,8 @@ struct stream_connecting *stream_start_tls(struct stream *s, const char *host, s
         struct stream_connecting *c = connecting_new(s->loop, host, 0, tls, timeout_ms, done, arg);
         stream_set_events(s, NULL);
         /* What the peer already sent belongs to the handshake. */
-        str_append_sv(&s->held, str_sv(&s->unread));
-        str_done(&s->unread);
+        str_append_sv(&own_buffers(s)->held, str_sv(&s->buffers->unread));
+        str_done(&s->buffers->unread);
         c->stream = s;
         c->resolving = true;
         loop_post(s->loop, posted_tls, c);
