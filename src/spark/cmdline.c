@@ -132,6 +132,7 @@ int submit_args_set(struct submit_args *a, enum submit_arg which, const char *va
         }
         free(a->values[which]);
         a->values[which] = xstrdup(value);
+        a->given[which] = true;
         return 0;
 }
 

@@ -69,6 +69,7 @@ struct submit_args {
         enum spark_line line;
         enum submit_action action;
         char *values[SUBMIT_ARGS]; /* as given; after submit_args_finish() also from properties and environment */
+        bool given[SUBMIT_ARGS];   /* as an option */
         struct map properties;     /* --conf and the files; after finish only spark.* */
         char *resource;            /* the application file as given; NULL = none */
         struct strv app_args;

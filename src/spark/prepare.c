@@ -59,20 +59,29 @@ int submission_merge_properties(struct submit_args *a, const struct submission_i
 
 /* --- what to gather --- */
 
+static void want_one(const struct submission_inputs *in, const char *one, struct input_wants *ret) {
+        input_wants_add(ret, in, INPUT_WANT_STAT, one); /* the name as it stands, for resolving it */
+        AUTO(free) char *uri = juri_resolve(in, one);
+        AUTO(free) char *base = juri_without_fragment(uri);
+        if (!juri_is_local_file(base))
+                return;
+        AUTO(free) char *path = juri_path(base);
+        path[strcspn(path, "?")] = 0; /* as juri_resolve_globs() will read it */
+        input_wants_add(ret, in, path_has_glob(path) ? INPUT_WANT_GLOB : INPUT_WANT_STAT, path);
+}
+
+/* Lists of options keep the blanks around their items, lists of properties do not: both readings are gathered. */
 static void want_list(const struct submission_inputs *in, const char *list, struct input_wants *ret) {
         struct sv rest = sv_of(list), part;
         while (list && sv_split(&rest, ',', &part)) {
-                if (sv_trim(part).len == 0)
+                struct sv trimmed = sv_trim(part);
+                if (trimmed.len == 0)
                         continue;
-                AUTO(free) char *one = sv_dup(part);
-                input_wants_add(ret, in, INPUT_WANT_STAT, one); /* the name as it stands, for resolving it */
-                AUTO(free) char *uri = juri_resolve(in, one);
-                AUTO(free) char *base = juri_without_fragment(uri);
-                if (!juri_is_local_file(base))
-                        continue;
-                AUTO(free) char *path = juri_path(base);
-                path[strcspn(path, "?")] = 0; /* as juri_resolve_globs() will read it */
-                input_wants_add(ret, in, path_has_glob(path) ? INPUT_WANT_GLOB : INPUT_WANT_STAT, path);
+                AUTO(free) char *one = sv_dup(trimmed);
+                AUTO(free) char *blanks = sv_dup(part);
+                want_one(in, one, ret);
+                if (part.len != trimmed.len)
+                        want_one(in, blanks, ret);
         }
 }
 
@@ -242,7 +251,8 @@ static int assign(const struct submit_args *a, const struct submission_inputs *i
                 if (!value)
                         continue;
                 if (assignments[i].is_path_list) {
-                        int r = juri_resolve_globs(in, value, &resolved, err);
+                        AUTO(free) char *uris = a->given[assignments[i].which] ? juri_resolve_all(in, value) : xstrdup(value);
+                        int r = juri_resolve_globs(in, uris, &resolved, err);
                         if (r < 0)
                                 return r;
                         value = resolved;

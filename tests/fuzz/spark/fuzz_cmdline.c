@@ -7,10 +7,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         AUTO(strv) struct strv argv = {0};
         AUTO(map) struct map env = MAP_INIT(free);
         AUTO(err) struct err err = ERR_INIT;
-        if (size == 0)
-                return 0;
-        submit_args_init(&a, (enum spark_line)(data[0] % SPARK_LINES));
-        AUTO(free) char *text = xstrndup((const char *)data + 1, size - 1);
+        submit_args_init(&a, size ? (enum spark_line)(data[0] % SPARK_LINES) : SPARK_4_1);
+        AUTO(free) char *text = size ? xstrndup((const char *)data + 1, size - 1) : xstrdup("");
         strv_split(&argv, text, '\n');
         int r = submit_args_parse(&a, (int)argv.len, argv.items, &err);
         if (r >= 0)
