@@ -268,8 +268,6 @@ static char *describe_manager(const struct manager *m) {
                 str_appendf(&out, " with subresource \"%s\"", m->subresource);
         if (!m->apply)
                 str_appendf(&out, " using %s", m->api_version);
-        if (!m->apply && m->time)
-                str_appendf(&out, " at %s", m->time);
         return str_take(&out);
 }
 
