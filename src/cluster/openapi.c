@@ -41,8 +41,8 @@ static const struct {
         [SCHEMA_OBJECT] = {"object", NULL},
 };
 
-/* Go names are not unique over groups: number the type. */
-static char *schema_name(const struct schema_type *type) { return xasprintf("io.k8s.%s.%td", type->name, type - schema_types); }
+/* Go names are not unique over groups: the number tells them apart; clients show the last part. */
+static char *schema_name(const struct schema_type *type) { return xasprintf("io.k8s.t%td.%s", type - schema_types, type->name); }
 
 static yyjson_mut_val *reference(struct writer *w, const struct schema_type *type) {
         AUTO(free) char *name = schema_name(type), *path = xasprintf("#/components/schemas/%s", name);
