@@ -130,6 +130,27 @@ class Plain(unittest.TestCase):
             self.assertEqual(f.read(), b"\x88\x02\x03\xe8")
 
 
+class Descriptors(unittest.TestCase):
+    def test_survives_running_out_of_descriptors(self):
+        limited = f"ulimit -n 24; exec {PEER}"
+        process = subprocess.Popen(["sh", "-c", limited], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        port = int(process.stdout.readline())
+        many = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(60)]
+        # Those above the limit are closed, not left waiting: some peer gets its end of file.
+        ended = 0
+        for s in many[30:]:
+            with contextlib.suppress(ConnectionResetError):
+                self.assertEqual(s.recv(10), b"")
+            ended += 1
+        self.assertEqual(ended, 30)
+        for s in many:
+            s.close()
+        self.assertIn(b"200 OK", raw(port, b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+        process.stdin.close()
+        self.assertEqual(process.wait(timeout=20), 0)
+        process.stdout.close()
+
+
 class Tls(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.mkdtemp()

@@ -4,6 +4,8 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "net/http_server.h"
 #include "net/stream.h"
@@ -334,6 +336,21 @@ static void stops_though_a_stream_goes_on(void **state) {
         assert_int_equal(f->gone, 1);
 }
 
+static void adopts_listening_sockets(void **state) {
+        struct fixture *f = *state;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t len = sizeof sa;
+        assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+        assert_int_equal(listen(fd, 5), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+        assert_int_equal(http_server_adopt(f->server, fd, NULL), 0);
+        f->port = ntohs(sa.sin_port);
+        connect_client(f);
+        stream_write(f->client, SV("GET /x HTTP/1.1\r\nHost: h\r\n\r\n"));
+        expect(f, "GET /x? []");
+}
+
 static void names_a_port_that_is_taken(void **state) {
         struct fixture *f = *state;
         AUTO(err) struct err err = ERR_INIT;
@@ -360,6 +377,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(takes_no_more_connections_than_allowed, set_up_two, tear_down),
                 TEST(stops_when_what_is_held_was_answered),
                 TEST(stops_though_a_stream_goes_on),
+                TEST(adopts_listening_sockets),
                 TEST(names_a_port_that_is_taken),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
