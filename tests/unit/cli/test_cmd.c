@@ -20,7 +20,10 @@ static void finds_nested_commands_and_stops_at_arguments(void **state) {
 static void check_table(const struct cmd *c) {
         assert_non_null(c->name);
         assert_non_null(c->summary);
-        assert_true((c->run != NULL) != (c->subs != NULL));
+        if (!c->run && !c->subs)
+                fail_msg("%s does nothing", c->name);
+        if (c->run && c->subs && c->max_args != 0)
+                fail_msg("%s: an argument could be taken for a command", c->name);
         assert_true(c->max_args < 0 || c->max_args >= c->min_args);
         if (c->max_args != 0)
                 assert_non_null(c->args);
