@@ -114,10 +114,10 @@ says 'is no driver proxy'
 
 # --- the real one
 spark=
-for home in "${SPARK_HOME:-}" /opt/cache/spark-4.1.4/lib/python3*/site-packages/pyspark "${FIRESTEEL_CACHE:-/nowhere}"/spark/4.1*; do
+for home in "${SPARK_HOME_4_1:-}" "${SPARK_HOME:-}"; do
         if [ -x "$home/bin/spark-submit" ] && [ -d "$home/jars" ]; then spark=$home && break; fi
 done
-[ "$spark" ] || skip "the part with real executors was left out: no Spark here (SPARK_HOME)"
+[ "$spark" ] || skip "the part with real executors was left out: no Spark here (SPARK_HOME_4_1)"
 [ "$("$f" local status -o json | json .isolation.possible)" = true ] || skip "pods cannot run here: $("$f" local status -o json | json .isolation.summary)"
 expect 0 "$f" local down
 expect 0 "$f" local up -q --spark-home "$spark"
