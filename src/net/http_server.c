@@ -414,14 +414,23 @@ static void exchange_end(struct http_exchange *x) {
 
 /* ---- from bytes to requests ---- */
 
-static void parse_failed(struct conn *c, llhttp_errno_t e) {
+/* Does the text begin with a well-formed request line? What the parser calls an invalid method is then one that is only unknown. */
+static bool has_request_line(struct sv data) {
+        struct sv line;
+        if (!sv_split(&data, '\n', &line))
+                return false;
+        ssize_t first = sv_find_char(line, ' '), last = sv_rfind_char(line, ' ');
+        return first > 0 && last > first && sv_starts(sv_new(line.data + last + 1, line.len - (size_t)last - 1), SV("HTTP/"));
+}
+
+static void parse_failed(struct conn *c, llhttp_errno_t e, struct sv data) {
         struct incoming *in = c->incoming;
         if (in->fail_status) {
                 refuse(c, in->fail_status, in->fail_text);
                 return;
         }
         AUTO(free) char *text = xasprintf("bad request: %s", llhttp_get_error_reason(&in->parser) ? llhttp_get_error_reason(&in->parser) : llhttp_errno_name(e));
-        refuse(c, e == HPE_INVALID_VERSION ? 505 : e == HPE_INVALID_METHOD ? 405 : 400, text);
+        refuse(c, e == HPE_INVALID_VERSION ? 505 : e == HPE_INVALID_METHOD && has_request_line(data) ? 405 : 400, text);
 }
 
 /* 100 Continue once the headers are there, the body is wanted and not already coming. */
@@ -448,7 +457,7 @@ static void parse(struct conn *c, struct sv data) {
                 str_append(&c->pipelined, data.data + eaten, data.len - eaten);
                 dispatch(c);
         } else if (e != HPE_OK) {
-                parse_failed(c, e);
+                parse_failed(c, e, data);
         } else {
                 answer_expect(c);
         }
