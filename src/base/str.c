@@ -126,6 +126,24 @@ void str_append(struct str *s, const void *data, size_t len) {
         s->data[s->len] = '\0';
 }
 
+void str_append_utf8(struct str *s, uint32_t c) {
+        if (c < 0x80) {
+                str_append_c(s, (char)c);
+        } else if (c < 0x800) {
+                str_append_c(s, (char)(0xc0 | c >> 6));
+                str_append_c(s, (char)(0x80 | (c & 0x3f)));
+        } else if (c < 0x10000) {
+                str_append_c(s, (char)(0xe0 | c >> 12));
+                str_append_c(s, (char)(0x80 | (c >> 6 & 0x3f)));
+                str_append_c(s, (char)(0x80 | (c & 0x3f)));
+        } else {
+                str_append_c(s, (char)(0xf0 | c >> 18));
+                str_append_c(s, (char)(0x80 | (c >> 12 & 0x3f)));
+                str_append_c(s, (char)(0x80 | (c >> 6 & 0x3f)));
+                str_append_c(s, (char)(0x80 | (c & 0x3f)));
+        }
+}
+
 void str_appendvf(struct str *s, const char *fmt, va_list ap) {
         va_list again;
         va_copy(again, ap);

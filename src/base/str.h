@@ -71,6 +71,8 @@ void str_append(struct str *s, const void *data, size_t len);
 static inline void str_append_s(struct str *s, const char *text) { str_append(s, text, strlen(text)); }
 static inline void str_append_sv(struct str *s, struct sv v) { str_append(s, v.data, v.len); }
 static inline void str_append_c(struct str *s, char c) { str_append(s, &c, 1); }
+/* One code point (at most U+10FFFF) as UTF-8. */
+void str_append_utf8(struct str *s, uint32_t code_point);
 void str_appendf(struct str *s, const char *fmt, ...) PRINTF(2, 3);
 void str_appendvf(struct str *s, const char *fmt, va_list ap) PRINTF(2, 0);
 /* Removes the first n bytes. */

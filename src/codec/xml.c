@@ -54,24 +54,6 @@ static struct sv local_name(struct sv name) {
         return colon < 0 ? name : sv_new(name.data + colon + 1, name.len - (size_t)colon - 1);
 }
 
-static void append_utf8(struct str *out, uint32_t c) {
-        if (c < 0x80) {
-                str_append_c(out, (char)c);
-        } else if (c < 0x800) {
-                str_append_c(out, (char)(0xc0 | c >> 6));
-                str_append_c(out, (char)(0x80 | (c & 0x3f)));
-        } else if (c < 0x10000) {
-                str_append_c(out, (char)(0xe0 | c >> 12));
-                str_append_c(out, (char)(0x80 | (c >> 6 & 0x3f)));
-                str_append_c(out, (char)(0x80 | (c & 0x3f)));
-        } else {
-                str_append_c(out, (char)(0xf0 | c >> 18));
-                str_append_c(out, (char)(0x80 | (c >> 12 & 0x3f)));
-                str_append_c(out, (char)(0x80 | (c >> 6 & 0x3f)));
-                str_append_c(out, (char)(0x80 | (c & 0x3f)));
-        }
-}
-
 static int hex_digit(char c) { return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1; }
 
 /* S3 writes control characters of keys as references, which XML 1.0 forbids: all but NUL are taken. */
@@ -105,7 +87,7 @@ static int take_reference(struct parser *p, struct str *out) {
                 size_t skip = is_hex ? 2 : 1;
                 if (!take_number(sv_new(name.data + skip, name.len - skip), is_hex, &number))
                         return bad(p, "a character reference that is none");
-                append_utf8(out, number);
+                str_append_utf8(out, number);
                 p->at += semicolon + 2;
                 return 0;
         }

@@ -107,7 +107,7 @@ static int unescape(const char *p, const char *end, struct str *out, int line, s
                         unit = 0xfffd;
                 }
                 if (unit) /* C strings cannot hold U+0000; no configuration needs it */
-                        utf8_append(out, unit);
+                        str_append_utf8(out, unit);
         }
         return 0;
 }

@@ -115,21 +115,3 @@ size_t utf16_length(struct sv text) {
         }
         return n;
 }
-
-void utf8_append(struct str *out, uint32_t c) {
-        if (c < 0x80) {
-                str_append_c(out, (char)c);
-        } else if (c < 0x800) {
-                str_append_c(out, (char)(0xc0 | c >> 6));
-                str_append_c(out, (char)(0x80 | (c & 0x3f)));
-        } else if (c < 0x10000) {
-                str_append_c(out, (char)(0xe0 | c >> 12));
-                str_append_c(out, (char)(0x80 | (c >> 6 & 0x3f)));
-                str_append_c(out, (char)(0x80 | (c & 0x3f)));
-        } else {
-                str_append_c(out, (char)(0xf0 | c >> 18));
-                str_append_c(out, (char)(0x80 | (c >> 12 & 0x3f)));
-                str_append_c(out, (char)(0x80 | (c >> 6 & 0x3f)));
-                str_append_c(out, (char)(0x80 | (c & 0x3f)));
-        }
-}

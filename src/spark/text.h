@@ -17,6 +17,5 @@ bool utf8_is_valid(struct sv text);
 void utf8_patch(struct sv text, struct str *out);
 /* The number of UTF-16 units, Java's String.length. */
 size_t utf16_length(struct sv text);
-void utf8_append(struct str *out, uint32_t code_point);
 
 #endif
