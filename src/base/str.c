@@ -126,6 +126,40 @@ void str_append(struct str *s, const void *data, size_t len) {
         s->data[s->len] = '\0';
 }
 
+/* The length of the well-formed sequence at p; 0 when there is none. */
+static size_t utf8_sequence(const unsigned char *p, size_t len) {
+        if (*p < 0x80)
+                return 1;
+        size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+        if (*p < 0xc2 || *p > 0xf4 || len < n)
+                return 0;
+        unsigned low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;  /* below: overlong forms */
+        unsigned high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf; /* above: surrogates, beyond Unicode */
+        if (p[1] < low || p[1] > high)
+                return 0;
+        for (size_t i = 2; i < n; i++)
+                if ((p[i] & 0xc0) != 0x80)
+                        return 0;
+        return n;
+}
+
+bool sv_is_utf8(struct sv v) {
+        for (size_t i = 0, n; i < v.len; i += n) {
+                n = utf8_sequence((const unsigned char *)v.data + i, v.len - i);
+                if (n == 0)
+                        return false;
+        }
+        return true;
+}
+
+void str_append_as_utf8(struct str *s, struct sv text) {
+        for (size_t i = 0; i < text.len;) {
+                size_t n = utf8_sequence((const unsigned char *)text.data + i, text.len - i);
+                str_append(s, n ? text.data + i : "\xef\xbf\xbd", n ? n : 3);
+                i += n ? n : 1;
+        }
+}
+
 void str_append_utf8(struct str *s, uint32_t c) {
         if (c < 0x80) {
                 str_append_c(s, (char)c);

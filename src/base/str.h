@@ -42,6 +42,8 @@ ssize_t sv_find(struct sv v, struct sv needle);
 bool sv_split(struct sv *rest, char sep, struct sv *ret_part);
 /* Whole view as a decimal number; false when it is not one or does not fit. */
 bool sv_to_int64(struct sv v, int64_t *ret);
+/* Well-formed UTF-8: neither overlong forms nor surrogates nor anything above U+10FFFF (Unicode, table 3-7). */
+bool sv_is_utf8(struct sv v);
 char *sv_dup(struct sv v);
 
 static inline bool str_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
@@ -73,6 +75,8 @@ static inline void str_append_sv(struct str *s, struct sv v) { str_append(s, v.d
 static inline void str_append_c(struct str *s, char c) { str_append(s, &c, 1); }
 /* One code point (at most U+10FFFF) as UTF-8. */
 void str_append_utf8(struct str *s, uint32_t code_point);
+/* The text with U+FFFD for each byte that begins no well-formed sequence. */
+void str_append_as_utf8(struct str *s, struct sv text);
 void str_appendf(struct str *s, const char *fmt, ...) PRINTF(2, 3);
 void str_appendvf(struct str *s, const char *fmt, va_list ap) PRINTF(2, 0);
 /* Removes the first n bytes. */

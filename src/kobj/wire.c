@@ -24,22 +24,6 @@ static int bad(struct wire *w, const char *fmt, ...) {
         return err_http(w->err, -EINVAL, 400, "BadRequest", "the protobuf body cannot be decoded: %s", text);
 }
 
-static bool is_utf8(struct sv v) {
-        const unsigned char *p = (const unsigned char *)v.data, *end = p + v.len;
-        while (p < end) {
-                size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
-                if (!n || (size_t)(end - p) < n)
-                        return false;
-                for (size_t i = 1; i < n; i++)
-                        if ((p[i] & 0xc0) != 0x80)
-                                return false;
-                if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-                        return false;
-                p += n;
-        }
-        return true;
-}
-
 static yyjson_mut_val *text_value(struct wire *w, struct sv v) { return yyjson_mut_strncpy(w->doc, v.data ? v.data : "", v.len); }
 
 /* The members of the small messages that become JSON scalars. */
@@ -114,7 +98,7 @@ static int items_value(struct wire *w, struct sv data, yyjson_mut_val **ret) {
         while ((n = pb_next(&r, &f)) > 0) {
                 if (f.number != 1 || f.wire != PB_BYTES)
                         continue;
-                if (!is_utf8(f.bytes))
+                if (!sv_is_utf8(f.bytes))
                         return bad(w, "a string is not UTF-8");
                 yyjson_mut_arr_append(array, text_value(w, f.bytes));
         }
@@ -137,7 +121,7 @@ static int message_value(struct wire *w, const struct schema_field *f, struct sv
                 return r;
         switch (f->kind) {
         case SCHEMA_QUANTITY:
-                if (!is_utf8(s.bytes[1]))
+                if (!sv_is_utf8(s.bytes[1]))
                         return bad(w, "%s is not UTF-8", f->name);
                 *ret = s.bytes[1].len ? text_value(w, s.bytes[1]) : yyjson_mut_strcpy(w->doc, "0");
                 return 0;
@@ -152,7 +136,7 @@ static int message_value(struct wire *w, const struct schema_field *f, struct sv
                 *ret = duration_value(w, (int64_t)s.numbers[1]);
                 return 0;
         case SCHEMA_INT_OR_STRING:
-                if (!is_utf8(s.bytes[3]))
+                if (!sv_is_utf8(s.bytes[3]))
                         return bad(w, "%s is not UTF-8", f->name);
                 *ret = s.numbers[1] ? text_value(w, s.bytes[3]) : yyjson_mut_sint(w->doc, (int32_t)s.numbers[2]);
                 return 0;
@@ -178,7 +162,7 @@ static int decode_value(struct wire *w, const struct schema_field *f, const stru
                 return bad(w, "%s has the wrong wire type", f->name);
         switch (f->kind) {
         case SCHEMA_STRING:
-                if (!is_utf8(p->bytes))
+                if (!sv_is_utf8(p->bytes))
                         return bad(w, "%s is not UTF-8", f->name);
                 *ret = text_value(w, p->bytes);
                 return 0;
@@ -222,7 +206,7 @@ static int decode_entry(struct wire *w, const struct schema_field *f, struct sv 
                 else if (p.number == 2)
                         value = p;
         }
-        if (n < 0 || !is_utf8(key) || memchr(key.data, '\0', key.len))
+        if (n < 0 || !sv_is_utf8(key) || memchr(key.data, '\0', key.len))
                 return bad(w, "malformed entry of %s", f->name);
         yyjson_mut_val *v = NULL;
         n = decode_value(w, f, &value, depth, &v);
@@ -309,7 +293,7 @@ static int read_envelope(struct wire *w, struct sv body, struct sv *api_version,
                         return bad(w, "unknown content encoding");
                 }
         }
-        return n < 0 || !is_utf8(*api_version) || !is_utf8(*kind) ? bad(w, "malformed envelope") : 0;
+        return n < 0 || !sv_is_utf8(*api_version) || !sv_is_utf8(*kind) ? bad(w, "malformed envelope") : 0;
 }
 
 int wire_decode(struct sv body, yyjson_mut_doc **ret, struct err *err) {

@@ -102,7 +102,7 @@ static int finish_close(struct sv body) {
                 int code = (unsigned char)body.data[0] << 8 | (unsigned char)body.data[1];
                 if (!ws_is_close_code(code))
                         return -WS_PROTOCOL_ERROR;
-                if (!ws_is_utf8(sv_new(body.data + 2, body.len - 2)))
+                if (!sv_is_utf8(sv_new(body.data + 2, body.len - 2)))
                         return -WS_INVALID_DATA;
         }
         return 1;
@@ -121,7 +121,7 @@ static int finish_frame(struct ws_reader *r, struct ws_message *ret) {
                 return 0;
         *ret = (struct ws_message){.opcode = r->message, .data = str_sv(&r->data)};
         r->message = 0;
-        return ret->opcode == WS_TEXT && !ws_is_utf8(ret->data) ? -WS_INVALID_DATA : 1;
+        return ret->opcode == WS_TEXT && !sv_is_utf8(ret->data) ? -WS_INVALID_DATA : 1;
 }
 
 int ws_reader_next(struct ws_reader *r, struct sv *data, struct ws_message *ret) {
@@ -161,27 +161,4 @@ size_t ws_make_header(enum ws_opcode opcode, uint64_t length, const unsigned cha
 
 bool ws_is_close_code(int code) {
         return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-}
-
-bool ws_is_utf8(struct sv text) {
-        const unsigned char *p = (const unsigned char *)text.data, *end = p + text.len;
-        while (p < end) {
-                if (*p < 0x80) {
-                        p++;
-                        continue;
-                }
-                size_t more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
-                if (*p < 0xc2 || *p > 0xf4 || (size_t)(end - p) <= more)
-                        return false;
-                unsigned low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80; /* overlong forms */
-                unsigned high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf; /* surrogates; above U+10FFFF */
-                if (p[1] < low || p[1] > high)
-                        return false;
-                for (size_t i = 2; i <= more; i++) {
-                        if ((p[i] & 0xc0) != 0x80)
-                                return false;
-                }
-                p += more + 1;
-        }
-        return true;
 }

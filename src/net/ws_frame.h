@@ -54,6 +54,5 @@ size_t ws_make_header(enum ws_opcode opcode, uint64_t length, const unsigned cha
 void ws_apply_mask(const unsigned char mask[4], uint64_t offset, char *data, size_t len);
 /* May a peer send this code in a close frame? */
 bool ws_is_close_code(int code);
-bool ws_is_utf8(struct sv text);
 
 #endif

@@ -43,41 +43,6 @@ static void grow_index(struct am_writer *w) {
         }
 }
 
-/* The length of the UTF-8 sequence at p, 0 when it is none. */
-static size_t utf8_sequence(const uint8_t *p, const uint8_t *end) {
-        if (p[0] < 0x80)
-                return 1;
-        size_t n = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : p[0] >= 0xe0 && p[0] <= 0xef ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
-        if (n == 0 || (size_t)(end - p) < n)
-                return 0;
-        for (size_t i = 1; i < n; i++)
-                if ((p[i] & 0xc0) != 0x80)
-                        return 0;
-        if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-                return 0;
-        return n;
-}
-
-static bool is_utf8(struct sv text) {
-        const uint8_t *p = (const uint8_t *)text.data, *end = p + text.len;
-        while (p < end) {
-                size_t n = utf8_sequence(p, end);
-                if (n == 0)
-                        return false;
-                p += n;
-        }
-        return true;
-}
-
-static void repair_utf8(struct sv text, struct str *out) {
-        const uint8_t *p = (const uint8_t *)text.data, *end = p + text.len;
-        while (p < end) {
-                size_t n = utf8_sequence(p, end);
-                str_append(out, n ? (const char *)p : "\xef\xbf\xbd", n ? n : 3);
-                p += n ? n : 1;
-        }
-}
-
 struct am_str am_intern(struct am_writer *w, struct sv text) {
         if (!text.data)
                 return AM_ABSENT;
@@ -90,9 +55,9 @@ struct am_str am_intern(struct am_writer *w, struct sv text) {
                 if (e->hash == hash && e->at.len == text.len && (text.len == 0 || memcmp(w->heap.data + e->at.off, text.data, text.len) == 0))
                         return e->at;
         }
-        if (!is_utf8(text)) {
+        if (!sv_is_utf8(text)) {
                 AUTO(str) struct str fixed = STR_INIT(0);
-                repair_utf8(text, &fixed);
+                str_append_as_utf8(&fixed, text);
                 return am_intern(w, str_sv(&fixed));
         }
         struct am_str ret = {(uint32_t)w->heap.len, (uint32_t)text.len};

@@ -91,13 +91,13 @@ int inputs_text(const struct submission_inputs *in, const char *path, const char
         if (f->error || !f->has_text)
                 return err_errno(err, f->error ? f->error : -EIO, "%s: %s", what, path);
         struct sv text = str_sv(&f->text);
-        if (utf8_is_valid(text)) {
+        if (sv_is_utf8(text)) {
                 str_append_sv(ret, text);
                 return 0;
         }
         if (strict)
                 return err_set(err, -EILSEQ, "%s: %s is not UTF-8 text", what, path);
-        utf8_patch(text, ret);
+        str_append_as_utf8(ret, text);
         return 0;
 }
 

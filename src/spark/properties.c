@@ -114,8 +114,8 @@ static int unescape(const char *p, const char *end, struct str *out, int line, s
 
 int properties_parse(struct sv text, struct map *ret, struct err *err) {
         AUTO(str) struct str clean = STR_INIT(0);
-        if (!utf8_is_valid(text) || memchr(text.data ? text.data : "", 0, text.len)) {
-                utf8_patch(text, &clean);
+        if (!sv_is_utf8(text) || memchr(text.data ? text.data : "", 0, text.len)) {
+                str_append_as_utf8(&clean, text);
                 for (size_t i = 0; i < clean.len; i++)
                         if (clean.data[i] == 0)
                                 clean.data[i] = ' ';

@@ -221,7 +221,7 @@ static int documents(struct loader *l, yyjson_mut_val **ret) {
 }
 
 int template_parse(enum spark_line line, struct sv text, yyjson_mut_doc *doc, yyjson_mut_val **ret, struct err *err) {
-        if (!utf8_is_valid(text))
+        if (!sv_is_utf8(text))
                 return err_set(err, -EILSEQ, "it is not UTF-8 text");
         struct loader l = {.doc = doc, .anchors = MAP_INIT(NULL), .err = err};
         if (!yaml_parser_initialize(&l.parser))

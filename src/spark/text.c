@@ -71,41 +71,6 @@ char *spark_substitute_ids(const char *text, const char *app_id, const char *exe
         return text_replace_all(first, "{{EXECUTOR_ID}}", executor_id);
 }
 
-/* The length of the valid sequence at the start of `text`; 0 when there is none. */
-static size_t utf8_sequence(const unsigned char *p, size_t len) {
-        if (p[0] < 0x80)
-                return 1;
-        size_t n = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
-        if (n == 0 || n > len)
-                return 0;
-        for (size_t i = 1; i < n; i++)
-                if ((p[i] & 0xc0) != 0x80)
-                        return 0;
-        if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90))
-                return 0;
-        return n;
-}
-
-bool utf8_is_valid(struct sv text) {
-        for (size_t i = 0, n; i < text.len; i += n) {
-                n = utf8_sequence((const unsigned char *)text.data + i, text.len - i);
-                if (n == 0)
-                        return false;
-        }
-        return true;
-}
-
-void utf8_patch(struct sv text, struct str *out) {
-        for (size_t i = 0; i < text.len;) {
-                size_t n = utf8_sequence((const unsigned char *)text.data + i, text.len - i);
-                if (n)
-                        str_append(out, text.data + i, n);
-                else
-                        str_append_s(out, "\xef\xbf\xbd");
-                i += n ? n : 1;
-        }
-}
-
 size_t utf16_length(struct sv text) {
         size_t n = 0;
         for (size_t i = 0; i < text.len; i++) {

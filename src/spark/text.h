@@ -12,9 +12,6 @@ char *spark_app_name_label(const char *app_name);
 char *spark_substitute_ids(const char *text, const char *app_id, const char *executor_id);
 char *text_replace_all(const char *text, const char *what, const char *by);
 
-bool utf8_is_valid(struct sv text);
-/* Appends the text with U+FFFD in place of what is not UTF-8. */
-void utf8_patch(struct sv text, struct str *out);
 /* The number of UTF-16 units, Java's String.length. */
 size_t utf16_length(struct sv text);
 

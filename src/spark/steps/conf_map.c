@@ -59,7 +59,7 @@ static int add_conf_files(struct step_ctx *c, yyjson_mut_val *data, struct strv 
         vec_foreach(f, &files) {
                 if (r < 0)
                         break;
-                if (!utf8_is_valid(str_sv(f->text)) || memchr(str_cstr(f->text), 0, f->text->len)) {
+                if (!sv_is_utf8(str_sv(f->text)) || memchr(str_cstr(f->text), 0, f->text->len)) {
                         strv_addf(&c->s->warnings, "Unable to read a non UTF-8 encoded file %s/%s. Skipping...", dir, f->name);
                         continue;
                 }

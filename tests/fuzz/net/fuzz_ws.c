@@ -13,7 +13,7 @@ static int read_all(const uint8_t *data, size_t size, bool masked, size_t piece,
                 struct sv part = sv_new((const char *)data + at, size - at < piece ? size - at : piece);
                 struct ws_message m;
                 while ((code = ws_reader_next(&r, &part, &m)) > 0) {
-                        if (m.data.len > MAX_MESSAGE || (m.opcode == WS_TEXT && !ws_is_utf8(m.data)))
+                        if (m.data.len > MAX_MESSAGE || (m.opcode == WS_TEXT && !sv_is_utf8(m.data)))
                                 abort();
                         str_appendf(out, "%d %zu ", (int)m.opcode, m.data.len);
                         str_append_sv(out, m.data);

@@ -57,6 +57,21 @@ TEST(trimming_and_finding) {
         assert_false(str_ends("c", "-svc"));
 }
 
+TEST(tells_utf8) {
+        assert_true(sv_is_utf8(SV_NULL));
+        assert_true(sv_is_utf8(SV("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xed\x9f\xbf\xf4\x8f\xbf\xbf")));
+        const char *bad[] = {"\x80",         "\xff",     "\xc0\x80",             "\xc1\xbf",             "\xe0\x9f\xbf",   "\xed\xa0\x80",
+                             "\xf0\x8f\xbf\xbf", "\xe2\x98", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82z", "\xf0\x9f\x98"};
+        for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+                assert_false(sv_is_utf8(sv_of(bad[i])));
+}
+
+TEST(what_is_not_utf8_is_replaced_byte_by_byte) {
+        AUTO(str) struct str s = STR_INIT(0);
+        str_append_as_utf8(&s, SV("a\xff\xc3\xa4\xe2\x98" "b\xed\xa0"));
+        assert_string_equal(str_cstr(&s), "a\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd" "b\xef\xbf\xbd\xef\xbf\xbd");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(appending_past_the_maximum_sets_overflow_and_keeps_the_text),
@@ -65,6 +80,8 @@ int main(void) {
                 cmocka_unit_test(numbers_must_fit_and_stand_alone),
                 cmocka_unit_test(consuming_shifts_the_rest_to_the_front),
                 cmocka_unit_test(trimming_and_finding),
+                cmocka_unit_test(tells_utf8),
+                cmocka_unit_test(what_is_not_utf8_is_replaced_byte_by_byte),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

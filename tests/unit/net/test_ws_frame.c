@@ -99,16 +99,6 @@ static void reads_the_headers_it_makes(void **state) {
         }
 }
 
-static void tells_utf8(void **state) {
-        assert_true(ws_is_utf8(SV("")));
-        assert_true(ws_is_utf8(SV("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80")));
-        assert_false(ws_is_utf8(SV("\xc0\xaf")));
-        assert_false(ws_is_utf8(SV("\xed\xa0\x80")));
-        assert_false(ws_is_utf8(SV("\xf4\x90\x80\x80")));
-        assert_false(ws_is_utf8(SV("\xe2\x82")));
-        assert_false(ws_is_utf8(SV("\x80")));
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(reads_the_examples_of_the_rfc),
@@ -117,7 +107,6 @@ int main(void) {
                 cmocka_unit_test(rejects_what_breaks_the_protocol),
                 cmocka_unit_test(bounds_the_sum_of_fragments),
                 cmocka_unit_test(reads_the_headers_it_makes),
-                cmocka_unit_test(tells_utf8),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,21 +29,12 @@ TEST(substitutes_ids) {
         assert_string_equal(text, "aIDbcID");
 }
 
-TEST(judges_utf8) {
-        assert_true(utf8_is_valid(SV("a\xc3\xa9\xe2\x98\x83\xf0\x9f\x98\x80")));
-        assert_false(utf8_is_valid(SV("\xff")));
-        assert_false(utf8_is_valid(SV("\xc0\x80")));         /* overlong */
-        assert_false(utf8_is_valid(SV("\xed\xa0\x80")));     /* a surrogate */
-        assert_false(utf8_is_valid(SV("\xf4\x90\x80\x80"))); /* beyond Unicode */
-        assert_false(utf8_is_valid(SV("\xe2\x98")));
-        AUTO(str) struct str out = STR_INIT(0);
-        utf8_patch(SV("a\xff" "b"), &out);
-        assert_string_equal(str_cstr(&out), "a\xef\xbf\xbd" "b");
+TEST(counts_utf16_units) {
         assert_int_equal(utf16_length(SV("a\xc3\xa9\xf0\x9f\x98\x80")), 4);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {cmocka_unit_test(makes_prefixes_of_names), cmocka_unit_test(makes_labels_of_names), cmocka_unit_test(substitutes_ids),
-                                           cmocka_unit_test(judges_utf8)};
+                                           cmocka_unit_test(counts_utf16_units)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
