@@ -74,6 +74,7 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
         struct history_options o = {
                 .conf = &conf,
                 .bind = option_str(&ctx->o, "bind"),
+                .listen_fd = (int)option_int(&ctx->o, "listen-fd"),
                 .user_header = option_str(&ctx->o, "user-header"),
                 .group_header = option_str(&ctx->o, "group-header"),
                 .trusted = &trusted,
@@ -99,6 +100,7 @@ static const struct option options[] = {
         {"dir", 'd', OPTION_STRING, "DIR", "where the event logs are: a directory or s3a://bucket/prefix (default: spark.history.fs.logDirectory)", .complete = "dir"},
         {"bind", 0, OPTION_STRING, "ADDRESS", "address to listen on; several are separated by commas", "127.0.0.1"},
         {"port", 'p', OPTION_INT, "PORT", "port to listen on, 0 for any (default: spark.history.ui.port, 18080)", .max = 65535},
+        {"listen-fd", 0, OPTION_INT, "FD", "a listening socket to serve on", .hidden = true},
         {"conf", 'c', OPTION_LIST, "KEY=VALUE", "a setting by Spark's name; may be given several times"},
         {"properties-file", 0, OPTION_STRING, "FILE", "settings in the form of spark-defaults.conf (default: that of SPARK_CONF_DIR or SPARK_HOME)", .complete = "file"},
         {"user-header", 0, OPTION_STRING, "NAME", "request header in which a trusted proxy names the user"},

@@ -70,6 +70,30 @@ static int apply_quantity(const struct cmd_ctx *ctx, const char *option, int64_t
         return 0;
 }
 
+static int apply_history(const struct cmd_ctx *ctx, struct instance_settings *s, struct err *err) {
+        const char *port = option_str(&ctx->o, "history-port"), *logs = option_str(&ctx->o, "event-logs");
+        int64_t number = 0;
+        if (port && streq(port, "off"))
+                s->history_port = -1;
+        else if (port && streq(port, "auto"))
+                s->history_port = 0;
+        else if (port && (!sv_to_int64(sv_of(port), &number) || number < 1 || number > 65535))
+                return err_set(err, -EINVAL, "--history-port takes a port (1 to 65535), auto or off, not \"%s\"", port);
+        else if (port)
+                s->history_port = (int)number;
+        if (!logs)
+                return 0;
+        AUTO(free) char *dir = fs_absolute(logs);
+        if (!fs_is_dir(dir)) {
+                err_set(err, -ENOENT, "--event-logs %s: there is no directory %s", logs, dir);
+                err_hint(err, "for logs elsewhere, such as s3a://bucket/prefix, run \"firesteel history --dir\"");
+                return -ENOENT;
+        }
+        free(s->event_logs);
+        s->event_logs = TAKE(dir);
+        return 0;
+}
+
 int local_apply_options(const struct cmd_ctx *ctx, struct instance_settings *s, struct err *err) {
         if (option_given(&ctx->o, "port"))
                 s->port = (int)option_int(&ctx->o, "port");
@@ -86,6 +110,8 @@ int local_apply_options(const struct cmd_ctx *ctx, struct instance_settings *s, 
         int r = apply_quantity(ctx, "memory", 64 * 1024 * 1024, false, &s->memory_bytes, err);
         if (r >= 0)
                 r = apply_quantity(ctx, "cpus", 100, true, &s->cpu_milli, err);
+        if (r >= 0)
+                r = apply_history(ctx, s, err);
         const char *const *homes;
         size_t count = option_list(&ctx->o, "spark-home", &homes);
         for (size_t i = 0; r >= 0 && i < count; i++)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/local.h"
 #include "cli/output.h"
+#include "cluster/historian.h"
 #include "cluster/leftovers.h"
 #include "codec/ktime.h"
 
@@ -45,6 +46,20 @@ static void describe_cluster(const struct instance *i, const struct instance_ser
         }
 }
 
+/* "history": {"url", "eventLogs", and "pid" and "residentBytes" once somebody looked}. */
+static void describe_history(const struct instance *i, yyjson_val *details, yyjson_mut_doc *doc, yyjson_mut_val *root) {
+        yyjson_val *known = yyjson_obj_get(details, "history");
+        struct procid process;
+        if (!known)
+                return;
+        mjson_set(doc, root, "history", yyjson_val_mut_copy(doc, known));
+        if (historian_find(i, &process, NULL) < 0)
+                return;
+        yyjson_mut_val *history = mjson_obj(doc, root, "history");
+        mjson_set_int(doc, history, "pid", process.pid);
+        mjson_set_int(doc, history, "residentBytes", resident_bytes(process.pid));
+}
+
 static yyjson_mut_doc *describe(const struct instance *i, int state, const struct instance_server *s) {
         yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *root = yyjson_mut_obj(doc);
@@ -73,6 +88,7 @@ static yyjson_mut_doc *describe(const struct instance *i, int state, const struc
                 if (v)
                         mjson_set(doc, root, copied[n], yyjson_val_mut_copy(doc, v));
         }
+        describe_history(i, details, doc, root);
         describe_cluster(i, s, doc, root);
         return doc;
 }
@@ -103,6 +119,20 @@ static void print_isolation(yyjson_mut_val *root) {
                 printf("%-11s %s%s%s\n", "", style_begin(1, STYLE_YELLOW), yyjson_mut_get_str(note), style_end(1));
 }
 
+static void print_history(yyjson_mut_val *root) {
+        yyjson_mut_val *history = yyjson_mut_obj_get(root, "history");
+        const char *url = mjson_get_str(history, "url");
+        char memory[16];
+        bytes_human(mjson_get_int(history, "residentBytes", 0), memory);
+        AUTO(free) char *state = mjson_get_int(history, "pid", 0) ? xasprintf("process %lld, %s", (long long)mjson_get_int(history, "pid", 0), memory)
+                                                                  : xstrdup("starts with the first visit");
+        AUTO(free) char *text = url ? xasprintf("%s (%s)", url, state) : xstrdup("off");
+        if (!history)
+                return;
+        line("History", text);
+        line("Event logs", mjson_get_str(history, "eventLogs"));
+}
+
 static void print_running(const struct instance *i, const struct instance_server *s, yyjson_mut_val *root) {
         char age[40], memory[16];
         local_age(s->started_ms, age);
@@ -126,6 +156,7 @@ static void print_running(const struct instance *i, const struct instance_server
         yyjson_mut_val *home;
         size_t n, max;
         yyjson_mut_arr_foreach(yyjson_mut_obj_get(root, "sparkHomes"), n, max, home) line(n ? "" : "Spark", yyjson_mut_get_str(home));
+        print_history(root);
         line("Kubeconfig", mjson_get_str(root, "kubeconfig"));
         if (mjson_get_str(root, "problem"))
                 log_warn("%s", mjson_get_str(root, "problem"));

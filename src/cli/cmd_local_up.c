@@ -56,14 +56,19 @@ static int spawn(const struct cmd_ctx *ctx, const struct instance *i, pid_t *ret
         strv_add(&argv, "serve");
         strv_addf(&argv, "--name=%s", i->name);
         strv_add(&argv, "--report-fd=3");
-        static const char *const passed_on[] = {"port", "bind", "memory", "cpus"};
+        static const char *const passed_on[] = {"port", "bind", "memory", "cpus", "history-port"};
         for (size_t n = 0; n < ARRAY_LEN(passed_on); n++)
                 if (option_given(&ctx->o, passed_on[n]))
                         strv_addf(&argv, "--%s=%s", passed_on[n], option_str(&ctx->o, passed_on[n]));
+        if (option_given(&ctx->o, "event-logs")) {
+                /* The server works in another directory. */
+                AUTO(free) char *dir = fs_absolute(option_str(&ctx->o, "event-logs"));
+                strv_addf(&argv, "--event-logs=%s", dir);
+        }
         const char *const *homes;
         size_t count = option_list(&ctx->o, "spark-home", &homes);
         for (size_t n = 0; n < count; n++) {
-                /* The server works in another directory; the version was checked here. */
+                /* Without the version, which was checked here. */
                 const char *equals = strchr(homes[n], '=');
                 AUTO(free) char *dir = fs_absolute(equals ? equals + 1 : homes[n]);
                 strv_addf(&argv, "--spark-home=%s", dir);
@@ -190,6 +195,9 @@ static void explain(const struct instance *i, const struct instance_server *s, b
         size_t n, max;
         yyjson_val *note;
         yyjson_arr_foreach(yyjson_obj_get(isolation, "notes"), n, max, note) log_info("  note: %s", yyjson_get_str(note));
+        const char *history = json_get_str(yyjson_obj_get(yyjson_doc_get_root(s->doc), "history"), "url");
+        if (history)
+                log_info("  history: %s (of applications with spark.eventLog.enabled=true)", history);
         AUTO(free) char *kubeconfig = instance_path(i, "kubeconfig");
         if (!merged)
                 log_info("\n  export KUBECONFIG=%s", kubeconfig);
@@ -198,11 +206,22 @@ static void explain(const struct instance *i, const struct instance_server *s, b
         log_info("  kubectl get pods -A");
 }
 
+/* Does the running server serve another directory, or at another port, than the one asked for? */
+static bool is_other_history(const struct cmd_ctx *ctx, const struct instance_server *s) {
+        yyjson_val *history = yyjson_obj_get(yyjson_doc_get_root(s->doc), "history");
+        const char *url = json_get_str(history, "url"), *logs = json_get_str(history, "eventLogs"), *port = option_str(&ctx->o, "history-port");
+        AUTO(free) char *dir = option_given(&ctx->o, "event-logs") ? fs_absolute(option_str(&ctx->o, "event-logs")) : NULL;
+        AUTO(free) char *wanted = port ? xasprintf("http://%s:%s/", s->bind, port) : NULL;
+        if (dir && !streq_null(dir, logs))
+                return true;
+        return port && (streq(port, "off") ? url != NULL : streq(port, "auto") ? !url : !streq_null(url, wanted));
+}
+
 /* Settings of a running server do not change under it. */
 static int refuse_changes(const struct cmd_ctx *ctx, const struct instance *i, const struct instance_server *s, struct err *err) {
         bool other_port = option_given(&ctx->o, "port") && option_int(&ctx->o, "port") != s->port;
         bool other_bind = option_given(&ctx->o, "bind") && !streq(option_str(&ctx->o, "bind"), s->bind);
-        if (!other_port && !other_bind && !option_given(&ctx->o, "memory") && !option_given(&ctx->o, "cpus") && !option_given(&ctx->o, "spark-home"))
+        if (!other_port && !other_bind && !is_other_history(ctx, s) && !option_given(&ctx->o, "memory") && !option_given(&ctx->o, "cpus") && !option_given(&ctx->o, "spark-home"))
                 return 0;
         err_set(err, -EBUSY, "instance \"%s\" is already running (https://%s:%d) and takes other settings only when it starts", i->name, s->bind, s->port);
         err_hint(err, "\"firesteel local down --name %s\" first", i->name);

@@ -73,6 +73,7 @@ int instance_names(struct strv *ret, struct err *err) {
 void instance_settings_done(struct instance_settings *s) {
         free(s->bind);
         free(s->merged_into);
+        free(s->event_logs);
         strv_done(&s->spark_homes);
         *s = (struct instance_settings){0};
 }
@@ -108,6 +109,9 @@ int instance_load_settings(const struct instance *i, struct instance_settings *r
         s.port = (int)json_get_int(root, "port", 0);
         s.memory_bytes = json_get_int(root, "memoryBytes", 0);
         s.cpu_milli = json_get_int(root, "cpuMilli", 0);
+        s.event_logs = xstrdup_null(json_get_str(root, "eventLogs"));
+        s.history_port = (int)json_get_int(root, "historyPort", 0);
+        s.history_last_port = (int)json_get_int(root, "historyLastPort", 0);
         s.merged_into = xstrdup_null(json_get_str(root, "mergedInto"));
         size_t n, max;
         yyjson_val *home;
@@ -129,6 +133,11 @@ int instance_save_settings(const struct instance *i, const struct instance_setti
                 mjson_set_int(doc, root, "memoryBytes", s->memory_bytes);
         if (s->cpu_milli)
                 mjson_set_int(doc, root, "cpuMilli", s->cpu_milli);
+        mjson_set_str(doc, root, "eventLogs", s->event_logs);
+        if (s->history_port)
+                mjson_set_int(doc, root, "historyPort", s->history_port);
+        if (s->history_last_port)
+                mjson_set_int(doc, root, "historyLastPort", s->history_last_port);
         mjson_set_str(doc, root, "mergedInto", s->merged_into);
         for (size_t n = 0; n < s->spark_homes.len; n++)
                 mjson_add_str(doc, mjson_arr(doc, root, "sparkHomes"), s->spark_homes.items[n]);

@@ -7,6 +7,7 @@
  *         pki/            ca.crt ca.key admin.crt admin.key sa.key admin.token
  *         kubeconfig      for kubectl and Spark
  *         server.log      what the server said (server.log.1: the one before)
+ *         events/ ...     event logs and the History Server's files (historian.h)
  *         cluster.db      the objects (SQLite)
  *         pods/ ...       the pod runtime's
  *
@@ -46,6 +47,9 @@ struct instance_settings {
         int64_t memory_bytes;     /* what the node offers; 0 = what the machine has */
         int64_t cpu_milli;        /* the same */
         struct strv spark_homes;  /* Spark installations that images lead to, besides those found by themselves */
+        char *event_logs;         /* directory of event logs; NULL = the instance's own */
+        int history_port;         /* of the History Server; 0: any free one, -1: none */
+        int history_last_port;    /* the one that was free last time; 0: none yet */
         char *merged_into;        /* kubeconfig file that also has this cluster; NULL = none */
 };
 void instance_settings_done(struct instance_settings *s);

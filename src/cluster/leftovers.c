@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "base/fs.h"
+#include "cluster/historian.h"
 #include "cluster/podrt/holder.h"
 #include "cluster/podrt/shim.h"
 
@@ -38,6 +39,9 @@ int leftovers_count(const struct instance *i) {
         AUTO(free) char *pods = instance_path(i, "pods");
         find_shims(pods, 0, count_one, &count);
         if (holder_find(i->dir, &h, NULL) >= 0)
+                count++;
+        struct procid history;
+        if (historian_find(i, &history, NULL) >= 0)
                 count++;
         return count;
 }
@@ -116,6 +120,7 @@ int leftovers_end(const struct instance *i, struct err *err) {
         vec_done(&ending.pidfds);
         if (stubborn > 0)
                 return err_set(err, -EBUSY, "%d containers of instance \"%s\" could not be ended", stubborn, i->name);
+        count += historian_end(i);
         struct holder h;
         if (holder_find(i->dir, &h, NULL) >= 0)
                 count++;

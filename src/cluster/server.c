@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cluster/apiserver.h"
 #include "cluster/controllers.h"
+#include "cluster/historian.h"
 #include "cluster/hostport.h"
 #include "cluster/podrt/dialer.h"
 #include "cluster/podrt/holder.h"
@@ -32,6 +33,7 @@ struct server {
         bool has_namespaces;
         struct holder holder;
         struct dialer *dialer;
+        struct historian *historian; /* NULL when off */
 
         struct loop *loop;
         struct tls_context *tls;
@@ -143,6 +145,7 @@ static void find_spark(const struct instance_settings *settings, struct strv *re
 
 static int start_kubelet(struct server *s, struct err *err) {
         AUTO(strv) struct strv spark = {0};
+        AUTO(free) char *events = historian_events(s->instance, s->settings);
         find_spark(s->settings, &spark);
         const struct kubelet_options o = {
                 .server = s->api,
@@ -153,6 +156,7 @@ static int start_kubelet(struct server *s, struct err *err) {
                 .isolation = &s->isolation,
                 .holder = s->has_namespaces ? &s->holder : NULL,
                 .dialer = s->dialer,
+                .event_logs = events,
                 .images = {.spark_dirs = (const char *const *)spark.items},
                 .cpu_milli = s->settings->cpu_milli,
                 .memory_bytes = s->settings->memory_bytes,
@@ -200,6 +204,14 @@ static void describe_isolation(const struct isolation *i, yyjson_mut_doc *doc, y
                 mjson_add_str(doc, notes, i->notes.items[n]);
 }
 
+static void describe_history(const struct server *s, yyjson_mut_doc *doc, yyjson_mut_val *root) {
+        yyjson_mut_val *o = mjson_obj(doc, root, "history");
+        AUTO(free) char *events = historian_events(s->instance, s->settings);
+        AUTO(free) char *url = s->historian ? xasprintf("http://%s:%d/", s->settings->bind, historian_port(s->historian)) : NULL;
+        mjson_set_str(doc, o, "url", url);
+        mjson_set_str(doc, o, "eventLogs", events);
+}
+
 static int announce(struct server *s, struct err *err) {
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *root = yyjson_mut_obj(doc);
@@ -210,6 +222,7 @@ static int announce(struct server *s, struct err *err) {
         describe_isolation(&s->isolation, doc, root);
         for (size_t n = 0; n < s->settings->spark_homes.len; n++)
                 mjson_add_str(doc, mjson_arr(doc, root, "sparkHomes"), s->settings->spark_homes.items[n]);
+        describe_history(s, doc, root);
         const struct instance_server me = {
                 .pid = getpid(),
                 .start_ticks = process_start_ticks(getpid()),
@@ -254,6 +267,8 @@ static int start(struct server *s, struct err *err) {
         if (r >= 0)
                 r = take_port(s, err);
         if (r >= 0)
+                r = historian_open(s->instance, s->settings, &s->historian, err);
+        if (r >= 0)
                 r = instance_save_settings(s->instance, s->settings, err);
         if (r >= 0)
                 r = instance_load_pki(s->instance, s->settings->bind, SERVER_SERVICE_ADDRESS, &s->pki, err);
@@ -271,10 +286,13 @@ static int start(struct server *s, struct err *err) {
         if (r < 0)
                 return r;
         start_controllers(s);
+        historian_watch(s->historian, s->loop);
         return announce(s, err);
 }
 
 static void end(struct server *s) {
+        historian_stop(s->historian);
+        historian_free(s->historian);
         if (s->http)
                 http_server_free(s->http);
         stop_controllers(s);

@@ -35,6 +35,7 @@ struct history {
         struct tls_context *tls;
         struct http_server *http;
         int port;
+        int waiting_fd; /* a socket handed over whose visitors wait for the first scan; -1: none */
         char *prefix; /* of paths, without a slash at the end; "" normally */
         struct listing *listing;
         bool scanning, scanned, stopping, cleaning;

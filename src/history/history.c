@@ -1,6 +1,8 @@
 #include "history/history.h"
 
+#include <arpa/inet.h>
 #include <pwd.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -82,6 +84,17 @@ static void report_problems(const struct listing *l, const struct listing *befor
         }
 }
 
+/* Whoever started us by a visit wants to see what there is, not that nothing was looked for yet. */
+static void let_in(struct history *h) {
+        AUTO(err) struct err err = ERR_INIT;
+        if (h->waiting_fd < 0 || h->stopping)
+                return;
+        if (http_server_adopt(h->http, TAKE_FD(h->waiting_fd), &err) < 0) {
+                log_error("%s", err_message(&err));
+                loop_stop(h->loop);
+        }
+}
+
 static void scan_done(void *arg) {
         struct scan_job *s = arg;
         struct history *h = s->h;
@@ -105,6 +118,7 @@ static void scan_done(void *arg) {
         listing_unref(s->before);
         err_done(&s->err);
         free(s);
+        let_in(h);
         if (!h->stopping)
                 timer_again(h->scan_timer, h->conf->update_interval_ms, 0);
 }
@@ -269,10 +283,22 @@ static int open_tls(struct history *h, struct err *err) {
         return r;
 }
 
+static int take_socket(struct history *h, struct err *err) {
+        struct sockaddr_in a;
+        socklen_t len = sizeof a;
+        if (getsockname(h->o.listen_fd, (struct sockaddr *)&a, &len) < 0)
+                return err_errno(err, -errno, "descriptor %d is no socket", h->o.listen_fd);
+        h->waiting_fd = h->o.listen_fd;
+        h->port = ntohs(a.sin_port);
+        return 0;
+}
+
 static int listen_on(struct history *h, struct err *err) {
         AUTO(strv) struct strv addresses = {0};
         split_list(h->o.bind, &addresses);
         h->http = http_server_new(h->loop, &(struct http_server_options){.tls = h->tls, .max_body = 1 << 16, .handler = history_on_request, .arg = h});
+        if (h->o.listen_fd > 2)
+                return take_socket(h, err);
         h->port = (int)(h->tls && h->conf->tls_port ? h->conf->tls_port : h->tls ? h->conf->port + 400 : h->conf->port);
         for (size_t i = 0; i < addresses.len; i++) {
                 int r = http_server_listen(h->http, addresses.items[i], h->port, &h->port, err);
@@ -325,7 +351,7 @@ static int prepare(struct history *h, struct err *err) {
 
 int history_start(struct loop *l, const struct history_options *o, struct history **ret, struct err *err) {
         struct history *h = NEW(struct history);
-        *h = (struct history){.loop = l, .o = *o, .conf = o->conf, .models = MAP_INIT(loaded_free), .loads = MAP_INIT(NULL), .started_ms = clock_now_ms()};
+        *h = (struct history){.loop = l, .o = *o, .conf = o->conf, .models = MAP_INIT(loaded_free), .loads = MAP_INIT(NULL), .waiting_fd = -1, .started_ms = clock_now_ms()};
         int r = prepare(h, err);
         if (r >= 0)
                 r = listen_on(h, err);
@@ -362,6 +388,8 @@ void history_free(struct history *h) {
         if (!h)
                 return;
         http_server_free(h->http);
+        if (h->waiting_fd >= 0)
+                close(h->waiting_fd);
         timer_free(h->scan_timer);
         timer_free(h->clean_timer);
         map_done(&h->models);

@@ -15,6 +15,7 @@ struct history;
 struct history_options {
         struct history_conf *conf; /* borrowed */
         const char *bind;          /* addresses, comma-separated */
+        int listen_fd;             /* > 2: a listening socket to use instead; taken over. Its visitors wait for the first scan */
         const char *user_header;   /* the header in which a trusted proxy says who asks; NULL: nobody is known */
         const char *group_header;
         const struct strv *trusted; /* addresses whose headers count, besides loopback's */

@@ -179,7 +179,7 @@ int holder_start(const struct holder_options *o, struct holder *ret, struct err 
         const char *argv[] = {REEXEC_HOLDER, pod_range, service_range, o->dir, NULL};
         struct holder h = {0};
         pid_t pid = -1;
-        int r = reexec_spawn(o->program ? o->program : "/proc/self/exe", argv, &theirs, 1, &pid, err);
+        int r = reexec_spawn(o->program ? o->program : "/proc/self/exe", argv, &theirs, 1, -1, &pid, err);
         if (r < 0)
                 return r;
         close(TAKE_FD(theirs));

@@ -17,7 +17,7 @@ enum { BACKOFF_FIRST_MS = 10000, BACKOFF_MAX_MS = 300000, BACKOFF_RESET_MS = 600
 
 struct kubelet {
         struct kubelet_options o;
-        char *dir, *node_name, *program, *runtime_root;
+        char *dir, *node_name, *program, *runtime_root, *event_logs;
         struct api *api;
         struct image_store images;
         struct podnet_pool addresses;

@@ -483,7 +483,7 @@ static int make_directories(struct kubelet *k, struct err *err) {
 
 int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct err *err) {
         struct kubelet *k = NEW(struct kubelet);
-        *k = (struct kubelet){.o = *o, .dir = xstrdup(o->dir), .node_name = xstrdup(o->instance), .pods = MAP_INIT(pod_free)};
+        *k = (struct kubelet){.o = *o, .dir = xstrdup(o->dir), .node_name = xstrdup(o->instance), .event_logs = xstrdup_null(o->event_logs), .pods = MAP_INIT(pod_free)};
         k->has_cgroups = o->isolation->cgroups != CGROUP_NONE && o->holder && !o->holder->has_user_namespace;
         podnet_pool_init(&k->addresses, o->ranges.pods);
         int r = make_directories(k, err);
@@ -573,6 +573,7 @@ void kubelet_free(struct kubelet *k) {
         podnet_pool_done(&k->addresses);
         free(k->dir);
         free(k->node_name);
+        free(k->event_logs);
         free(k->program);
         free(k->runtime_root);
         free(k);

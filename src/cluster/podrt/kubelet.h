@@ -32,6 +32,7 @@ struct kubelet_options {
         const struct isolation *isolation;  /* borrowed; not possible: pods stay Pending and say why */
         const struct holder *holder;        /* NULL when pods are not possible */
         struct dialer *dialer;              /* the way out of the network namespace; borrowed, may be NULL */
+        const char *event_logs;             /* Spark's pods see it at Spark's default place for event logs; NULL = they do not */
         struct image_store_options images;
         int64_t cpu_milli, memory_bytes;    /* what the node offers; 0 = what the machine has */
         const char *api_address;            /* 10.96.0.1 */

@@ -292,6 +292,19 @@ static int set_mounts(struct container *c, yyjson_val *spec, const struct map *v
         return 0;
 }
 
+/* spark.eventLog.enabled=true is then all that the History Server of the instance (historian.h) wants. */
+static void add_event_logs(const struct container *c, const struct image *image, struct bundle *b) {
+        static const char place[] = "/tmp/spark-events"; /* the default of spark.eventLog.dir */
+        if (!image->spark_home || !c->pod->kubelet->event_logs)
+                return;
+        vec_foreach(m, &b->mounts) {
+                size_t len = strlen(m->destination);
+                if (strncmp(place, m->destination, len) == 0 && (place[len] == '/' || !place[len]))
+                        return; /* the pod has a volume there */
+        }
+        bundle_bind(b, place, c->pod->kubelet->event_logs, false);
+}
+
 static void set_files(struct container *c, yyjson_val *spec, const struct image *image, struct start_job *j) {
         struct pod *p = c->pod;
         struct kubelet *k = p->kubelet;
@@ -350,6 +363,7 @@ static int fill_job(struct container *c, yyjson_val *spec, const struct image *i
         map_foreach(e, &variables) strv_addf(&b->env, "%s=%s", e->key, (char *)e->value);
         if ((r = set_command(spec, image, &variables, b, err)) < 0 || (r = set_mounts(c, spec, &variables, b, err)) < 0)
                 return r;
+        add_event_logs(c, image, b);
         b->namespace_dir = fs_join(c->pod->dir, "ns");
         b->shares_host_network = c->pod->uses_host_network;
         b->is_in_user_namespace = k->o.holder->has_user_namespace;

@@ -51,8 +51,11 @@ void reexec_slim(void) {
 enum { SPAWN_MAX_FDS = 8 };
 
 /* In the child: descriptors go above all targets first, so that no target overwrites a source. */
-static int place_descriptors(const int *keep, size_t keep_count) {
+static int place_descriptors(const int *keep, size_t keep_count, int output) {
         int high[SPAWN_MAX_FDS];
+        int out = output >= 0 ? fcntl(output, F_DUPFD, 3 + SPAWN_MAX_FDS) : -1;
+        if (output >= 0 && out < 0)
+                return -errno;
         for (size_t i = 0; i < keep_count; i++) {
                 high[i] = fcntl(keep[i], F_DUPFD, 3 + SPAWN_MAX_FDS);
                 if (high[i] < 0)
@@ -62,7 +65,7 @@ static int place_descriptors(const int *keep, size_t keep_count) {
         if (null < 0)
                 return -errno;
         for (int fd = 0; fd < 3; fd++)
-                if (dup2(null, fd) < 0)
+                if (dup2(fd > 0 && out >= 0 ? out : null, fd) < 0)
                         return -errno;
         for (size_t i = 0; i < keep_count; i++)
                 if (dup2(high[i], 3 + (int)i) < 0)
@@ -71,7 +74,7 @@ static int place_descriptors(const int *keep, size_t keep_count) {
         return 0;
 }
 
-int reexec_spawn(const char *program, const char *const *argv, const int *keep, size_t keep_count, pid_t *ret, struct err *err) {
+int reexec_spawn(const char *program, const char *const *argv, const int *keep, size_t keep_count, int output, pid_t *ret, struct err *err) {
         if (keep_count > SPAWN_MAX_FDS)
                 return err_set(err, -EINVAL, "too many descriptors for %s", argv[0]);
         sigset_t all, before;
@@ -86,7 +89,7 @@ int reexec_spawn(const char *program, const char *const *argv, const int *keep, 
                 sigemptyset(&none);
                 sigprocmask(SIG_SETMASK, &none, NULL);
                 setsid();
-                if (place_descriptors(keep, keep_count) == 0)
+                if (place_descriptors(keep, keep_count, output) == 0)
                         execv(program, (char *const *)argv);
                 _exit(127);
         }

@@ -127,7 +127,7 @@ int shim_start(const struct shim_spec *spec, struct procid *ret, struct err *err
         AUTO(fd) int theirs = ends[1];
         struct procid p = {0};
         pid_t pid = -1;
-        int r = reexec_spawn(spec->program ? spec->program : "/proc/self/exe", argv, &theirs, 1, &pid, err);
+        int r = reexec_spawn(spec->program ? spec->program : "/proc/self/exe", argv, &theirs, 1, -1, &pid, err);
         if (r < 0)
                 return r;
         close(TAKE_FD(theirs));

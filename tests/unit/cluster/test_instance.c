@@ -59,6 +59,9 @@ static void settings_survive(void **state) {
         assert_int_equal(s.port, 0);
         s.port = 7000;
         s.memory_bytes = 8LL << 30;
+        s.event_logs = xstrdup("/logs");
+        s.history_port = -1;
+        s.history_last_port = 18081;
         s.merged_into = xstrdup("/home/u/.kube/config");
         strv_add(&s.spark_homes, "/opt/spark");
         assert_int_equal(instance_save_settings(&i, &s, NULL), 0);
@@ -66,6 +69,9 @@ static void settings_survive(void **state) {
         assert_int_equal(instance_load_settings(&i, &back, NULL), 0);
         assert_int_equal(back.port, 7000);
         assert_true(back.memory_bytes == 8LL << 30);
+        assert_string_equal(back.event_logs, "/logs");
+        assert_int_equal(back.history_port, -1);
+        assert_int_equal(back.history_last_port, 18081);
         assert_string_equal(back.merged_into, "/home/u/.kube/config");
         assert_int_equal(back.spark_homes.len, 1);
 }
