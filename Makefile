@@ -48,6 +48,9 @@ fuzz: third_party/.setup
 install: all
 	install -D -m 755 $(BUILD)/firesteel $(DESTDIR)$(PREFIX)/bin/firesteel
 	ln -sf firesteel $(DESTDIR)$(PREFIX)/bin/firesteel-spark-submit
+	@# A spark-submit of somebody else's (pip puts one there) is not replaced.
+	@cd $(DESTDIR)$(PREFIX)/bin && if [ ! -e spark-submit ] || [ "$$(readlink spark-submit)" = firesteel ]; then ln -sf firesteel spark-submit; \
+	else echo "$(PREFIX)/bin/spark-submit is left alone: it is another program; firesteel-spark-submit is the same by a name of its own"; fi
 	$(BUILD)/firesteel man $(DESTDIR)$(PREFIX)/share/man/man1
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 	        $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
@@ -56,6 +59,7 @@ install: all
 	$(BUILD)/firesteel completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/firesteel.fish
 
 uninstall:
+	@cd $(DESTDIR)$(PREFIX)/bin && if [ "$$(readlink spark-submit)" = firesteel ]; then rm spark-submit; fi
 	rm -f $(DESTDIR)$(PREFIX)/bin/firesteel $(DESTDIR)$(PREFIX)/bin/firesteel-spark-submit $(DESTDIR)$(PREFIX)/share/man/man1/firesteel*.1 \
 	        $(DESTDIR)$(PREFIX)/share/bash-completion/completions/firesteel $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_firesteel \
 	        $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/firesteel.fish

@@ -17,6 +17,7 @@ struct face {
 /* Called as ... */
 static const struct face names[] = {
         {"spark-submit", spark_submit_main},
+        {"firesteel-spark-submit", spark_submit_main}, /* beside a spark-submit that is another program */
         {0},
 };
 

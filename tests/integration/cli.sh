@@ -76,3 +76,14 @@ for file in bin/firesteel share/man/man1/firesteel.1 share/bash-completion/compl
         [ -s "$TEST_TMP/root/usr/$file" ] || fail "install left out $file"
 done
 expect 0 "$TEST_TMP/root/usr/bin/firesteel" version
+for name in spark-submit firesteel-spark-submit; do
+        expect 1 env -u SPARK_HOME "$TEST_TMP/root/usr/bin/$name" --master k8s://https://127.0.0.1:1 --deploy-mode cluster --no-such-option
+        says "--no-such-option"
+done
+rm "$TEST_TMP/root/usr/bin/spark-submit"
+echo theirs >"$TEST_TMP/root/usr/bin/spark-submit"
+for target in install uninstall; do
+        expect 0 make -s -C "$here/../.." $target DESTDIR="$TEST_TMP/root" PREFIX=/usr BUILD="$(dirname "$f")"
+        [ "$(cat "$TEST_TMP/root/usr/bin/spark-submit")" = theirs ] || fail "make $target touched another program's spark-submit"
+done
+[ ! -e "$TEST_TMP/root/usr/bin/firesteel" ] || fail "uninstall left the program"
