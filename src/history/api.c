@@ -338,6 +338,7 @@ void api_plan(const struct listing *l, const struct api_settings *settings, cons
         drop_first(s);
         const struct listed_app *app = listing_app(l, p->app_id);
         if (s->len == 0) {
+                p->outcome = app ? API_ANSWERED : API_NOT_LISTED;
                 answer_app(app, p->app_id, a);
                 return;
         }
@@ -348,9 +349,10 @@ void api_plan(const struct listing *l, const struct api_settings *settings, cons
         free(p->key);
         p->key = xasprintf("%s/%s", p->app_id, p->attempt_id);
         drop_first(s);
-        if (s->len == 0)
+        if (s->len == 0) {
+                p->outcome = app && listing_attempt(app, p->attempt_id) ? API_ANSWERED : API_NOT_LISTED;
                 answer_attempt(app, p->app_id, p->attempt_id, a);
-        else if (!plan_below(app, p, a))
+        } else if (!plan_below(app, p, a))
                 rest_error(a, 404, "%s", uri);
 }
 

@@ -17,7 +17,7 @@ static bool remove_log(struct clean_job *c, const struct log_record *r, const ch
                 return true;
         }
         log_info("removing %s: %s", r->log, why);
-        if (logstore_remove(c->h->store, r->log, r->rolling, &err) < 0) {
+        if (logstore_remove(c->h->stores.items[r->dir], r->log, r->rolling, &err) < 0) {
                 log_warn("removing %s: %s", r->log, err_message(&err));
                 return false;
         }
@@ -76,5 +76,5 @@ void history_clean(struct history *h) {
         h->cleaning = true;
         struct clean_job *c = NEW(struct clean_job);
         *c = (struct clean_job){.h = h, .listing = listing_ref(h->listing), .max_ms = clock_now_ms() - h->conf->max_age_ms};
-        history_work(h, clean_work, clean_done, c);
+        history_store_work(h, clean_work, clean_done, c);
 }

@@ -14,6 +14,13 @@ struct loaded {
 };
 
 struct load;
+struct job;
+
+/* A log directory and who may see what is in it. */
+struct log_dir {
+        bool restricted;
+        struct strv readers; /* users; with @ in front groups; "*": everybody who is known */
+};
 
 struct history_metrics {
         uint64_t requests[6]; /* by hundreds of the status */
@@ -27,7 +34,9 @@ struct history {
         struct loop *loop;
         struct history_options o;
         struct history_conf *conf;
-        struct logstore *store;
+        VEC(struct logstore *) stores; /* one a log directory */
+        VEC(struct log_dir) dirs;      /* the same ones */
+        char *store_urls;              /* all of them, for people and for the kept listing */
         char *index_dir, *listing_path; /* NULL: nowhere to keep them */
         struct redaction *redaction;
         struct acl acl;
@@ -38,12 +47,15 @@ struct history {
         int waiting_fd; /* a socket handed over whose visitors wait for the first scan; -1: none */
         char *prefix; /* of paths, without a slash at the end; "" normally */
         struct listing *listing;
+        struct map views; /* of the listing: "mask of directories" -> struct listing, for those who may not see all */
         bool scanning, scanned, stopping, cleaning;
         struct timer *scan_timer, *clean_timer;
         struct map models; /* log name -> struct loaded */
         struct map loads;  /* log name -> struct load */
         uint64_t uses;
-        size_t busy; /* jobs on workers */
+        size_t busy; /* jobs on workers or waiting for one */
+        size_t store_busy;            /* of them those that wait for disks and networks */
+        VEC(struct job *) store_queue; /* what waits for one of those to end */
         void (*stopped)(void *arg);
         void *stopped_arg;
         struct history_metrics metrics;
@@ -55,6 +67,15 @@ void history_with_model(struct history *h, const struct log_record *record, void
                         void *arg);
 /* Runs on a worker, then on the loop; stopping waits for it. */
 void history_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+/* The same for what may wait for a disk or a network: only some of the workers do that at a time, the others are left to render, and to
+ * look up names for those that wait. */
+void history_store_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+/* The directories whose logs a user may see, a bit each; user NULL: nobody is known to ask. */
+uint64_t history_visible(const struct history *h, const char *user, const char *groups);
+/* A reference to the listing as somebody sees it who may see those directories. */
+struct listing *history_listing(struct history *h, uint64_t dirs);
+/* Takes logs found between two scans into the listing. */
+void history_add_records(struct history *h, struct log_record *const *records, size_t count);
 /* Scans now (once more after the scan under way, when there is one). */
 void history_scan(struct history *h);
 
@@ -70,6 +91,7 @@ struct page_request {
         const struct listing *listing;
         const struct rest_query *query;
         const char *user;
+        const char *dirs; /* the log directories that are shown */
 };
 void page_list(const struct page_request *p, struct str *out);
 void page_app(const struct log_record *r, const char *key, const char *tab, const struct rest_query *q, const struct appmodel *m,

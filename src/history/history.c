@@ -16,7 +16,11 @@ struct job {
         void (*work)(void *arg);
         void (*done)(void *arg);
         void *arg;
+        bool is_store;
 };
+
+/* Of the twelve workers that the command asks for. */
+enum { MAX_STORE_JOBS = 6 };
 
 static void maybe_stopped(struct history *h) {
         if (h->stopping && h->busy == 0 && h->stopped) {
@@ -34,15 +38,36 @@ static void on_done(void *arg) {
         struct job *j = arg;
         struct history *h = j->h;
         h->busy--;
+        if (j->is_store && h->store_queue.len) {
+                struct job *next = h->store_queue.items[0];
+                vec_remove(&h->store_queue, 0);
+                loop_work(h->loop, on_work, on_done, next);
+        } else if (j->is_store) {
+                h->store_busy--;
+        }
         j->done(j->arg);
         free(j);
         maybe_stopped(h);
 }
 
-void history_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg) {
+static struct job *job_new(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg, bool is_store) {
         struct job *j = NEW(struct job);
-        *j = (struct job){h, work, done, arg};
+        *j = (struct job){h, work, done, arg, is_store};
         h->busy++;
+        return j;
+}
+
+void history_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg) {
+        loop_work(h->loop, on_work, on_done, job_new(h, work, done, arg, false));
+}
+
+void history_store_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg) {
+        struct job *j = job_new(h, work, done, arg, true);
+        if (h->store_busy >= MAX_STORE_JOBS) {
+                *vec_push(&h->store_queue) = j;
+                return;
+        }
+        h->store_busy++;
         loop_work(h->loop, on_work, on_done, j);
 }
 
@@ -52,16 +77,16 @@ struct scan_job {
         struct history *h;
         struct listing *before, *after;
         struct listing_options o;
-        struct err err;
         int64_t took_us;
 };
 
 static void scan_work(void *arg) {
         struct scan_job *s = arg;
         int64_t start = clock_mono_us();
-        if (listing_scan(s->h->store, s->before, &s->o, &s->after, &s->err) >= 0 && s->after->num_read && s->h->listing_path) {
+        s->after = listing_scan(s->h->stores.items, s->h->stores.len, s->before, &s->o);
+        if (s->after->num_read && s->h->listing_path) {
                 AUTO(err) struct err why = ERR_INIT;
-                if (listing_save(s->after, s->h->listing_path, s->h->store->url, &why) < 0)
+                if (listing_save(s->after, s->h->listing_path, s->h->store_urls, &why) < 0)
                         log_debug("keeping the listing: %s", err_message(&why));
         }
         s->took_us = clock_mono_us() - start;
@@ -76,9 +101,22 @@ static void drop_changed_models(struct history *h) {
         }
 }
 
+static void set_listing(struct history *h, struct listing *l) {
+        listing_unref(h->listing);
+        h->listing = l;
+        map_clear(&h->views);
+}
+
 static void report_problems(const struct listing *l, const struct listing *before) {
+        for (size_t i = 0; i < l->dir_problems.len; i++) {
+                const char *why = l->dir_problems.items[i], *old = before && i < before->dir_problems.len ? before->dir_problems.items[i] : "";
+                if (*why && !streq(why, old))
+                        log_warn("listing the logs failed; what was known stays: %s", why);
+                else if (!*why && *old)
+                        log_info("the logs can be listed again");
+        }
         vec_foreach(it, &l->records) {
-                const struct log_record *r = *it, *old = before ? map_get(&before->by_log, r->log) : NULL;
+                const struct log_record *r = *it, *old = before ? map_get(&before->by_log, r->key) : NULL;
                 if (r->problem && !(old && streq_null(old->problem, r->problem)))
                         log_warn("%s: %s", r->log, r->problem);
         }
@@ -102,21 +140,18 @@ static void scan_done(void *arg) {
         h->scanned = true;
         h->metrics.scans++;
         h->metrics.scan_us += (uint64_t)s->took_us;
-        if (s->after) {
-                h->metrics.logs_read += s->after->num_read;
-                report_problems(s->after, s->before);
-                if (s->after->num_read)
-                        log_info("%zu applications in %zu logs; %zu logs read in %.2f s", s->after->num_apps, s->after->records.len, s->after->num_read,
-                                 (double)s->took_us / 1e6);
-                listing_unref(h->listing);
-                h->listing = TAKE(s->after);
-                drop_changed_models(h);
-        } else {
-                h->metrics.scan_errors++;
-                log_warn("scanning %s: %s", h->store->url, err_message(&s->err));
-        }
+        bool failed = false;
+        for (size_t i = 0; i < s->after->dir_problems.len; i++)
+                failed = failed || *s->after->dir_problems.items[i];
+        h->metrics.scan_errors += failed;
+        h->metrics.logs_read += s->after->num_read;
+        report_problems(s->after, s->before);
+        if (s->after->num_read)
+                log_info("%zu applications in %zu logs; %zu logs read in %.2f s", s->after->num_apps, s->after->records.len, s->after->num_read,
+                         (double)s->took_us / 1e6);
+        set_listing(h, TAKE(s->after));
+        drop_changed_models(h);
         listing_unref(s->before);
-        err_done(&s->err);
         free(s);
         let_in(h);
         if (!h->stopping)
@@ -132,7 +167,54 @@ void history_scan(struct history *h) {
         s->before = h->listing ? listing_ref(h->listing) : NULL;
         s->o = (struct listing_options){.fast_in_progress = h->conf->fast_in_progress, .end_chunk = h->conf->end_chunk,
                                         .max_new = (size_t)h->conf->batch_size, .now_ms = clock_now_ms()};
-        history_work(h, scan_work, scan_done, s);
+        history_store_work(h, scan_work, scan_done, s);
+}
+
+/* ---- who may see what ---- */
+
+static bool is_reader(const struct strv *readers, const char *user, const char *groups) {
+        for (size_t i = 0; i < readers->len; i++) {
+                const char *reader = readers->items[i];
+                struct sv rest = sv_of(groups), group;
+                if (streq(reader, "*") || streq(reader, user))
+                        return true;
+                while (reader[0] == '@' && groups && sv_split(&rest, ',', &group))
+                        if (sv_eqs(sv_trim(group), reader + 1))
+                                return true;
+        }
+        return false;
+}
+
+uint64_t history_visible(const struct history *h, const char *user, const char *groups) {
+        uint64_t visible = 0;
+        for (size_t i = 0; i < h->dirs.len; i++) {
+                const struct log_dir *d = &h->dirs.items[i];
+                if (!d->restricted || (user && (is_reader(&d->readers, user, groups) || is_reader(&h->acl.admins, user, groups))))
+                        visible |= UINT64_C(1) << i;
+        }
+        return visible;
+}
+
+static void view_free(void *l) { listing_unref(l); }
+
+struct listing *history_listing(struct history *h, uint64_t dirs) {
+        char key[24];
+        bool all = true;
+        for (size_t i = 0; i < h->dirs.len; i++)
+                all = all && dirs >> i & 1;
+        if (all)
+                return listing_ref(h->listing);
+        snprintf(key, sizeof(key), "%llx", (unsigned long long)dirs);
+        struct listing *view = map_get(&h->views, key);
+        if (!view) {
+                view = listing_view(h->listing, dirs);
+                map_set(&h->views, key, view);
+        }
+        return listing_ref(view);
+}
+
+void history_add_records(struct history *h, struct log_record *const *records, size_t count) {
+        set_listing(h, listing_with(h->listing, records, count));
 }
 
 static void on_scan_timer(void *arg) { history_scan(arg); }
@@ -147,7 +229,8 @@ struct waiter {
 
 struct load {
         struct history *h;
-        char *log;
+        char *key, *log;
+        struct logstore *store;
         int64_t signature;
         struct history_model *model;
         struct err err;
@@ -167,11 +250,11 @@ static void load_work(void *arg) {
         AUTO(event_log) struct event_log log = {0};
         int64_t start = clock_mono_us();
         struct eventlog_options o = history_conf_retention(h->conf);
-        int r = event_log_find(h->store, l->log, &log, &l->err);
+        int r = event_log_find(l->store, l->log, &log, &l->err);
         if (r == 0)
                 r = err_set(&l->err, -ENOENT, "%s is no log any more", l->log);
         if (r > 0)
-                r = history_model_load(h->store, &log, h->index_dir, &o, &l->model, &l->err);
+                r = history_model_load(l->store, &log, h->index_dir, &o, &l->model, &l->err);
         if (r >= 0 && l->model->was_built && h->index_dir)
                 history_index_trim(h->index_dir, h->conf->max_disk);
         l->took_us = clock_mono_us() - start;
@@ -197,7 +280,7 @@ static void load_done(void *arg) {
         struct history *h = l->h;
         h->metrics.loads++;
         h->metrics.load_us += (uint64_t)l->took_us;
-        map_take(&h->loads, l->log);
+        map_take(&h->loads, l->key);
         if (l->model) {
                 if (l->model->was_built) {
                         h->metrics.loads_built++;
@@ -206,7 +289,7 @@ static void load_done(void *arg) {
                 }
                 struct loaded *kept = NEW(struct loaded);
                 *kept = (struct loaded){history_model_ref(l->model), l->signature, ++h->uses};
-                map_set(&h->models, l->log, kept);
+                map_set(&h->models, l->key, kept);
                 trim_models(h);
         } else {
                 h->metrics.load_errors++;
@@ -216,25 +299,28 @@ static void load_done(void *arg) {
         vec_done(&l->waiters);
         history_model_unref(l->model);
         err_done(&l->err);
+        free(l->key);
         free(l->log);
         free(l);
 }
 
 void history_with_model(struct history *h, const struct log_record *r, void (*fn)(void *arg, struct history_model *m, const struct err *err), void *arg) {
-        struct loaded *kept = map_get(&h->models, r->log);
+        struct loaded *kept = map_get(&h->models, r->key);
         if (kept && kept->signature == r->signature) {
                 kept->used = ++h->uses;
                 fn(arg, kept->model, NULL);
                 return;
         }
-        struct load *l = map_get(&h->loads, r->log);
+        struct load *l = map_get(&h->loads, r->key);
         if (!l) {
                 l = NEW(struct load);
                 l->h = h;
+                l->key = xstrdup(r->key);
                 l->log = xstrdup(r->log);
+                l->store = h->stores.items[r->dir];
                 l->signature = r->signature;
-                map_set(&h->loads, l->log, l);
-                history_work(h, load_work, load_done, l);
+                map_set(&h->loads, l->key, l);
+                history_store_work(h, load_work, load_done, l);
         }
         *vec_push(&l->waiters) = (struct waiter){fn, arg};
 }
@@ -317,10 +403,54 @@ static char *clean_prefix(const char *text) {
         return TAKE(p);
 }
 
+static int open_stores(struct history *h, struct err *err) {
+        AUTO(strv) struct strv urls = {0};
+        AUTO(str) struct str all = STR_INIT(0);
+        split_list(h->conf->log_dir, &urls);
+        if (urls.len == 0 || urls.len > LISTING_MAX_DIRS)
+                return err_set(err, -EINVAL, "spark.history.fs.logDirectory names %zu directories; between 1 and %d are served", urls.len, LISTING_MAX_DIRS);
+        for (size_t i = 0; i < urls.len; i++) {
+                struct logstore *s;
+                int r = logstore_open(urls.items[i], &h->conf->hadoop, &s, err);
+                if (r < 0)
+                        return r;
+                *vec_push(&h->stores) = s;
+                *vec_push(&h->dirs) = (struct log_dir){0};
+                str_appendf(&all, "%s%s", i ? ", " : "", s->url);
+        }
+        h->store_urls = str_take(&all);
+        return 0;
+}
+
+/* "DIR=ann,@staff;DIR2=*" */
+static int set_readers(struct history *h, struct err *err) {
+        struct sv rest = sv_of(h->conf->readers), item;
+        while (h->conf->readers && sv_split(&rest, ';', &item)) {
+                item = sv_trim(item);
+                ssize_t eq = sv_rfind_char(item, '=');
+                if (item.len == 0)
+                        continue;
+                if (eq < 0)
+                        return err_set(err, -EINVAL, "readers \"%.*s\": it has no \"=\"; give DIR=USER,@GROUP,...", SV_ARG(item));
+                struct log_dir *d = NULL;
+                for (size_t i = 0; i < h->stores.len; i++)
+                        if (sv_eqs(sv_trim(sv_new(item.data, (size_t)eq)), h->stores.items[i]->url))
+                                d = &h->dirs.items[i];
+                if (!d)
+                        return err_set(err, -EINVAL, "readers \"%.*s\": that is none of the log directories (%s)", SV_ARG(item), h->store_urls);
+                AUTO(free) char *users = xstrndup(item.data + eq + 1, item.len - (size_t)eq - 1);
+                d->restricted = true;
+                split_list(users, &d->readers);
+        }
+        return 0;
+}
+
 static int prepare(struct history *h, struct err *err) {
         struct history_conf *c = h->conf;
         const char *proxy = getenv("APPLICATION_WEB_PROXY_BASE");
-        int r = logstore_open(c->log_dir, &c->hadoop, &h->store, err);
+        int r = open_stores(h, err);
+        if (r >= 0)
+                r = set_readers(h, err);
         if (r >= 0)
                 r = redaction_new(c->redaction, &h->redaction, err);
         if (r >= 0)
@@ -337,9 +467,8 @@ static int prepare(struct history *h, struct err *err) {
         h->index_dir = choose_index_dir(c);
         if (h->index_dir) {
                 AUTO(err) struct err why = ERR_INIT;
-                AUTO(free) char *path = history_index_path(h->index_dir, h->store, "listing");
-                h->listing_path = xasprintf("%.*s.listing", (int)(strlen(path) - strlen(".index")), path);
-                if (listing_load(h->listing_path, h->store->url, &h->listing, &why) < 0 && why.code != -ENOENT)
+                h->listing_path = history_listing_path(h->index_dir, h->store_urls);
+                if (listing_load(h->listing_path, h->store_urls, &h->listing, &why) < 0 && why.code != -ENOENT)
                         log_debug("%s", err_message(&why));
         }
         if (!h->listing) { /* an empty one until the first scan is done */
@@ -351,7 +480,8 @@ static int prepare(struct history *h, struct err *err) {
 
 int history_start(struct loop *l, const struct history_options *o, struct history **ret, struct err *err) {
         struct history *h = NEW(struct history);
-        *h = (struct history){.loop = l, .o = *o, .conf = o->conf, .models = MAP_INIT(loaded_free), .loads = MAP_INIT(NULL), .waiting_fd = -1, .started_ms = clock_now_ms()};
+        *h = (struct history){.loop = l, .o = *o, .conf = o->conf, .models = MAP_INIT(loaded_free), .loads = MAP_INIT(NULL), .views = MAP_INIT(view_free),
+                              .waiting_fd = -1, .started_ms = clock_now_ms()};
         int r = prepare(h, err);
         if (r >= 0)
                 r = listen_on(h, err);
@@ -380,6 +510,7 @@ void history_stop(struct history *h, void (*done)(void *arg), void *arg) {
         h->stopped_arg = arg;
         timer_free(TAKE(h->scan_timer));
         timer_free(TAKE(h->clean_timer));
+        vec_foreach(s, &h->stores) logstore_interrupt(*s);
         h->busy++;
         http_server_stop(h->http, 5000, on_http_stopped, h);
 }
@@ -394,11 +525,17 @@ void history_free(struct history *h) {
         timer_free(h->clean_timer);
         map_done(&h->models);
         map_done(&h->loads);
+        map_done(&h->views);
         listing_unref(h->listing);
         tls_context_free(h->tls);
         redaction_free(h->redaction);
         acl_done(&h->acl);
-        logstore_free(h->store);
+        vec_foreach(s, &h->stores) logstore_free(*s);
+        vec_done(&h->stores);
+        vec_foreach(d, &h->dirs) strv_done(&d->readers);
+        vec_done(&h->dirs);
+        vec_done(&h->store_queue);
+        free(h->store_urls);
         free(h->index_dir);
         free(h->listing_path);
         free(h->prefix);

@@ -14,7 +14,10 @@ struct call {
         struct history_model *model;
         struct rest_answer a;
         struct zipstream *zip;
-        struct log_record *found; /* a log that the last scan did not know yet */
+        VEC(struct log_record *) found; /* logs that the last scan did not know yet */
+        bool looked;                    /* for them */
+        uint64_t dirs;                  /* those that the user may see */
+        const char *path;               /* without the prefix; of the request */
         char *user, *groups;
         char *page; /* the tab of an application's page; NULL: the REST API */
         int64_t start_us;
@@ -55,7 +58,8 @@ static void call_end(struct call *c, int status) {
                 access_line(c, status);
         http_release(c->x);
         zipstream_free(c->zip);
-        log_record_unref(c->found);
+        vec_foreach(r, &c->found) log_record_unref(*r);
+        vec_done(&c->found);
         history_model_unref(c->model);
         api_plan_done(&c->plan);
         listing_unref(c->listing);
@@ -115,33 +119,88 @@ static bool may_see(struct call *c) {
 
 /* ---- logs that came after the last scan (spark.history.fs.eventLog.rolling.onDemandLoadEnabled) ---- */
 
-/* Rolled logs have a name that can be known beforehand. */
-static void find_work(void *arg) {
-        struct call *c = arg;
+/* As Spark makes a file's name of an application's id. */
+static char *file_name_of(const char *app_id) {
+        char *name = xstrdup(app_id);
+        for (char *p = name; *p; p++)
+                *p = strchr(" :/", *p) ? '-' : strchr(".${}'\"", *p) ? '_' : *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+        return name;
+}
+
+static void take_log(struct call *c, size_t dir, const struct logstore_entry *e, const struct listing_options *o) {
+        enum { MAX_FOUND = 32 };
         AUTO(event_log) struct event_log log = {0};
-        AUTO(free) char *name = xasprintf("eventlog_v2_%s%s%s", c->plan.app_id, c->plan.attempt_id ? "_" : "", c->plan.attempt_id ? c->plan.attempt_id : "");
-        struct listing_options o = {.fast_in_progress = c->h->conf->fast_in_progress, .end_chunk = c->h->conf->end_chunk, .now_ms = clock_now_ms()};
         AUTO(err) struct err err = ERR_INIT;
-        if (strchr(name, '/') || event_log_find(c->h->store, name, &log, &err) <= 0)
+        struct logstore *s = c->h->stores.items[dir];
+        if (c->found.len >= MAX_FOUND || event_log_probe(s, e, &log, &err) <= 0)
                 return;
-        c->found = log_record_read(c->h->store, &log, &o);
-        if (!streq_null(c->found->app_id, c->plan.app_id) || !streq_null(c->found->attempt_id, c->plan.attempt_id)) {
-                log_record_unref(c->found);
-                c->found = NULL;
+        struct log_record *r = log_record_read(s, (int64_t)dir, &log, o);
+        if (streq_null(r->app_id, c->plan.app_id) && (!c->plan.attempt_id || streq_null(r->attempt_id, c->plan.attempt_id)))
+                *vec_push(&c->found) = r;
+        else
+                log_record_unref(r);
+}
+
+/* Logs of one id begin with it: "ID", "ID_ATTEMPT", "ID.zstd.inprogress", "eventlog_v2_ID". */
+static void find_in(struct call *c, size_t dir, const char *prefix, const struct listing_options *o) {
+        AUTO(logstore_list) struct logstore_list list = {0};
+        AUTO(err) struct err err = ERR_INIT;
+        size_t n = strlen(prefix);
+        if (logstore_list(c->h->stores.items[dir], "", prefix, &list, &err) < 0) {
+                log_debug("looking for %s: %s", prefix, err_message(&err));
+                return;
+        }
+        vec_foreach(e, &list.entries) {
+                if (e->name[n] == 0 || e->name[n] == '_' || e->name[n] == '.')
+                        take_log(c, dir, e, o);
         }
 }
 
+static void find_work(void *arg) {
+        struct call *c = arg;
+        struct listing_options o = {.fast_in_progress = c->h->conf->fast_in_progress, .end_chunk = c->h->conf->end_chunk, .now_ms = clock_now_ms()};
+        AUTO(free) char *single = file_name_of(c->plan.app_id), *rolled = xasprintf("eventlog_v2_%s", single);
+        if (!*c->plan.app_id)
+                return;
+        for (size_t i = 0; i < c->h->stores.len; i++) {
+                if (!(c->dirs >> i & 1))
+                        continue;
+                find_in(c, i, single, &o);
+                find_in(c, i, rolled, &o);
+                if (!streq(single, c->plan.app_id) && !strchr(c->plan.app_id, '/'))
+                        find_in(c, i, c->plan.app_id, &o);
+        }
+}
+
+static void route(struct call *c);
+
+/* What was found is listed from now on; the request begins anew. */
 static void find_done(void *arg) {
         struct call *c = arg;
-        if (!c->found) {
+        if (c->found.len == 0) {
                 respond(c);
                 return;
         }
-        history_scan(c->h); /* it is listed from then on */
-        c->plan.record = c->found;
+        history_add_records(c->h, c->found.items, c->found.len);
+        history_scan(c->h);
+        listing_unref(c->listing);
+        c->listing = history_listing(c->h, c->dirs);
+        api_plan_done(&c->plan);
+        c->plan = (struct api_plan){0};
         str_clear(&c->a.body);
-        if (may_see(c))
-                history_with_model(c->h, c->plan.record, on_model, c);
+        c->a.status = 0;
+        c->a.error_len = 0;
+        route(c);
+}
+
+/* The answer that there is no such application stands already. */
+static void look_for_it(struct call *c) {
+        if (c->looked || !c->h->conf->on_demand) {
+                respond(c);
+                return;
+        }
+        c->looked = true;
+        history_store_work(c->h, find_work, find_done, c);
 }
 
 /* ---- logs ---- */
@@ -154,10 +213,10 @@ static void zip_work(void *arg) {
         str_clear(&c->a.body);
         int r = 1;
         if (!c->zip) {
-                c->zip = zipstream_new(c->h->store);
+                c->zip = zipstream_new();
                 vec_foreach(log, &c->plan.logs) {
                         if (r > 0) {
-                                r = zipstream_add(c->zip, (*log)->log, (*log)->rolling, &err);
+                                r = zipstream_add(c->zip, c->h->stores.items[(*log)->dir], (*log)->log, (*log)->rolling, &err);
                                 r = r < 0 ? r : 1;
                         }
                 }
@@ -207,13 +266,13 @@ static void zip_done(void *arg) {
         } else if (http_pending(c->x) > 4 << 20) {
                 http_on_drain(c->x, zip_more, c);
         } else {
-                history_work(c->h, zip_work, zip_done, c);
+                history_store_work(c->h, zip_work, zip_done, c);
         }
 }
 
 static void zip_more(void *arg) {
         struct call *c = arg;
-        history_work(c->h, zip_work, zip_done, c);
+        history_store_work(c->h, zip_work, zip_done, c);
 }
 
 /* ---- routing ---- */
@@ -234,14 +293,11 @@ static void api_request(struct call *c, const char *path, const struct http_requ
                         history_with_model(c->h, c->plan.record, on_model, c);
                 break;
         case API_NOT_LISTED:
-                if (c->h->conf->on_demand && !(c->plan.segments.len == 1 && streq(c->plan.segments.items[0], "logs")))
-                        history_work(c->h, find_work, find_done, c);
-                else
-                        respond(c);
+                look_for_it(c);
                 break;
         case API_LOGS:
                 if (may_see(c))
-                        history_work(c->h, zip_work, zip_done, c);
+                        history_store_work(c->h, zip_work, zip_done, c);
                 break;
         default:
                 respond(c);
@@ -267,8 +323,13 @@ static void app_page(struct call *c, const char *path, const struct http_request
         if (app && !c->plan.record)
                 c->plan.record = app->attempts[0];
         if (!app || s.len > at + 3) {
-                AUTO(free) char *text = xasprintf("Application %s not found.", s.len ? s.items[0] : "");
-                respond_error(c, 404, text);
+                rest_error(&c->a, 404, "Application %s not found.", s.len ? s.items[0] : "");
+                if (app || !s.len) {
+                        respond(c);
+                        return;
+                }
+                c->plan.app_id = xstrdup(s.items[0]);
+                look_for_it(c);
                 return;
         }
         const char *tab = at < s.len ? s.items[at] : "jobs";
@@ -285,15 +346,20 @@ static void app_page(struct call *c, const char *path, const struct http_request
 
 static void list_page(struct call *c, const struct http_request *r) {
         rest_query_parse(&c->plan.query, r->query);
-        struct page_request p = {c->h, c->listing, &c->plan.query, c->user};
+        AUTO(str) struct str dirs = STR_INIT(0);
+        for (size_t i = 0; i < c->h->stores.len; i++)
+                if (c->dirs >> i & 1)
+                        str_appendf(&dirs, "%s%s", dirs.len ? ", " : "", c->h->stores.items[i]->url);
+        struct page_request p = {c->h, c->listing, &c->plan.query, c->user, str_cstr(&dirs)};
         c->a.status = 200;
         c->a.content_type = "text/html;charset=utf-8";
         page_list(&p, &c->a.body);
         respond(c);
 }
 
-static void route(struct call *c, const char *path, const struct http_request *r) {
-        const char *rest;
+static void route(struct call *c) {
+        const struct http_request *r = http_request_of(c->x);
+        const char *rest, *path = c->path;
         if (streq(path, "/") || !*path) {
                 list_page(c, r);
         } else if ((rest = below(path, "/api/v1"))) {
@@ -354,13 +420,14 @@ void history_on_request(struct http_exchange *x, const struct http_request *r, v
         c->h = h;
         c->x = x;
         c->start_us = clock_mono_us();
-        c->listing = listing_ref(h->listing);
         http_hold(x);
         set_security_headers(h, x);
         if (is_trusted(h, r->peer_address ? r->peer_address : "")) {
                 c->user = xstrdup_null(h->o.user_header ? http_headers_get(&r->headers, h->o.user_header) : NULL);
                 c->groups = xstrdup_null(h->o.group_header ? http_headers_get(&r->headers, h->o.group_header) : NULL);
         }
+        c->dirs = history_visible(h, c->user, c->groups);
+        c->listing = history_listing(h, c->dirs);
         if (!streq(r->method, "GET") && !streq(r->method, "HEAD")) {
                 http_set_header(x, "Allow", "GET, HEAD");
                 rest_html_error(&c->a, 405, r->path);
@@ -374,5 +441,6 @@ void history_on_request(struct http_exchange *x, const struct http_request *r, v
                 /* Probes do not know the prefix. */
                 path = streq(r->path, "/healthz") || streq(r->path, "/readyz") || streq(r->path, "/metrics") ? r->path : "/no-such-path";
         }
-        route(c, path, r);
+        c->path = path;
+        route(c);
 }

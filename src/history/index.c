@@ -28,19 +28,29 @@ void history_fingerprint(struct logstore *s, const struct event_log *log, const 
         AUTO(str) struct str text = STR_INIT(0);
         str_appendf(&text, "%s\n%s\n%d %lld %lld %lld %lld %lld\n", s->url, log->name, log->in_progress, (long long)o->retained_tasks,
                     (long long)o->retained_jobs, (long long)o->retained_stages, (long long)o->retained_dead_executors, (long long)o->retained_executions);
-        vec_foreach(f, &log->files) str_appendf(&text, "%s %lld %lld\n", f->path, (long long)f->size, (long long)f->mtime_ns);
+        vec_foreach(f, &log->files)
+                str_appendf(&text, "%s %lld %lld %s\n", f->path, (long long)f->size, (long long)f->mtime_ns, f->etag ? f->etag : "");
         sha256(str_sv(&text), ret);
 }
 
-char *history_index_path(const char *dir, struct logstore *s, const char *log_name) {
-        AUTO(free) char *full = xasprintf("%s\n%s", s->url, log_name);
+static char *short_hash(const char *text) {
         uint8_t sum[SHA256_SIZE];
-        sha256(sv_of(full), sum);
+        sha256(sv_of(text), sum);
+        return xasprintf("%02x%02x%02x%02x%02x%02x", sum[0], sum[1], sum[2], sum[3], sum[4], sum[5]);
+}
+
+char *history_listing_path(const char *dir, const char *store_urls) {
+        AUTO(free) char *hash = short_hash(store_urls);
+        return xasprintf("%s/%s.listing", dir, hash);
+}
+
+char *history_index_path(const char *dir, struct logstore *s, const char *log_name) {
+        AUTO(free) char *full = xasprintf("%s\n%s", s->url, log_name), *hash = short_hash(full);
         AUTO(free) char *name = xstrndup(log_name, strlen(log_name) < 100 ? strlen(log_name) : 100);
         for (char *p = name; *p; p++)
                 if (*p == '/')
                         *p = '_';
-        return xasprintf("%s/%s-%02x%02x%02x%02x%02x%02x.index", dir, name, sum[0], sum[1], sum[2], sum[3], sum[4], sum[5]);
+        return xasprintf("%s/%s-%s.index", dir, name, hash);
 }
 
 /* ---- opening ---- */

@@ -31,6 +31,8 @@ struct history_model *history_model_ref(struct history_model *m);
 void history_model_unref(struct history_model *m);
 DEFINE_AUTO_PTR(history_model, struct history_model, history_model_unref)
 void history_fingerprint(struct logstore *s, const struct event_log *log, const struct eventlog_options *options, uint8_t ret[AM_FINGERPRINT]);
+/* The file in dir for the listing of these log directories; the caller frees. */
+char *history_listing_path(const char *dir, const char *store_urls);
 /* The index file of a log in dir; the caller frees. */
 char *history_index_path(const char *dir, struct logstore *s, const char *log_name);
 /* Removes the indexes not used for longest until all together are at most max_bytes. */

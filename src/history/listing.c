@@ -1,5 +1,6 @@
 #include "history/listing.h"
 
+#include <pthread.h>
 #include <xxhash.h>
 
 #include "base/fs.h"
@@ -20,6 +21,7 @@ void listing_unref(struct listing *l) {
         map_done(&l->by_log);
         vec_foreach(r, &l->records) log_record_unref(*r);
         vec_done(&l->records);
+        strv_done(&l->dir_problems);
         free(l);
 }
 
@@ -74,7 +76,7 @@ static void group(struct listing *l) {
         l->by_id = MAP_INIT(NULL);
         l->by_log = MAP_INIT(NULL);
         vec_foreach(r, &l->records) {
-                map_set(&l->by_log, (*r)->log, *r);
+                map_set(&l->by_log, (*r)->key, *r);
                 if ((*r)->app_id)
                         *vec_push(&with_id) = *r;
         }
@@ -99,25 +101,26 @@ static void group(struct listing *l) {
 
 /* ---- scanning ---- */
 
-static struct log_record *unreadable(const struct logstore_entry *e, const struct err *why) {
+static struct log_record *unreadable(int64_t dir, const struct logstore_entry *e, const struct err *why) {
         struct log_record *r = NEW(struct log_record);
-        *r = (struct log_record){.log = xstrdup(e->name), .size = e->size, .last_index = -1, .mtime_ms = e->mtime_ns / 1000000, .start_ms = -1,
-                                 .end_ms = -1, .last_updated_ms = -1, .problem = xstrdup(err_message(why)), .refs = 1};
+        *r = (struct log_record){.key = xasprintf("%lld/%s", (long long)dir, e->name), .log = xstrdup(e->name), .dir = dir, .size = e->size, .last_index = -1,
+                                 .mtime_ms = e->mtime_ns / 1000000, .start_ms = -1, .end_ms = -1, .last_updated_ms = -1, .problem = xstrdup(err_message(why)), .refs = 1};
         return r;
 }
 
-static struct log_record *same_as_before(const struct listing *before, const struct event_log *log) {
-        struct log_record *r = before ? map_get(&before->by_log, log->name) : NULL;
-        if (!r || r->signature != log_signature(log))
-                return NULL;
-        __atomic_add_fetch(&r->refs, 1, __ATOMIC_RELAXED);
-        return r;
-}
-
+/* A log found, and what one look at it has said. */
 struct found {
         struct event_log log;
+        int64_t dir;
         size_t order;
+        struct log_record *record;
 };
+
+static struct log_record *same_as_before(const struct listing *before, const struct found *f) {
+        AUTO(free) char *key = xasprintf("%lld/%s", (long long)f->dir, f->log.name);
+        struct log_record *r = before ? map_get(&before->by_log, key) : NULL;
+        return r && !r->retry && r->signature == log_signature(&f->log) ? log_record_ref(r) : NULL;
+}
 
 static int newest_first(const void *a, const void *b) {
         const struct found *x = a, *y = b;
@@ -126,46 +129,134 @@ static int newest_first(const void *a, const void *b) {
         return x->order < y->order ? -1 : 1;
 }
 
-int listing_scan(struct logstore *s, const struct listing *before, const struct listing_options *o, struct listing **ret, struct err *err) {
+struct scan {
+        struct logstore *const *dirs;
+        const struct listing *before;
+        const struct listing_options *o;
+        struct listing *l;
+        VEC(struct found) found;
+        VEC(struct found *) unknown; /* those that must be read */
+        size_t next;                 /* of them; counted up by several threads */
+};
+
+/* What cannot be listed now stays as it was. */
+static void keep_directory(struct scan *s, int64_t dir, const struct err *why) {
+        strv_add(&s->l->dir_problems, err_message(why));
+        if (s->before)
+                vec_foreach(r, &s->before->records) {
+                        if ((*r)->dir == dir)
+                                *vec_push(&s->l->records) = log_record_ref(*r);
+                }
+}
+
+static void scan_directory(struct scan *s, int64_t dir) {
         AUTO(logstore_list) struct logstore_list list = {0};
-        int r = logstore_list(s, "", &list, err);
-        if (r < 0)
-                return r;
-        AUTO(listing) struct listing *l = NEW(struct listing);
-        l->refs = 1;
-        l->scanned_ms = o->now_ms;
-        VEC(struct found) found = {0};
+        AUTO(err) struct err err = ERR_INIT;
+        if (logstore_list(s->dirs[dir], "", "", &list, &err) < 0) {
+                keep_directory(s, dir, &err);
+                return;
+        }
+        strv_add(&s->l->dir_problems, "");
         vec_foreach(e, &list.entries) {
                 AUTO(err) struct err why = ERR_INIT;
                 struct event_log log = {0};
-                r = event_log_probe(s, e, &log, &why);
+                int r = event_log_probe(s->dirs[dir], e, &log, &why);
                 if (r < 0)
-                        *vec_push(&l->records) = unreadable(e, &why);
+                        *vec_push(&s->l->records) = unreadable(dir, e, &why);
                 else if (r > 0)
-                        *vec_push(&found) = (struct found){log, found.len};
+                        *vec_push(&s->found) = (struct found){log, dir, s->found.len, NULL};
         }
-        if (found.len > 1)
-                qsort(found.items, found.len, sizeof(*found.items), newest_first);
-        vec_foreach(f, &found) {
-                struct log_record *record = same_as_before(before, &f->log);
-                if (!record && (!o->max_new || l->num_read < o->max_new)) {
-                        record = log_record_read(s, &f->log, o);
-                        l->num_read++;
-                        l->bytes_read += f->log.total_size;
-                }
-                if (record)
-                        *vec_push(&l->records) = record;
+}
+
+static void *read_logs(void *arg) {
+        struct scan *s = arg;
+        size_t i;
+        while ((i = __atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED)) < s->unknown.len) {
+                struct found *f = s->unknown.items[i];
+                f->record = log_record_read(s->dirs[f->dir], f->dir, &f->log, s->o);
+        }
+        return NULL;
+}
+
+/* Disks keep as many busy as there are processors, a store behind a network some more. */
+static void read_unknown(struct scan *s) {
+        enum { MAX_READERS = 8, WORTH_A_THREAD = 16 };
+        pthread_t threads[MAX_READERS];
+        size_t wanted = s->unknown.len / WORTH_A_THREAD, started = 0;
+        wanted = wanted < MAX_READERS ? wanted : MAX_READERS;
+        for (size_t i = 1; i < wanted; i++)
+                started += pthread_create(&threads[started], NULL, read_logs, s) == 0;
+        read_logs(s);
+        for (size_t i = 0; i < started; i++)
+                pthread_join(threads[i], NULL);
+}
+
+struct listing *listing_scan(struct logstore *const *dirs, size_t num_dirs, const struct listing *before, const struct listing_options *o) {
+        struct scan s = {.dirs = dirs, .before = before, .o = o, .l = NEW(struct listing)};
+        struct listing *l = s.l;
+        l->refs = 1;
+        l->scanned_ms = o->now_ms;
+        for (size_t i = 0; i < num_dirs; i++)
+                scan_directory(&s, (int64_t)i);
+        if (s.found.len > 1)
+                qsort(s.found.items, s.found.len, sizeof(*s.found.items), newest_first);
+        vec_foreach(f, &s.found) {
+                f->record = same_as_before(before, f);
+                if (f->record || (o->max_new && s.unknown.len >= o->max_new))
+                        continue;
+                *vec_push(&s.unknown) = f;
+                l->bytes_read += f->log.total_size;
+        }
+        read_unknown(&s);
+        l->num_read = s.unknown.len;
+        vec_foreach(f, &s.found) {
+                if (f->record)
+                        *vec_push(&l->records) = f->record;
                 event_log_done(&f->log);
         }
-        vec_done(&found);
+        vec_done(&s.found);
+        vec_done(&s.unknown);
         group(l);
-        *ret = TAKE(l);
-        return 0;
+        return l;
+}
+
+static struct listing *copy_of(const struct listing *l) {
+        struct listing *n = NEW(struct listing);
+        n->refs = 1;
+        n->scanned_ms = l->scanned_ms;
+        for (size_t i = 0; i < l->dir_problems.len; i++)
+                strv_add(&n->dir_problems, l->dir_problems.items[i]);
+        return n;
+}
+
+struct listing *listing_with(const struct listing *l, struct log_record *const *records, size_t count) {
+        struct listing *n = copy_of(l);
+        for (size_t i = 0; i < count; i++)
+                *vec_push(&n->records) = log_record_ref(records[i]);
+        vec_foreach(r, &l->records) {
+                bool replaced = false;
+                for (size_t i = 0; i < count; i++)
+                        replaced = replaced || streq((*r)->key, records[i]->key);
+                if (!replaced)
+                        *vec_push(&n->records) = log_record_ref(*r);
+        }
+        group(n);
+        return n;
+}
+
+struct listing *listing_view(const struct listing *l, uint64_t dirs) {
+        struct listing *n = copy_of(l);
+        vec_foreach(r, &l->records) {
+                if (dirs >> (*r)->dir & 1)
+                        *vec_push(&n->records) = log_record_ref(*r);
+        }
+        group(n);
+        return n;
 }
 
 /* ---- keeping ---- */
 
-#define MAGIC "firesteel listing 1\n"
+#define MAGIC "firesteel listing 2\n"
 
 static void put(struct str *s, int64_t v) { str_append(s, &v, sizeof(v)); }
 
@@ -175,6 +266,7 @@ static void put_text(struct str *s, const char *text) {
 }
 
 static const size_t number_fields[] = {
+        offsetof(struct log_record, dir),
         offsetof(struct log_record, size),      offsetof(struct log_record, last_index), offsetof(struct log_record, mtime_ms),
         offsetof(struct log_record, total_size), offsetof(struct log_record, signature),  offsetof(struct log_record, start_ms),
         offsetof(struct log_record, end_ms),    offsetof(struct log_record, last_updated_ms), offsetof(struct log_record, duration_ms),
@@ -196,7 +288,7 @@ int listing_save(const struct listing *l, const char *path, const char *store_ur
         put(&s, (int64_t)l->records.len);
         vec_foreach(it, &l->records) {
                 const struct log_record *r = *it;
-                put(&s, (r->rolling ? 1 : 0) | (r->in_progress ? 2 : 0) | (r->completed ? 4 : 0));
+                put(&s, (r->rolling ? 1 : 0) | (r->in_progress ? 2 : 0) | (r->completed ? 4 : 0) | (r->retry ? 8 : 0));
                 for (size_t i = 0; i < ARRAY_LEN(number_fields); i++)
                         put(&s, *(const int64_t *)((const char *)r + number_fields[i]));
                 for (size_t i = 0; i < ARRAY_LEN(text_fields); i++)
@@ -264,11 +356,13 @@ int listing_load(const char *path, const char *store_url, struct listing **ret, 
                 r->rolling = flags & 1;
                 r->in_progress = flags & 2;
                 r->completed = flags & 4;
+                r->retry = flags & 8;
                 for (size_t k = 0; k < ARRAY_LEN(number_fields); k++)
                         *(int64_t *)((char *)r + number_fields[k]) = get(&c);
                 for (size_t k = 0; k < ARRAY_LEN(text_fields); k++)
                         *(char **)((char *)r + text_fields[k]) = get_text(&c);
-                c.bad = c.bad || !r->log;
+                c.bad = c.bad || !r->log || r->dir < 0 || r->dir >= LISTING_MAX_DIRS;
+                r->key = xasprintf("%lld/%s", (long long)r->dir, r->log ? r->log : "");
         }
         if (c.bad)
                 return err_set(err, -EBADMSG, "%s: damaged", path);

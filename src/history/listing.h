@@ -13,7 +13,9 @@
 
 /* Of one log. Strings are owned, NULL when absent. */
 struct log_record {
-        char *log; /* its name in the store */
+        char *key;   /* "<dir>/<log>": what it is known by among the logs of all directories */
+        char *log;   /* its name in the store */
+        int64_t dir; /* which of the log directories it lies in */
         bool rolling, in_progress;
         int64_t size, last_index, mtime_ms, total_size; /* as event_log */
         int64_t signature;                              /* of all its files' names, sizes and times */
@@ -23,6 +25,7 @@ struct log_record {
         bool completed;
         char *view_acls, *admin_acls, *view_groups, *admin_groups;
         char *problem; /* why it cannot be read, or NULL */
+        bool retry;    /* reading failed for a reason that may pass: the next scan tries again */
         int refs;
 };
 
@@ -36,7 +39,8 @@ struct listing {
         struct listed_app *apps; /* by end of the latest attempt, latest first */
         size_t num_apps;
         struct map by_id;   /* application id -> struct listed_app */
-        struct map by_log;  /* log name -> struct log_record */
+        struct map by_log;  /* log_record.key -> struct log_record */
+        struct strv dir_problems; /* one a log directory: why it could not be listed (its logs are those of before), or "" */
         int64_t scanned_ms;
         size_t num_read;    /* logs that had to be read for it */
         int64_t bytes_read;
@@ -50,8 +54,13 @@ struct listing_options {
         int64_t now_ms;
 };
 
-/* Scans the store. `before` may be NULL. Blocks. */
-MUST_USE int listing_scan(struct logstore *s, const struct listing *before, const struct listing_options *o, struct listing **ret, struct err *err);
+/* Scans log directories. `before` may be NULL. Several logs are read at a time. Blocks. */
+struct listing *listing_scan(struct logstore *const *dirs, size_t num_dirs, const struct listing *before, const struct listing_options *o);
+/* The same with some records added, or in the place of those of the same logs. Takes references. */
+struct listing *listing_with(const struct listing *l, struct log_record *const *records, size_t count);
+/* What is in some of the directories (bit n: the one of index n). */
+struct listing *listing_view(const struct listing *l, uint64_t dirs);
+enum { LISTING_MAX_DIRS = 64 };
 struct listing *listing_ref(struct listing *l);
 void listing_unref(struct listing *l);
 DEFINE_AUTO_PTR(listing, struct listing, listing_unref)
@@ -59,12 +68,14 @@ const struct listed_app *listing_app(const struct listing *l, const char *app_id
 /* The attempt of that id; NULL id: the one that has none. */
 const struct log_record *listing_attempt(const struct listed_app *app, const char *attempt_id);
 
+/* store_url: those of all directories. */
 MUST_USE int listing_save(const struct listing *l, const char *path, const char *store_url, struct err *err);
 /* -EBADMSG: damaged, of another version or of another store. */
 MUST_USE int listing_load(const char *path, const char *store_url, struct listing **ret, struct err *err);
 
-/* One log on its own: for the scan, and for `history show`. */
-struct log_record *log_record_read(struct logstore *s, const struct event_log *log, const struct listing_options *o);
+/* One log on its own. */
+struct log_record *log_record_read(struct logstore *s, int64_t dir, const struct event_log *log, const struct listing_options *o);
+struct log_record *log_record_ref(struct log_record *r);
 /* Changes whenever a file of the log does. */
 int64_t log_signature(const struct event_log *log);
 void log_record_unref(struct log_record *r);

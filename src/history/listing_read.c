@@ -198,13 +198,14 @@ static int find_end(struct logstore *s, const struct event_log *log, struct read
 int64_t log_signature(const struct event_log *log) {
         AUTO(str) struct str text = STR_INIT(0);
         str_appendf(&text, "%d\n", log->in_progress);
-        vec_foreach(f, &log->files) str_appendf(&text, "%s %lld %lld\n", f->path, (long long)f->size, (long long)f->mtime_ns);
+        vec_foreach(f, &log->files)
+                str_appendf(&text, "%s %lld %lld %s\n", f->path, (long long)f->size, (long long)f->mtime_ns, f->etag ? f->etag : "");
         return (int64_t)XXH3_64bits(text.data, text.len);
 }
 
-struct log_record *log_record_read(struct logstore *s, const struct event_log *log, const struct listing_options *o) {
+struct log_record *log_record_read(struct logstore *s, int64_t dir, const struct event_log *log, const struct listing_options *o) {
         struct log_record *r = NEW(struct log_record);
-        *r = (struct log_record){.log = xstrdup(log->name), .rolling = log->rolling, .in_progress = log->in_progress, .size = log->last_size,
+        *r = (struct log_record){.key = xasprintf("%lld/%s", (long long)dir, log->name), .log = xstrdup(log->name), .dir = dir, .rolling = log->rolling, .in_progress = log->in_progress, .size = log->last_size,
                                  .last_index = log->last_index, .mtime_ms = log->mtime_ms, .total_size = log->total_size, .start_ms = -1, .end_ms = -1,
                                  .last_updated_ms = -1, .refs = 1};
         r->signature = log_signature(log);
@@ -215,6 +216,7 @@ struct log_record *log_record_read(struct logstore *s, const struct event_log *l
         int code = read_all(s, log, &t, halts, &err);
         if (code >= 0 && halts && t.halt && (!log->in_progress || !o->fast_in_progress))
                 code = find_end(s, log, &t, &err);
+        r->retry = code < 0 && code != -EBADMSG;
         if (code < 0 && !(code == -EBADMSG && r->app_id))
                 take(&r->problem, xstrdup(err_message(&err)));
         else if (!r->app_id)
@@ -223,9 +225,15 @@ struct log_record *log_record_read(struct logstore *s, const struct event_log *l
         return r;
 }
 
+struct log_record *log_record_ref(struct log_record *r) {
+        __atomic_add_fetch(&r->refs, 1, __ATOMIC_RELAXED);
+        return r;
+}
+
 void log_record_unref(struct log_record *r) {
         if (!r || __atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL) > 0)
                 return;
+        free(r->key);
         free(r->log);
         free(r->app_id);
         free(r->attempt_id);

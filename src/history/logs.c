@@ -4,8 +4,13 @@
 #define IN_PROGRESS ".inprogress"
 #define COMPACTED ".compact"
 
+static void file_done(struct log_file *f) {
+        free(f->path);
+        free(f->etag);
+}
+
 void event_log_done(struct event_log *l) {
-        vec_foreach(f, &l->files) free(f->path);
+        vec_foreach(f, &l->files) file_done(f);
         vec_done(&l->files);
         free(l->name);
         *l = (struct event_log){0};
@@ -42,6 +47,7 @@ static int add_file(struct event_log *l, const char *dir, const struct logstore_
         int r = codec_of(e->name, &f.codec, &f.compacted, err);
         if (r < 0)
                 return r;
+        f.etag = xstrdup_null(e->etag);
         f.path = dir ? xasprintf("%s/%s", dir, e->name) : xstrdup(e->name);
         *vec_push(&l->files) = f;
         return 0;
@@ -63,7 +69,7 @@ static int order_files(struct event_log *l, struct err *err) {
                 if (l->files.items[i].compacted)
                         first = i;
         for (size_t i = 0; i < first; i++)
-                free(l->files.items[i].path);
+                file_done(&l->files.items[i]);
         l->files.len -= first;
         memmove(l->files.items, l->files.items + first, l->files.len * sizeof(*l->files.items));
         for (size_t i = 1; i < l->files.len; i++)
@@ -73,14 +79,16 @@ static int order_files(struct event_log *l, struct err *err) {
         return 0;
 }
 
-static int probe_rolling(struct logstore *s, const char *name, struct event_log *ret, struct err *err) {
-        AUTO(logstore_list) struct logstore_list list = {0};
-        int r = logstore_list(s, name, &list, err);
+/* `known`: what is in the directory, NULL when it has to be listed. */
+static int probe_rolling(struct logstore *s, const char *name, const struct logstore_list *known, struct event_log *ret, struct err *err) {
+        AUTO(logstore_list) struct logstore_list own = {0};
+        int r = known ? 0 : logstore_list(s, name, "", &own, err);
         if (r < 0)
                 return r;
+        const struct logstore_list *list = known ? known : &own;
         AUTO(event_log) struct event_log l = {.name = xstrdup(name), .rolling = true};
         bool has_status = false;
-        vec_foreach(e, &list.entries) {
+        vec_foreach(e, &list->entries) {
                 if (str_starts(e->name, "appstatus_")) {
                         has_status = true;
                         l.in_progress = str_ends(e->name, IN_PROGRESS);
@@ -107,7 +115,7 @@ static int probe_rolling(struct logstore *s, const char *name, struct event_log 
 
 int event_log_probe(struct logstore *s, const struct logstore_entry *entry, struct event_log *ret, struct err *err) {
         if (entry->is_dir)
-                return str_starts(entry->name, ROLLING_PREFIX) ? probe_rolling(s, entry->name, ret, err) : 0;
+                return str_starts(entry->name, ROLLING_PREFIX) ? probe_rolling(s, entry->name, entry->children, ret, err) : 0;
         if (entry->name[0] == '.')
                 return 0;
         AUTO(event_log) struct event_log l = {.name = xstrdup(entry->name)};
@@ -124,12 +132,13 @@ int event_log_probe(struct logstore *s, const struct logstore_entry *entry, stru
 }
 
 int event_log_find(struct logstore *s, const char *name, struct event_log *ret, struct err *err) {
-        struct logstore_entry e;
+        if (str_starts(name, ROLLING_PREFIX)) /* no need to ask what it is */
+                return probe_rolling(s, name, NULL, ret, err);
+        AUTO(logstore_entry) struct logstore_entry e = {0};
         int r = logstore_stat(s, name, &e, err);
         if (r < 0)
                 return r;
-        AUTO(free) char *own = xstrdup(name);
-        e.name = own;
+        e.name = xstrdup(name);
         return event_log_probe(s, &e, ret, err);
 }
 
@@ -154,7 +163,7 @@ static ssize_t read_more(void *arg, void *buf, size_t cap, struct err *err) {
 
 int log_text_open(struct logstore *s, const struct log_file *file, int64_t skip, struct log_text **ret, struct err *err) {
         AUTO(log_text) struct log_text *t = NEW(struct log_text);
-        int r = logstore_file_open(s, file->path, &t->file, err);
+        int r = logstore_file_open(s, file->path, file->etag, &t->file, err);
         if (r < 0)
                 return r;
         t->offset = skip;

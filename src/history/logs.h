@@ -9,6 +9,7 @@
 
 struct log_file {
         char *path; /* within the store; owned */
+        char *etag; /* as logstore_entry; owned */
         int64_t size, mtime_ns, index;
         enum compress_codec codec;
         bool compacted;

@@ -6,9 +6,22 @@
 
 #include "base/fs.h"
 
+void logstore_entry_done(struct logstore_entry *e) {
+        free(e->name);
+        free(e->etag);
+        if (e->children)
+                logstore_list_done(e->children);
+        free(e->children);
+}
+
 void logstore_list_done(struct logstore_list *l) {
-        vec_foreach(e, &l->entries) free(e->name);
+        vec_foreach(e, &l->entries) logstore_entry_done(e);
         vec_done(&l->entries);
+}
+
+void logstore_interrupt(struct logstore *s) {
+        if (s && s->ops->interrupt)
+                s->ops->interrupt(s);
 }
 
 void logstore_free(struct logstore *s) {
@@ -16,7 +29,9 @@ void logstore_free(struct logstore *s) {
                 s->ops->free(s);
 }
 
-int logstore_file_open(struct logstore *s, const char *path, struct logstore_file **ret, struct err *err) { return s->ops->open(s, path, ret, err); }
+int logstore_file_open(struct logstore *s, const char *path, const char *etag, struct logstore_file **ret, struct err *err) {
+        return s->ops->open(s, path, etag, ret, err);
+}
 
 ssize_t logstore_file_read(struct logstore_file *f, int64_t offset, void *buf, size_t len, struct err *err) {
         return f->store->ops->read(f, offset, buf, len, err);
@@ -56,7 +71,7 @@ static void dir_cleanup_(DIR **d) {
                 closedir(*d);
 }
 
-static int local_list(struct logstore *s, const char *dir, struct logstore_list *ret, struct err *err) {
+static int local_list(struct logstore *s, const char *dir, const char *prefix, struct logstore_list *ret, struct err *err) {
         AUTO(free) char *path = local_path(s, dir);
         AUTO(dir) DIR *d = opendir(path);
         if (!d)
@@ -65,7 +80,7 @@ static int local_list(struct logstore *s, const char *dir, struct logstore_list 
         struct dirent *item;
         while ((item = readdir(d))) {
                 struct stat st;
-                if (streq(item->d_name, ".") || streq(item->d_name, ".."))
+                if (streq(item->d_name, ".") || streq(item->d_name, "..") || !str_starts(item->d_name, prefix))
                         continue;
                 if (fstatat(dirfd(d), item->d_name, &st, 0) < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
                         continue; /* gone meanwhile, or no file */
@@ -83,12 +98,13 @@ static int local_stat(struct logstore *s, const char *path, struct logstore_entr
         struct stat st;
         if (stat(full, &st) < 0)
                 return err_errno(err, -errno, "%s", full);
-        ret->name = NULL;
+        *ret = (struct logstore_entry){0};
         fill(ret, &st);
         return 0;
 }
 
-static int local_open(struct logstore *s, const char *path, struct logstore_file **ret, struct err *err) {
+static int local_open(struct logstore *s, const char *path, const char *etag, struct logstore_file **ret, struct err *err) {
+        (void)etag; /* there is none */
         AUTO(free) char *full = local_path(s, path);
         int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (fd < 0)
@@ -134,7 +150,7 @@ static void local_free(struct logstore *s) {
         free(s);
 }
 
-static const struct logstore_ops local_ops = {local_list, local_stat, local_open, local_read, local_close, local_remove, local_free};
+static const struct logstore_ops local_ops = {local_list, local_stat, local_open, local_read, local_close, local_remove, NULL, local_free};
 
 static int open_local(const char *url, const char *path, struct logstore **ret, struct err *err) {
         struct stat st;

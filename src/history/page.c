@@ -194,6 +194,13 @@ static void list_row(struct str *s, const struct log_record *r, const char *pref
 
 static void list_problems(struct str *s, const struct listing *l) {
         size_t count = 0;
+        for (size_t i = 0; i < l->dir_problems.len; i++) {
+                if (!*l->dir_problems.items[i])
+                        continue;
+                str_append_s(s, "<p class=bad>The log directory could not be listed the last time; what was known before is shown. ");
+                html_text(s, sv_of(l->dir_problems.items[i]));
+                str_append_s(s, "</p>");
+        }
         vec_foreach(r, &l->records) count += (*r)->problem != NULL;
         if (!count)
                 return;
@@ -218,7 +225,7 @@ void page_list(const struct page_request *p, struct str *s) {
         size_t shown = 0, limit = h->conf->max_applications < 2000 ? (size_t)h->conf->max_applications : 2000, more = 0;
         html_begin(s, h->conf->title, h->prefix);
         str_append_s(s, "<p class=soft>Event logs of ");
-        html_text(s, sv_of(h->store->url));
+        html_text(s, sv_of(p->dirs));
         str_appendf(s, " · %zu applications", p->listing->num_apps);
         if (!h->scanned)
                 str_append_s(s, " · still reading");

@@ -5,7 +5,9 @@
 #include "codec/ktime.h"
 
 struct member {
+        struct logstore *store;
         char *path; /* in the store; NULL: a folder of its own */
+        char *etag;
         char *name; /* in the archive */
         int64_t mtime_ms;
         uint64_t size, packed, offset;
@@ -14,7 +16,6 @@ struct member {
 };
 
 struct zipstream {
-        struct logstore *store;
         VEC(struct member) members;
         size_t at; /* the member under way */
         struct logstore_file *file;
@@ -26,9 +27,8 @@ struct zipstream {
 
 enum { PIECE = 1 << 20, FLAG_DESCRIPTOR_UTF8 = 0x0808, VERSION_ZIP64 = 45, METHOD_STORED = 0, METHOD_DEFLATED = 8 };
 
-struct zipstream *zipstream_new(struct logstore *s) {
+struct zipstream *zipstream_new(void) {
         struct zipstream *z = NEW(struct zipstream);
-        z->store = s;
         z->buffer = xmalloc(PIECE);
         return z;
 }
@@ -41,6 +41,7 @@ void zipstream_free(struct zipstream *z) {
         logstore_file_close(z->file);
         vec_foreach(m, &z->members) {
                 free(m->path);
+                free(m->etag);
                 free(m->name);
         }
         vec_done(&z->members);
@@ -48,31 +49,31 @@ void zipstream_free(struct zipstream *z) {
         free(z);
 }
 
-static void add_member(struct zipstream *z, char *path, char *name, int64_t mtime_ns) {
+static void add_member(struct zipstream *z, struct logstore *s, char *path, char *name, const char *etag, int64_t mtime_ns) {
         /* What a codec has packed is only wrapped; text is worth deflating. */
         const char *const packed[] = {".zstd", ".lz4", ".snappy", ".lzf"};
-        struct member m = {.path = path, .name = name, .mtime_ms = mtime_ns / 1000000};
+        struct member m = {.store = s, .path = path, .name = name, .etag = xstrdup_null(etag), .mtime_ms = mtime_ns / 1000000};
         for (size_t i = 0; i < ARRAY_LEN(packed); i++)
                 m.is_packed_already = m.is_packed_already || strstr(name, packed[i]);
         *vec_push(&z->members) = m;
 }
 
-int zipstream_add(struct zipstream *z, const char *log, bool is_dir, struct err *err) {
-        struct logstore_entry e;
+int zipstream_add(struct zipstream *z, struct logstore *s, const char *log, bool is_dir, struct err *err) {
+        AUTO(logstore_entry) struct logstore_entry e = {0};
         if (!is_dir) {
-                int r = logstore_stat(z->store, log, &e, err);
+                int r = logstore_stat(s, log, &e, err);
                 if (r >= 0)
-                        add_member(z, xstrdup(log), xstrdup(log), e.mtime_ns);
+                        add_member(z, s, xstrdup(log), xstrdup(log), e.etag, e.mtime_ns);
                 return r;
         }
         AUTO(logstore_list) struct logstore_list list = {0};
-        int r = logstore_list(z->store, log, &list, err);
+        int r = logstore_list(s, log, "", &list, err);
         if (r < 0)
                 return r;
-        add_member(z, NULL, xasprintf("%s/", log), 0);
+        add_member(z, s, NULL, xasprintf("%s/", log), NULL, 0);
         vec_foreach(i, &list.entries) {
                 if (!i->is_dir && !(i->name[0] == '.' && str_ends(i->name, ".crc")))
-                        add_member(z, xasprintf("%s/%s", log, i->name), xasprintf("%s/%s", log, i->name), i->mtime_ns);
+                        add_member(z, s, xasprintf("%s/%s", log, i->name), xasprintf("%s/%s", log, i->name), i->etag, i->mtime_ns);
         }
         return 0;
 }
@@ -175,7 +176,7 @@ static void central_directory(struct zipstream *z, struct str *out) {
 
 static int begin_member(struct zipstream *z, struct member *m, struct str *out, struct err *err) {
         if (m->path) {
-                int r = logstore_file_open(z->store, m->path, &z->file, err);
+                int r = logstore_file_open(m->store, m->path, m->etag, &z->file, err);
                 if (r < 0)
                         return r;
                 z->deflate = (z_stream){0};

@@ -251,9 +251,9 @@ int objstore_stat_wait(struct objstore *s, const char *url, struct objstore_entr
         return wait_for(s, objstore_stat(s, url, waited_entry, &w), &w);
 }
 
-int objstore_read_wait(struct objstore *s, const char *url, int64_t offset, size_t length, struct str *ret, struct err *err) {
+int objstore_read_wait(struct objstore *s, const char *url, int64_t offset, size_t length, const char *if_etag, struct str *ret, struct err *err) {
         struct waiting w = {.err = err, .data = ret};
-        return wait_for(s, objstore_read(s, url, offset, length, NULL, waited_data, &w), &w);
+        return wait_for(s, objstore_read(s, url, offset, length, if_etag, waited_data, &w), &w);
 }
 
 int objstore_put_wait(struct objstore *s, const char *url, struct sv data, const char *content_type, struct err *err) {

@@ -101,7 +101,7 @@ bool objstore_knows(const char *url);
 
 MUST_USE int objstore_list_wait(struct objstore *s, const struct objstore_list *q, struct objstore_page *ret, struct err *err);
 MUST_USE int objstore_stat_wait(struct objstore *s, const char *url, struct objstore_entry *ret, struct err *err);
-MUST_USE int objstore_read_wait(struct objstore *s, const char *url, int64_t offset, size_t length, struct str *ret, struct err *err);
+MUST_USE int objstore_read_wait(struct objstore *s, const char *url, int64_t offset, size_t length, const char *if_etag, struct str *ret, struct err *err);
 MUST_USE int objstore_put_wait(struct objstore *s, const char *url, struct sv data, const char *content_type, struct err *err);
 /* progress's and done's argument are the caller's. */
 MUST_USE int objstore_upload_wait(struct objstore *s, const char *path, const char *url, void (*progress)(void *arg, int64_t sent, int64_t total),

@@ -39,7 +39,7 @@ static int do_stat(struct objstore *s, char **argv, struct err *err) {
 
 static int do_read(struct objstore *s, char **argv, struct err *err) {
         AUTO(str) struct str data = STR_INIT(0);
-        int r = objstore_read_wait(s, argv[0], strtoll(argv[1], NULL, 10), strtoul(argv[2], NULL, 10), &data, err);
+        int r = objstore_read_wait(s, argv[0], strtoll(argv[1], NULL, 10), strtoul(argv[2], NULL, 10), NULL, &data, err);
         if (r == 0)
                 fwrite(str_cstr(&data), 1, data.len, stdout);
         return r;

@@ -99,17 +99,17 @@ static void reads_ranges(void **state) {
         put(f, "file", "0123456789");
         AUTO(free) char *path = fs_join(f->dir, "file");
         AUTO(str) struct str data = STR_INIT(0);
-        assert_int_equal(objstore_read_wait(f->store, path, 2, 3, &data, NULL), 0);
+        assert_int_equal(objstore_read_wait(f->store, path, 2, 3, NULL, &data, NULL), 0);
         assert_string_equal(str_cstr(&data), "234");
         str_clear(&data);
-        assert_int_equal(objstore_read_wait(f->store, path, 8, 100, &data, NULL), 0);
+        assert_int_equal(objstore_read_wait(f->store, path, 8, 100, NULL, &data, NULL), 0);
         assert_string_equal(str_cstr(&data), "89");
         str_clear(&data);
-        assert_int_equal(objstore_read_wait(f->store, path, 100, 100, &data, NULL), 0);
+        assert_int_equal(objstore_read_wait(f->store, path, 100, 100, NULL, &data, NULL), 0);
         assert_int_equal(data.len, 0);
-        assert_int_equal(objstore_read_wait(f->store, path, 0, 0, &data, NULL), -EINVAL);
-        assert_int_equal(objstore_read_wait(f->store, path, -1, 5, &data, NULL), -EINVAL);
-        assert_int_equal(objstore_read_wait(f->store, "/nonexistent", 0, 5, &data, NULL), -ENOENT);
+        assert_int_equal(objstore_read_wait(f->store, path, 0, 0, NULL, &data, NULL), -EINVAL);
+        assert_int_equal(objstore_read_wait(f->store, path, -1, 5, NULL, &data, NULL), -EINVAL);
+        assert_int_equal(objstore_read_wait(f->store, "/nonexistent", 0, 5, NULL, &data, NULL), -ENOENT);
 }
 
 static void on_data(void *arg, struct str *data, const struct err *err) {
