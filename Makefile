@@ -3,6 +3,7 @@
 #   make            build/firesteel, and the same program as build/spark-submit
 #   make demo       a real PySpark job on an embedded cluster; SPARK=3.5 for Spark 3.5
 #   make test       everything; TESTS='local store' runs only what matches
+#   make test-cluster   what runs against a real Kubernetes, which it builds first (minutes, once); the part with a kubelet needs root
 #   make bench      the measurements of docs/
 #   make fuzz       each fuzz target for FUZZ_SECONDS (default 60); needs clang
 #   make install    into PREFIX (default /usr/local), DESTDIR respected
@@ -12,9 +13,11 @@ BUILD ?= build
 PREFIX ?= /usr/local
 SPARK ?= 4.1
 FUZZ_SECONDS ?= 60
+# Of the tests against a real Kubernetes: off, cached (its control plane, when it was built before), all (built if need be; as root a node too).
+CLUSTER ?= cached
 JOBS ?= $(shell nproc)
 
-.PHONY: all demo test bench fuzz install uninstall clean
+.PHONY: all demo test test-cluster bench fuzz install uninstall clean
 .DEFAULT_GOAL := all
 
 # What the system lacks is looked for once, and again when tools/setup changes.
@@ -35,8 +38,12 @@ demo: all
 	@tools/demo --firesteel $(BUILD)/firesteel --spark $(SPARK)
 
 test: all
-	@tools/setup test
-	@tools/run-tests --build $(BUILD) --jobs 2 $(TESTS)
+	@tools/setup test $(if $(filter all,$(CLUSTER)),cluster)
+	@tools/run-tests --build $(BUILD) --jobs 2 --cluster $(CLUSTER) $(TESTS)
+
+test-cluster: all
+	@tools/setup test cluster
+	@tools/run-tests --build $(BUILD) --jobs 2 --only cluster --cluster all $(TESTS)
 
 bench: all
 	@tools/setup run 4.1

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "cli/output.h"
+#include "rules/doctor.h"
 
 const char *const cmd_output_formats[] = {"table", "json", "yaml", "name", NULL};
 
@@ -65,6 +66,21 @@ int cmd_usage_error(const struct cmd_ctx *ctx, const char *fmt, ...) {
         return EXIT_USAGE;
 }
 
+/* An API server's refusal says what it refuses; the rules know what helps. */
+static void explain(struct err *err) {
+        if (err->hint || !err->http_status)
+                return;
+        AUTO(strv) struct strv errors = {0};
+        AUTO(doctor_findings) struct doctor_findings findings = {0};
+        strv_add(&errors, err_message(err));
+        if (doctor_match(&(struct doctor_facts){.role = "driver", .exit_code = -1, .errors = &errors}, &findings, NULL) < 0 || !findings.len)
+                return;
+        AUTO(str) struct str hint = STR_INIT(0);
+        for (const char *const *fix = findings.items[0].rule->fixes; *fix; fix++)
+                str_appendf(&hint, "%s%s", hint.len ? "; " : "", *fix);
+        err_hint(err, "%s", str_cstr(&hint));
+}
+
 static int check_args(const struct cmd_ctx *ctx) {
         const struct cmd *c = ctx->cmd;
         size_t given = ctx->o.args.len;
@@ -94,6 +110,7 @@ static int run_cmd(const struct cmd *c, const char *path, const char *argv0, int
                 if (r == 0)
                         r = c->run(&ctx, &err);
                 if (r < 0) {
+                        explain(&err);
                         log_err(&err);
                         r = EXIT_FAILED;
                 }

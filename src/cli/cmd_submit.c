@@ -77,7 +77,7 @@ static int take_options(struct submitting *t, struct err *err) {
         submit_args_set_resource(&t->args, o->args.items[0]);
         for (size_t i = 1; i < o->args.len; i++)
                 strv_add(&t->args.app_args, o->args.items[i]);
-        return 0;
+        return submit_args_check_java_options(&t->args, err);
 }
 
 /* --namespace and --context are the keys of that meaning. */

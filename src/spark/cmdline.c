@@ -64,8 +64,8 @@ static int usage_error(struct submit_args *a, struct err *err, const char *fmt, 
         return err_set(err, -EINVAL, fmt, what);
 }
 
-/* Spark's "Not allowed to specify max heap(Xmx) ..." for -Xmx among Java options. */
-static int check_java_options(struct submit_args *a, const char *options, struct err *err) {
+int submit_args_check_java_options(struct submit_args *a, struct err *err) {
+        const char *options = map_get(&a->properties, "spark.driver.extraJavaOptions");
         for (const char *p = options; p && (p = strstr(p, "-Xmx")); p++) {
                 if (p != options && !strchr(" \t\"'", p[-1]))
                         continue;
@@ -218,7 +218,7 @@ int submit_args_parse(struct submit_args *a, int argc, char *const *argv, struct
         }
         for (; i < argc; i++)
                 strv_add(&a->app_args, argv[i]);
-        r = check_java_options(a, map_get(&a->properties, "spark.driver.extraJavaOptions"), err);
+        r = submit_args_check_java_options(a, err);
         if (r < 0)
                 return r;
         if (!a->resource && a->action == SUBMIT_ACTION_SUBMIT)

@@ -94,6 +94,8 @@ void submit_args_set_resource(struct submit_args *a, const char *resource);
 void submit_args_merge(struct submit_args *a, const struct map *properties);
 /* Fills in from properties and environment, drops keys that are not Spark's (with a warning) and checks; only checks what the action needs. */
 MUST_USE int submit_args_finish(struct submit_args *a, const struct map *env, struct err *err);
+/* Spark's "Not allowed to specify max heap(Xmx) ..." for -Xmx among the driver's Java options; submit_args_parse() does it by itself. */
+MUST_USE int submit_args_check_java_options(struct submit_args *a, struct err *err);
 
 /* Is this one for Kubernetes in cluster mode, which is what firesteel does itself? Works from finish on; NULL master is local[*]. */
 bool submit_args_is_k8s_cluster(const struct submit_args *a);

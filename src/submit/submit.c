@@ -83,18 +83,26 @@ static int run_own(const struct submit_options *o, struct submission *s, yyjson_
         AUTO(json) yyjson_doc *pod = NULL;
         size_t pre = 0, resources = 0;
         int r = 0;
+        AUTO(err) struct err why = ERR_INIT;
         for (; pre < s->pre.len && r >= 0; pre++)
-                r = apply(o, s, &s->pre.items[pre], err);
+                r = apply(o, s, &s->pre.items[pre], &why);
         for (; resources < s->resources.len && r >= 0; resources++)
-                r = apply(o, s, &s->resources.items[resources], err);
-        if (r >= 0)
+                r = apply(o, s, &s->resources.items[resources], &why);
+        /* What was refused is not there; what got no answer, or a server's failure, may be. */
+        bool refused = r < 0 && why.http_status >= 400 && why.http_status < 500;
+        if (refused && resources)
+                resources--;
+        else if (refused)
+                pre--;
+        if (r < 0)
+                err_move(err, &why);
+        else
                 r = create_pod(o, s, &pod, err);
         if (r < 0) {
                 take_back_objects(o, s, pre, resources);
                 return r;
         }
         /* From here on the pod runs: an owner that could not be set costs a clean-up later, not the application. */
-        AUTO(err) struct err why = ERR_INIT;
         r = set_owner(s, pod, &why);
         for (size_t i = 0; i < s->pre.len && r >= 0; i++)
                 r = apply(o, s, &s->pre.items[i], &why);

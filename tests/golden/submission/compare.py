@@ -187,6 +187,17 @@ def check(case, line, answer):
     return differences(expected, got)
 
 
+def request(case, line):
+    """What the builder is asked for one case."""
+    return {
+        "version": RELEASES[line],
+        "argv": [expand(a) for a in case["argv"]],
+        "env": {k: expand(v) for k, v in case.get("env", {}).items()},
+        "files": {k: expand(v) for k, v in case.get("files", {}).items()},
+        "binfiles": case.get("binfiles", {}),
+    }
+
+
 def main():
     program, *only = sys.argv[1:]
     cases = sorted((HERE / "cases").glob("*.json"))
@@ -197,14 +208,7 @@ def main():
     equal = 0
     for number, (path, line) in enumerate(plan, 1):
         case = json.loads(path.read_text(encoding="utf-8"))
-        request = {
-            "version": RELEASES[line],
-            "argv": [expand(a) for a in case["argv"]],
-            "env": {k: expand(v) for k, v in case.get("env", {}).items()},
-            "files": {k: expand(v) for k, v in case.get("files", {}).items()},
-            "binfiles": case.get("binfiles", {}),
-        }
-        builder.stdin.write(json.dumps(request) + "\n")
+        builder.stdin.write(json.dumps(request(case, line)) + "\n")
         builder.stdin.flush()
         reply = builder.stdout.readline()
         problems = check(case, line, json.loads(reply)) if reply else ["the builder died"]
@@ -220,4 +224,5 @@ def main():
     return 0 if equal == len(plan) else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+# What the shell tests of the cluster tier share, beside tests/integration/lib.sh: kubectl is the administrator of the real cluster.
+# shellcheck shell=bash
+. "$(dirname "${BASH_SOURCE[0]}")/../../integration/lib.sh"
+need_kubectl
+: "${CLUSTER_KUBECONFIG:?tools/run-tests gives it}"
+export KUBECONFIG=$CLUSTER_KUBECONFIG
+pki=$(dirname "$CLUSTER_KUBECONFIG")/pki
+server=$(kubectl config view --raw -o 'jsonpath={.clusters[0].cluster.server}')
+image=registry.invalid/spark:4.1.4
+
+# own_namespace NAME: one that is this test's; its service account is there when this returns
+namespaces=()
+own_namespace() {
+        kubectl create namespace "$1" >/dev/null
+        namespaces+=("$1")
+        eventually 30 kubectl -n "$1" get serviceaccount default
+        eventually 30 kubectl -n "$1" get configmap kube-root-ca.crt
+}
+# The objects of a namespace that somebody made: all kinds that a submission has
+left() { kubectl -n "$1" get pods,services,configmaps,secrets,persistentvolumeclaims -o name | grep -v '^configmap/kube-root-ca.crt$' || true; }
+nothing_left() { [ -z "$(left "$1")" ] || fail "left behind in namespace $1: $(left "$1")"; }
+# kubeconfig_of NAME CREDENTIALS: as the administrator's, with other credentials (YAML in one line); prints the file
+kubeconfig_of() {
+        sed "s|^users:.*|users: [{name: admin, user: {$2}}]|" "$CLUSTER_KUBECONFIG" >"$TEST_TMP/$1.kubeconfig"
+        echo "$TEST_TMP/$1.kubeconfig"
+}
+submit() { # WANTED_CODE NAMESPACE OPTIONS...
+        local wanted=$1 namespace=$2
+        shift 2
+        expect "$wanted" "$FIRESTEEL" submit -n "$namespace" -c spark.kubernetes.container.image=$image --no-wait --name pi "$@" local:///opt/spark/pi.py
+}
+
+remove_namespaces() {
+        local status=$?
+        [ ${#namespaces[@]} -eq 0 ] || kubectl delete namespace "${namespaces[@]}" --wait=false >/dev/null 2>&1 || true
+        (exit $status)
+        clean_up
+}
+trap remove_namespaces EXIT
