@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/session.h"
+#include "submit/app.h"
 #include "submit/gather.h"
 #include "submit/submit.h"
 
@@ -41,6 +42,7 @@ struct submitting {
         struct submission_app app;
         struct submission *s;
         struct progress *progress;
+        char *uploading; /* the file's name */
         bool quiet, wait;
         int64_t interval_ms;
 };
@@ -53,6 +55,7 @@ static void submitting_done(struct submitting *t) {
         submit_args_done(&t->args);
         submission_inputs_done(&t->in);
         session_done(&t->session);
+        free(t->uploading);
 }
 DEFINE_AUTO_VALUE(submitting, struct submitting, submitting_done)
 
@@ -237,6 +240,25 @@ static void on_say(void *arg, const char *line) {
                 fprintf(stderr, "%s\n", line);
 }
 
+/* The first sign of a file makes a step of it; the bar is for those that take their time. */
+static void on_upload(void *arg, const char *name, int64_t sent, int64_t total) {
+        struct submitting *t = arg;
+        char sent_text[16], total_text[16];
+        memory_text(sent, sent_text);
+        memory_text(total, total_text);
+        if (!streq_null(t->uploading, name)) {
+                free(t->uploading);
+                t->uploading = xstrdup(name);
+                progress_step(t->progress, "Uploading %s", name);
+        }
+        if (sent < total) {
+                progress_bar(t->progress, sent, total, "%s of %s", sent_text, total_text);
+                return;
+        }
+        progress_done(t->progress, "Uploaded %s (%s)", name, total_text);
+        progress_step(t->progress, "Submitting %s", t->s->app_name);
+}
+
 /* --- waiting --- */
 
 static int wait_for(struct submitting *t, struct err *err) {
@@ -283,7 +305,7 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                 return r;
         t.progress = progress_new(t.quiet);
         progress_step(t.progress, "Submitting %s", t.s->app_name);
-        r = submit_run(&(struct submit_options){.client = t.session.client, .say = on_say, .arg = &t}, t.s, NULL, err);
+        r = submit_run(&(struct submit_options){.client = t.session.client, .conf = &t.conf, .in = &t.in, .say = on_say, .progress = on_upload, .arg = &t}, t.s, NULL, err);
         if (r < 0)
                 return t.session.interrupted ? EXIT_INTERRUPTED : r;
         progress_done(t.progress, "Submitted %s as %s (Spark %s)", t.s->app_name, t.s->submission_id, t.version.number);

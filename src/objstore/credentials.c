@@ -36,6 +36,9 @@ struct aws_chain {
         struct aws_env env;
         char *region;
         struct aws_credentials fixed;
+        struct aws_sources order;
+        size_t next; /* in the order: who is asked when the one asked now has nothing */
+        char *role, *role_session;
         struct aws_credentials cached;
         VEC(struct waiter) waiters;
         bool is_running;
@@ -245,6 +248,29 @@ static int from_fixed(struct aws_chain *c, struct err *err) {
         return 1;
 }
 
+/* Keys that are of use only with a session's token. */
+static int from_session(struct aws_chain *c, struct err *err) { return c->fixed.session_token ? from_fixed(c, err) : 0; }
+
+/* Signs with the configured keys or those of the environment, as S3A does by default. */
+static int from_assumed_role(struct aws_chain *c, struct err *err) {
+        if (!c->role) {
+                err_set(err, -EINVAL, "fs.s3a.aws.credentials.provider assumes a role, but fs.s3a.assumed.role.arn is not set");
+                return -EINVAL;
+        }
+        struct aws_credentials signer = c->fixed;
+        if (!signer.access_key) {
+                signer.access_key = (char *)(uintptr_t)aws_env_get(&c->env, "AWS_ACCESS_KEY_ID");
+                signer.secret_key = (char *)(uintptr_t)aws_env_get(&c->env, "AWS_SECRET_ACCESS_KEY");
+                signer.session_token = (char *)(uintptr_t)aws_env_get(&c->env, "AWS_SESSION_TOKEN");
+        }
+        if (!signer.access_key || !signer.secret_key)
+                return err_set(err, -EACCES, "assuming the role %s takes keys: set fs.s3a.access.key and fs.s3a.secret.key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                               c->role);
+        AUTO(str) struct str form = STR_INIT(0);
+        begin_form(&form, "AssumeRole", c->role, c->role_session);
+        return call_sts(c, &form, &signer, err);
+}
+
 static int from_environment(struct aws_chain *c, struct err *err) {
         const char *key = aws_env_get(&c->env, "AWS_ACCESS_KEY_ID"), *secret = aws_env_get(&c->env, "AWS_SECRET_ACCESS_KEY");
         if (!key && !secret)
@@ -436,11 +462,13 @@ static void on_metadata_role(void *arg, struct http_response *response, const st
         }
 }
 
+static void try_sources(struct aws_chain *c);
+
 static void on_metadata_token(void *arg, struct http_response *response, const struct err *err) {
         struct aws_chain *c = arg;
         c->call = NULL;
         if (err || response->status != 200) { /* not on EC2 */
-                nothing_found(c);
+                try_sources(c);
                 return;
         }
         free(c->metadata_token);
@@ -469,21 +497,23 @@ static const struct source {
         /* 0: not configured; 1: answered, or the answer is on its way; negative: configured but unusable. */
         int (*start)(struct aws_chain *c, struct err *err);
 } sources[] = {
-        {"fs.s3a.access.key", from_fixed},
-        {"AWS_ACCESS_KEY_ID", from_environment},
-        {"AWS_WEB_IDENTITY_TOKEN_FILE", from_web_identity},
-        {"the AWS profile", from_profile},
-        {"AWS_CONTAINER_CREDENTIALS_*", from_container},
-        {"the instance metadata service", from_metadata},
+        [AWS_FIXED] = {"fs.s3a.access.key", from_fixed},
+        [AWS_SESSION] = {"fs.s3a.session.token", from_session},
+        [AWS_ENVIRONMENT] = {"AWS_ACCESS_KEY_ID", from_environment},
+        [AWS_WEB_IDENTITY] = {"AWS_WEB_IDENTITY_TOKEN_FILE", from_web_identity},
+        [AWS_PROFILE] = {"the AWS profile", from_profile},
+        [AWS_CONTAINER] = {"AWS_CONTAINER_CREDENTIALS_*", from_container},
+        [AWS_INSTANCE] = {"the instance metadata service", from_metadata},
+        [AWS_ASSUMED_ROLE] = {"fs.s3a.assumed.role.arn", from_assumed_role},
 };
+static const struct aws_sources all_sources = {{AWS_FIXED, AWS_ENVIRONMENT, AWS_WEB_IDENTITY, AWS_PROFILE, AWS_CONTAINER, AWS_INSTANCE}, 6};
 
-static void run(struct aws_chain *c) {
+static void try_sources(struct aws_chain *c) {
         AUTO(err) struct err err = ERR_INIT;
-        c->is_running = true;
-        str_clear(&c->tried);
-        for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-                str_appendf(&c->tried, "%s%s", i ? ", " : "", sources[i].name);
-                int r = sources[i].start(c, &err);
+        while (c->next < c->order.len) {
+                const struct source *source = &sources[c->order.list[c->next++]];
+                str_appendf(&c->tried, "%s%s", c->tried.len ? ", " : "", source->name);
+                int r = source->start(c, &err);
                 if (r > 0)
                         return;
                 if (r < 0) {
@@ -494,17 +524,85 @@ static void run(struct aws_chain *c) {
         nothing_found(c);
 }
 
+static void run(struct aws_chain *c) {
+        c->is_running = true;
+        c->next = 0;
+        str_clear(&c->tried);
+        try_sources(c);
+}
+
+/* ---- providers by their class ---- */
+
+/* Both SDKs' classes (com.amazonaws.auth..., software.amazon.awssdk.auth.credentials...) and S3A's; packages do not matter. */
+static const struct {
+        const char *class_name;
+        unsigned char sources[6];
+        size_t len;
+} providers_known[] = {
+        {"SimpleAWSCredentialsProvider", {AWS_FIXED}, 1},
+        {"TemporaryAWSCredentialsProvider", {AWS_SESSION}, 1},
+        {"AnonymousAWSCredentialsProvider", {AWS_ANONYMOUS}, 1},
+        {"AnonymousCredentialsProvider", {AWS_ANONYMOUS}, 1},
+        {"EnvironmentVariableCredentialsProvider", {AWS_ENVIRONMENT}, 1},
+        {"WebIdentityTokenCredentialsProvider", {AWS_WEB_IDENTITY}, 1},
+        {"WebIdentityTokenFileCredentialsProvider", {AWS_WEB_IDENTITY}, 1},
+        {"ProfileCredentialsProvider", {AWS_PROFILE}, 1},
+        {"ProfileAWSCredentialsProvider", {AWS_PROFILE}, 1},
+        {"ContainerCredentialsProvider", {AWS_CONTAINER}, 1},
+        {"EC2ContainerCredentialsProviderWrapper", {AWS_CONTAINER, AWS_INSTANCE}, 2},
+        {"IAMInstanceCredentialsProvider", {AWS_CONTAINER, AWS_INSTANCE}, 2},
+        {"InstanceProfileCredentialsProvider", {AWS_INSTANCE}, 1},
+        {"AssumedRoleCredentialProvider", {AWS_ASSUMED_ROLE}, 1},
+        {"DefaultAWSCredentialsProviderChain", {AWS_ENVIRONMENT, AWS_WEB_IDENTITY, AWS_PROFILE, AWS_CONTAINER, AWS_INSTANCE}, 5},
+        {"DefaultCredentialsProvider", {AWS_ENVIRONMENT, AWS_WEB_IDENTITY, AWS_PROFILE, AWS_CONTAINER, AWS_INSTANCE}, 5},
+};
+
+static int add_provider(const char *class_name, struct aws_sources *out, struct err *err) {
+        const char *dot = strrchr(class_name, '.');
+        const char *name = dot ? dot + 1 : class_name;
+        for (size_t i = 0; i < ARRAY_LEN(providers_known); i++) {
+                if (!streq(name, providers_known[i].class_name))
+                        continue;
+                for (size_t j = 0; j < providers_known[i].len; j++) {
+                        if (out->len == AWS_SOURCES_MAX)
+                                return err_set(err, -E2BIG, "fs.s3a.aws.credentials.provider names too many sources");
+                        out->list[out->len++] = providers_known[i].sources[j];
+                }
+                return 0;
+        }
+        err_set(err, -ENOTSUP, "fs.s3a.aws.credentials.provider: %s is a Java class that is not known here", class_name);
+        err_hint(err, "known are S3A's and the AWS SDK's own: Simple, Temporary, Anonymous and ProfileAWSCredentialsProvider, IAMInstanceCredentialsProvider, "
+                      "AssumedRoleCredentialProvider, EnvironmentVariable, WebIdentityTokenFile, Profile, Container, InstanceProfile and DefaultCredentialsProvider");
+        return -ENOTSUP;
+}
+
+int aws_sources_of(const char *providers, struct aws_sources *ret, struct err *err) {
+        struct aws_sources found = {0};
+        struct sv rest = sv_of(providers), part;
+        while (sv_split(&rest, ',', &part)) {
+                AUTO(free) char *class_name = sv_dup(sv_trim(part));
+                int r = *class_name ? add_provider(class_name, &found, err) : 0;
+                if (r < 0)
+                        return r;
+        }
+        *ret = found;
+        return 0;
+}
+
 /* ---- the chain ---- */
 
-struct aws_chain *aws_chain_new(struct loop *l, struct http_client *http, const struct aws_env *env, const struct aws_credentials *fixed,
-                                const char *region) {
+struct aws_chain *aws_chain_new(struct loop *l, const struct aws_chain_options *o) {
         struct aws_chain *c = NEW(struct aws_chain);
         c->loop = l;
-        c->http = http;
-        struct http_client_options o = {.connect_timeout_ms = METADATA_TIMEOUT_MS};
-        c->direct = http_client_new(l, &o);
-        c->env = *env;
-        c->region = xstrdup_null(region);
+        c->http = o->http;
+        struct http_client_options direct = {.connect_timeout_ms = METADATA_TIMEOUT_MS};
+        c->direct = http_client_new(l, &direct);
+        c->env = o->env;
+        c->region = xstrdup_null(o->region);
+        c->role = xstrdup_null(o->role);
+        c->role_session = xstrdup_null(o->role_session);
+        c->order = o->sources && o->sources->len ? *o->sources : all_sources;
+        const struct aws_credentials *fixed = o->fixed;
         if (fixed && fixed->access_key)
                 set_credentials(&c->fixed, fixed->access_key, fixed->secret_key ? fixed->secret_key : "", fixed->session_token, 0);
         return c;
@@ -528,6 +626,8 @@ void aws_chain_free(struct aws_chain *c) {
         free(c->metadata_token);
         free(c->metadata_url);
         free(c->region);
+        free(c->role);
+        free(c->role_session);
         free(c);
 }
 

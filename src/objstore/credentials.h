@@ -9,6 +9,8 @@
  *   5 the container's: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI (ECS, EKS pod identity)
  *   6 the EC2 instance's metadata service, version 2 (AWS_EC2_METADATA_DISABLED=true leaves it out)
  *
+ * fs.s3a.aws.credentials.provider may name other sources, or some of these in another order (aws_sources_of).
+ *
  * Credentials that expire are fetched again 5 minutes before they do. Loop thread only.
  * Source: "Standardized credential providers" of the AWS SDKs and Tools reference guide. */
 #ifndef FIRESTEEL_OBJSTORE_CREDENTIALS_H
@@ -31,10 +33,27 @@ struct aws_env {
 };
 const char *aws_env_get(const struct aws_env *env, const char *name); /* NULL also when empty */
 
+enum aws_source { AWS_FIXED, AWS_SESSION, AWS_ENVIRONMENT, AWS_WEB_IDENTITY, AWS_PROFILE, AWS_CONTAINER, AWS_INSTANCE, AWS_ASSUMED_ROLE, AWS_ANONYMOUS };
+enum { AWS_SOURCES_MAX = 16 };
+/* Where to look, in this order. */
+struct aws_sources {
+        unsigned char list[AWS_SOURCES_MAX]; /* enum aws_source */
+        size_t len;                          /* 0 = those listed above */
+};
+/* What the Java classes that fs.s3a.aws.credentials.provider lists look into; `=` renames as Hadoop's mapping does are not known.
+ * -ENOTSUP for a class that is none of Hadoop's or AWS's own. */
+MUST_USE int aws_sources_of(const char *providers, struct aws_sources *ret, struct err *err);
+
 struct aws_chain;
-/* fixed: credentials that are configured, or NULL. The client is borrowed. */
-struct aws_chain *aws_chain_new(struct loop *l, struct http_client *http, const struct aws_env *env, const struct aws_credentials *fixed,
-                                const char *region);
+struct aws_chain_options {
+        struct http_client *http;             /* borrowed */
+        struct aws_env env;
+        const struct aws_credentials *fixed;  /* credentials that are configured; NULL = none */
+        const char *region;
+        const struct aws_sources *sources;    /* NULL = all */
+        const char *role, *role_session;      /* fs.s3a.assumed.role.arn and .session.name, for AWS_ASSUMED_ROLE; may be NULL */
+};
+struct aws_chain *aws_chain_new(struct loop *l, const struct aws_chain_options *o);
 void aws_chain_free(struct aws_chain *c);
 /* May answer from within. The credentials are valid during the call. */
 void aws_chain_get(struct aws_chain *c, void (*done)(void *arg, const struct aws_credentials *credentials, const struct err *err), void *arg);

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 
 #include "objstore/objstore-internal.h"
+#include "objstore/s3-internal.h"
+
+enum { SETTLE_MS = 10 * 1000 };
 
 void objstore_entry_done(struct objstore_entry *e) {
         free(e->url);
@@ -106,6 +109,19 @@ struct objstore *objstore_new(struct loop *l, const struct objstore_options *o) 
         if (!s->o.env)
                 s->o.env = default_env;
         return s;
+}
+
+static void on_settled(void *arg) { *(bool *)arg = true; }
+
+void objstore_settle(struct objstore *s, int64_t timeout_ms) {
+        if (!s->s3 || !s->s3->orphans.len)
+                return;
+        bool settled = false;
+        struct timer *limit = timer_new(s->loop, timeout_ms, 0, on_settled, &settled);
+        s->s3->settled = &settled;
+        loop_run_until(s->loop, &settled);
+        s->s3->settled = NULL;
+        timer_free(limit);
 }
 
 void objstore_free(struct objstore *s) {
@@ -236,6 +252,7 @@ static int wait_for(struct objstore *s, struct objstore_op *op, struct waiting *
         loop_run_until(s->loop, &w->done);
         if (!w->done) {
                 objstore_cancel(op);
+                objstore_settle(s, SETTLE_MS);
                 return err_set(w->err, -EINTR, "interrupted");
         }
         return w->result;

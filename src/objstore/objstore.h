@@ -11,8 +11,8 @@
  * (fs.s3a.attempts.maximum, 5 by default), which an upload's parts do each on their own.
  *
  * Configuration is S3A's: fs.s3a.KEY, and before it fs.s3a.bucket.BUCKET.KEY, for access.key, secret.key, session.token, endpoint,
- * endpoint.region, path.style.access, connection.ssl.enabled, attempts.maximum, aws.credentials.provider (only the anonymous one
- * counts). What is not set comes from AWS's environment variables and profile files; the chain is in credentials.h.
+ * endpoint.region, path.style.access, connection.ssl.enabled, attempts.maximum, aws.credentials.provider, assumed.role.arn,
+ * assumed.role.session.name, encryption.algorithm (SSE-S3, SSE-KMS) and encryption.key. What is not set comes from AWS's environment variables and profile files; the chain is in credentials.h.
  *
  * Limits: a read or put of OBJSTORE_MAX_READ bytes, OBJSTORE_MAX_PAGE entries a page. */
 #ifndef FIRESTEEL_OBJSTORE_OBJSTORE_H
@@ -46,8 +46,10 @@ struct objstore *objstore_new(struct loop *l, const struct objstore_options *o);
 void objstore_free(struct objstore *s);
 DEFINE_AUTO_PTR(objstore, struct objstore, objstore_free)
 
-/* No answer after this. An upload's parts are discarded (aborted) in the background. */
+/* No answer after this. An upload's parts are discarded (aborted) in the background; objstore_settle() waits for that. */
 void objstore_cancel(struct objstore_op *op);
+/* Runs the loop until what cancelled uploads left on the servers is discarded, at most so long. */
+void objstore_settle(struct objstore *s, int64_t timeout_ms);
 
 struct objstore_entry {
         char *url;
@@ -103,7 +105,7 @@ MUST_USE int objstore_list_wait(struct objstore *s, const struct objstore_list *
 MUST_USE int objstore_stat_wait(struct objstore *s, const char *url, struct objstore_entry *ret, struct err *err);
 MUST_USE int objstore_read_wait(struct objstore *s, const char *url, int64_t offset, size_t length, const char *if_etag, struct str *ret, struct err *err);
 MUST_USE int objstore_put_wait(struct objstore *s, const char *url, struct sv data, const char *content_type, struct err *err);
-/* progress's and done's argument are the caller's. */
+/* progress's argument is the caller's. Interrupted (-EINTR), it discards the parts that were sent before it returns. */
 MUST_USE int objstore_upload_wait(struct objstore *s, const char *path, const char *url, void (*progress)(void *arg, int64_t sent, int64_t total),
                                   void *arg, struct err *err);
 MUST_USE int objstore_delete_wait(struct objstore *s, const char *url, struct err *err);

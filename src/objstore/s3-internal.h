@@ -19,6 +19,8 @@ struct s3_bucket {
         bool is_anonymous;
         bool is_aws; /* no endpoint was configured: another region has another one */
         int attempts;
+        const char *encryption; /* of new objects: a literal ("AES256", "aws:kms"), or NULL = the bucket's own way */
+        char *encryption_key;   /* of aws:kms; NULL = the bucket's */
         struct aws_chain *chain;
 };
 
@@ -29,10 +31,13 @@ struct s3 {
         struct http_client *http;
         struct map buckets; /* name -> struct s3_bucket */
         VEC(struct s3_orphan *) orphans; /* requests nobody waits for */
+        bool *settled;                   /* told when the last of them has ended; NULL = nobody asks */
 };
 
 struct s3 *s3_new(struct objstore *s);
 MUST_USE int s3_bucket_find(struct s3 *s3, const char *name, struct s3_bucket **ret, struct err *err);
+/* The headers that make a new object encrypted as configured. */
+void s3_bucket_encrypt(const struct s3_bucket *b, struct http_headers *h);
 /* Another region than configured, as S3 says itself. */
 void s3_bucket_set_region(struct s3_bucket *b, const char *region);
 
@@ -59,6 +64,8 @@ struct s3_request_spec {
 /* done is never called from within. */
 struct s3_request *s3_request_start(const struct s3_request_spec *spec);
 void s3_request_cancel(struct s3_request *r);
+/* Somebody else waits for it from now on. */
+void s3_request_hand_over(struct s3_request *r, void (*done)(void *arg, struct http_response *response, const struct err *err), void *arg);
 
 /* Discards the parts of an upload in the background. */
 void s3_abandon_upload(struct s3_bucket *b, const char *key, const char *upload_id, const char *url);

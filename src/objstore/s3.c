@@ -151,6 +151,7 @@ static void fill_spec(const struct op_request *q, const char *key, struct s3_req
                 break;
         case OP_PUT:
                 http_headers_add(headers, "Content-Type", q->content_type ? q->content_type : "application/octet-stream");
+                s3_bucket_encrypt(spec->bucket, headers);
                 str_append_sv(body, q->data);
                 spec->body = body;
                 break;

@@ -14,6 +14,7 @@ static void free_bucket(void *p) {
         free(b->authority);
         free(b->base_path);
         free(b->region);
+        free(b->encryption_key);
         free(b);
 }
 
@@ -134,15 +135,58 @@ static int set_attempts(struct s3_bucket *b, struct err *err) {
         return 0;
 }
 
-static void set_chain(struct s3_bucket *b, const struct aws_env *env) {
-        const char *provider = conf(b, "aws.credentials.provider");
-        b->is_anonymous = provider && strstr(provider, "AnonymousAWSCredentialsProvider");
+static int set_chain(struct s3_bucket *b, const struct aws_env *env, struct err *err) {
+        const char *providers = conf(b, "aws.credentials.provider");
+        struct aws_sources sources = {0};
+        int r = providers ? aws_sources_of(providers, &sources, err) : 0;
+        if (r < 0)
+                return r;
+        /* Anonymous access asks for nothing and never fails: what is listed behind it is never reached. */
+        b->is_anonymous = sources.len && sources.list[0] == AWS_ANONYMOUS;
+        for (size_t i = 1; i < sources.len && !b->is_anonymous; i++)
+                if (sources.list[i] == AWS_ANONYMOUS)
+                        return err_set(err, -ENOTSUP, "fs.s3a.aws.credentials.provider: anonymous access as a last resort, behind other providers, is not done here");
         struct aws_credentials fixed = {
                 .access_key = (char *)(uintptr_t)conf(b, "access.key"),
                 .secret_key = (char *)(uintptr_t)conf(b, "secret.key"),
                 .session_token = (char *)(uintptr_t)conf(b, "session.token"),
         };
-        b->chain = aws_chain_new(b->s3->loop, b->s3->http, env, &fixed, b->region);
+        b->chain = aws_chain_new(b->s3->loop, &(struct aws_chain_options){
+                .http = b->s3->http,
+                .env = *env,
+                .fixed = &fixed,
+                .region = b->region,
+                .sources = b->is_anonymous ? NULL : &sources,
+                .role = conf(b, "assumed.role.arn"),
+                .role_session = conf(b, "assumed.role.session.name"),
+        });
+        return 0;
+}
+
+static int set_encryption(struct s3_bucket *b, struct err *err) {
+        const char *how = conf(b, "encryption.algorithm"), *key = conf(b, "encryption.key");
+        if (!how)
+                how = conf(b, "server-side-encryption-algorithm");
+        if (!key)
+                key = conf(b, "server-side-encryption.key");
+        if (!how)
+                return 0;
+        if (streq(how, "SSE-S3") || streq(how, "AES256")) {
+                b->encryption = "AES256";
+        } else if (streq(how, "SSE-KMS")) {
+                b->encryption = "aws:kms";
+                b->encryption_key = xstrdup_null(key);
+        } else {
+                return err_set(err, -ENOTSUP, "fs.s3a.encryption.algorithm is %s; SSE-S3 and SSE-KMS are done here", how);
+        }
+        return 0;
+}
+
+void s3_bucket_encrypt(const struct s3_bucket *b, struct http_headers *h) {
+        if (b->encryption)
+                http_headers_add(h, "x-amz-server-side-encryption", b->encryption);
+        if (b->encryption_key)
+                http_headers_add(h, "x-amz-server-side-encryption-aws-kms-key-id", b->encryption_key);
 }
 
 static int configure(struct s3_bucket *b, struct err *err) {
@@ -151,7 +195,7 @@ static int configure(struct s3_bucket *b, struct err *err) {
         bool use_tls;
         int r = set_attempts(b, err);
         if (r < 0 || (r = conf_bool(b, "connection.ssl.enabled", true, &use_tls, err)) < 0 ||
-            (r = conf_bool(b, "path.style.access", false, &b->path_style, err)) < 0)
+            (r = conf_bool(b, "path.style.access", false, &b->path_style, err)) < 0 || (r = set_encryption(b, err)) < 0)
                 return r;
         if (!is_host_label(b->name))
                 b->path_style = true;
@@ -176,8 +220,7 @@ static int configure(struct s3_bucket *b, struct err *err) {
                 b->base_path = xstrdup("");
                 set_aws_authority(b);
         }
-        set_chain(b, &env);
-        return 0;
+        return set_chain(b, &env, err);
 }
 
 int s3_bucket_find(struct s3 *s3, const char *name, struct s3_bucket **ret, struct err *err) {

@@ -55,6 +55,11 @@ void s3_request_cancel(struct s3_request *r) {
                 request_free(r);
 }
 
+void s3_request_hand_over(struct s3_request *r, void (*done)(void *arg, struct http_response *response, const struct err *err), void *arg) {
+        r->done = done;
+        r->arg = arg;
+}
+
 static void finish(struct s3_request *r, struct http_response *response, const struct err *err) {
         void (*done)(void *, struct http_response *, const struct err *) = r->done;
         void *arg = r->arg;

@@ -126,9 +126,13 @@ static void fail(struct upload *u, const struct err *err) {
         abort_when_quiet(u);
 }
 
+static void adopt_creation(struct upload *u);
+
 static void upload_cancel(struct objstore_op *op) {
         struct upload *u = (struct upload *)op;
         u->cancelled = true;
+        if (u->request && !u->upload_id)
+                adopt_creation(u);
         s3_request_cancel(TAKE(u->request));
         stop_pieces(u);
         if (u->upload_id)
@@ -258,8 +262,10 @@ static void on_sent(void *arg, struct http_response *response, const struct err 
 static void send_piece(struct upload *u, struct piece *p) {
         AUTO(free) char *query = p->number ? upload_query(u->upload_id, p->number) : NULL;
         AUTO(http_headers) struct http_headers h = {0};
-        if (!p->number)
+        if (!p->number) {
                 http_headers_add(&h, "Content-Type", "application/octet-stream");
+                s3_bucket_encrypt(u->bucket, &h);
+        }
         struct s3_request_spec spec = {.bucket = u->bucket,
                                        .method = "PUT",
                                        .key = u->key,
@@ -315,6 +321,19 @@ static void start_pieces(struct upload *u) {
         }
 }
 
+static int parse_upload_id(const struct http_response *response, char **ret, struct err *err) {
+        AUTO(arena) struct arena a = {0};
+        struct xml_node *root = NULL;
+        int r = xml_parse(str_sv(&response->body), &a, &root, err);
+        if (r < 0)
+                return r;
+        const char *id = xml_text(root, "UploadId");
+        if (!id || !*id)
+                return err_set(err, -EPROTO, "S3 gave no UploadId");
+        *ret = xstrdup(id);
+        return 0;
+}
+
 static void on_created(void *arg, struct http_response *response, const struct err *err) {
         struct upload *u = arg;
         u->request = NULL;
@@ -322,19 +341,13 @@ static void on_created(void *arg, struct http_response *response, const struct e
                 fail(u, err);
                 return;
         }
-        AUTO(arena) struct arena a = {0};
         AUTO(err) struct err e = ERR_INIT;
-        struct xml_node *root = NULL;
-        int r = xml_parse(str_sv(&response->body), &a, &root, &e);
-        const char *id = xml_text(root, "UploadId");
-        if (r == 0 && (!id || !*id))
-                err_set(&e, -EPROTO, "S3 gave no UploadId");
-        if (e.code) {
-                err_wrap(&e, e.code, "%s", u->url);
+        int r = parse_upload_id(response, &u->upload_id, &e);
+        if (r < 0) {
+                err_wrap(&e, r, "%s", u->url);
                 fail(u, &e);
                 return;
         }
-        u->upload_id = xstrdup(id);
         start_pieces(u);
 }
 
@@ -361,6 +374,7 @@ static void on_opened(void *arg) {
         u->next_part = 1;
         AUTO(http_headers) struct http_headers h = {0};
         http_headers_add(&h, "Content-Type", "application/octet-stream");
+        s3_bucket_encrypt(u->bucket, &h);
         struct s3_request_spec spec = {
                 .bucket = u->bucket, .method = "POST", .key = u->key, .query = "uploads=", .headers = &h, .url = u->url, .done = on_created, .arg = u};
         u->request = s3_request_start(&spec);
@@ -386,32 +400,68 @@ struct objstore_op *s3_upload_start(struct objstore *s, const struct objstore_op
 struct s3_orphan {
         struct s3 *s3;
         struct s3_request *request;
+        /* of an upload that is still being created */
+        struct s3_bucket *bucket;
+        char *key, *url;
 };
 
-static void on_abandoned(void *arg, struct http_response *response, const struct err *err) {
-        struct s3_orphan *o = arg;
-        for (size_t i = 0; i < o->s3->orphans.len; i++) {
-                if (o->s3->orphans.items[i] == o) {
-                        vec_remove(&o->s3->orphans, i);
-                        break;
-                }
-        }
+static struct s3_orphan *orphan_new(struct s3_bucket *b) {
+        struct s3_orphan *o = NEW(struct s3_orphan);
+        o->s3 = b->s3;
+        o->bucket = b;
+        *vec_push(&b->s3->orphans) = o;
+        return o;
+}
+
+static void orphan_free(struct s3_orphan *o) {
+        free(o->key);
+        free(o->url);
         free(o);
 }
 
+static void orphan_ended(struct s3_orphan *o) {
+        struct s3 *s3 = o->s3;
+        for (size_t i = 0; i < s3->orphans.len; i++) {
+                if (s3->orphans.items[i] == o) {
+                        vec_remove(&s3->orphans, i);
+                        break;
+                }
+        }
+        orphan_free(o);
+        if (!s3->orphans.len && s3->settled)
+                *s3->settled = true;
+}
+
+static void on_abandoned(void *arg, struct http_response *response, const struct err *err) { orphan_ended(arg); }
+
 void s3_abandon_upload(struct s3_bucket *b, const char *key, const char *upload_id, const char *url) {
-        struct s3_orphan *o = NEW(struct s3_orphan);
-        o->s3 = b->s3;
+        struct s3_orphan *o = orphan_new(b);
         AUTO(free) char *query = upload_query(upload_id, 0);
         struct s3_request_spec spec = {.bucket = b, .method = "DELETE", .key = key, .query = query, .url = url, .done = on_abandoned, .arg = o};
         o->request = s3_request_start(&spec);
-        *vec_push(&b->s3->orphans) = o;
+}
+
+/* Now it has an id by which it can be discarded. */
+static void on_created_in_vain(void *arg, struct http_response *response, const struct err *err) {
+        struct s3_orphan *o = arg;
+        AUTO(free) char *id = NULL;
+        if (!err && parse_upload_id(response, &id, NULL) == 0)
+                s3_abandon_upload(o->bucket, o->key, id, o->url);
+        orphan_ended(o);
+}
+
+static void adopt_creation(struct upload *u) {
+        struct s3_orphan *o = orphan_new(u->bucket);
+        o->key = xstrdup(u->key);
+        o->url = xstrdup(u->url);
+        o->request = TAKE(u->request);
+        s3_request_hand_over(o->request, on_created_in_vain, o);
 }
 
 void s3_orphans_free(struct s3 *s3) {
         vec_foreach(o, &s3->orphans) {
                 s3_request_cancel((*o)->request);
-                free(*o);
+                orphan_free(*o);
         }
         vec_done(&s3->orphans);
 }

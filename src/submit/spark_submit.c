@@ -133,7 +133,10 @@ static int build(struct face *f, struct spark_conf *conf, struct submission_app 
         q.planned = &planned;
         r = submission_build(&q, ret, err);
         if (r < 0) { /* the original has uploaded these by now; that it fails is told by the first error */
-                if (upload_check(&planned, NULL) >= 0 && upload_run(&planned, say_info, (char *)"KubernetesUtils", NULL) < 0)
+                AUTO(loop) struct loop *loop = loop_new();
+                const struct upload_options o = {
+                        .loop = loop, .conf = conf, .in = &f->in, .keep_on_failure = true, .say = say_info, .arg = (char *)"KubernetesUtils"};
+                if (upload_check(&planned, NULL) >= 0 && upload_run(&planned, &o, NULL) < 0)
                         log_spark("WARN", "KubernetesUtils", "not everything that was planned could be uploaded");
                 return r;
         }
@@ -173,7 +176,8 @@ static int submit(struct face *f, struct err *err) {
         AUTO(kube_client) struct kube_client *client = NULL;
         r = make_client(&conf, conf_get(&conf, "spark.master"), loop, &client, &access, err);
         if (r >= 0)
-                r = submit_run(&(struct submit_options){.client = client, .compat = true, .say = say_info, .arg = (char *)"KubernetesUtils"}, s, NULL, err);
+                r = submit_run(&(struct submit_options){.client = client, .conf = &conf, .in = &f->in, .compat = true, .say = say_info, .arg = (char *)"KubernetesUtils"},
+                               s, NULL, err);
         if (r < 0)
                 return r;
         bool wait;

@@ -118,11 +118,23 @@ static int run_own(const struct submit_options *o, struct submission *s, yyjson_
 
 int submit_run(const struct submit_options *o, struct submission *s, yyjson_doc **ret_pod, struct err *err) {
         AUTO(json) yyjson_doc *pod = NULL;
+        const struct upload_options uploading = {
+                .loop = kube_client_loop(o->client),
+                .conf = o->conf,
+                .in = o->in,
+                .keep_on_failure = o->compat,
+                .say = o->say,
+                .progress = o->progress,
+                .arg = o->arg,
+        };
         int r = upload_check(&s->uploads, err);
         if (r >= 0)
-                r = upload_run(&s->uploads, o->say, o->arg, err);
-        if (r >= 0)
-                r = o->compat ? run_compat(o, s, &pod, err) : run_own(o, s, &pod, err);
+                r = upload_run(&s->uploads, &uploading, err);
+        if (r < 0)
+                return r;
+        r = o->compat ? run_compat(o, s, &pod, err) : run_own(o, s, &pod, err);
+        if (r < 0 && !o->compat)
+                upload_take_back(&s->uploads, &uploading);
         if (r >= 0 && ret_pod)
                 *ret_pod = TAKE(pod);
         return r;

@@ -2,7 +2,7 @@
  *
  * Two orders. The original's (compat): the pod first, everything else applied afterwards with the pod as owner, so that a pod may start before
  * its ConfigMap is there. Ours: everything else first, then the pod, then the owner is written into the rest. Either way a
- * failure takes back what was made, as far as the order knows how to. */
+ * failure takes back what was made, as far as the order knows how to; ours removes uploaded files, too. */
 #ifndef FIRESTEEL_SUBMIT_SUBMIT_H
 #define FIRESTEEL_SUBMIT_SUBMIT_H
 
@@ -11,9 +11,13 @@
 
 struct submit_options {
         struct kube_client *client;
+        const struct spark_conf *conf;        /* for uploads to S3 */
+        const struct submission_inputs *in;
         bool compat;
         /* Progress for the user, one line without a newline; may be NULL. */
         void (*say)(void *arg, const char *line);
+        /* Of the file that is being uploaded; may be NULL. */
+        void (*progress)(void *arg, const char *name, int64_t sent, int64_t total);
         void *arg;
 };
 
