@@ -104,8 +104,8 @@ int api_list(struct api *a, const char *resource, const char *ns, const char *la
         r = list_query_parse(res, labels, fields, &q, err);
         if (r < 0)
                 return r;
-        op_list(&op, &q, ret, &remaining);
-        return (int)ret->len;
+        r = op_list(&op, &q, ret, &remaining, err);
+        return r < 0 ? r : (int)ret->len;
 }
 
 /* The caller's document stays as it is. */

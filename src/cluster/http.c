@@ -177,6 +177,9 @@ static int serve(struct request *q, struct err *err) {
                 answer_plain(q, 404, "404 page not found\n");
                 return 0;
         }
+        if (q->form == FORM_YAML && streq(q->verb, "watch"))
+                return err_http(err, -EINVAL, 406, "NotAcceptable",
+                                "only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch");
         if (q->form == FORM_NONE && !q->subresource) {
                 bool streams = streq(q->verb, "list") || streq(q->verb, "watch");
                 err_http(err, -EINVAL, 406, "NotAcceptable",

@@ -47,6 +47,7 @@ struct list_query {
         struct field_selector fields;
         int64_t limit; /* 0 = all */
         const char *after_ns, *after_name; /* continue after this object; NULL = from the beginning */
+        uint64_t revision; /* as it was then; 0 = as it is now */
 };
 void list_query_done(struct list_query *q);
 DEFINE_AUTO_VALUE(list_query, struct list_query, list_query_done)
@@ -54,8 +55,8 @@ DEFINE_AUTO_VALUE(list_query, struct list_query, list_query_done)
 MUST_USE int list_query_parse(const struct resource *res, const char *labels, const char *fields, struct list_query *ret, struct err *err);
 bool list_query_matches(const struct list_query *q, const struct object *o);
 /* Appends references. *ret_remaining: how many more would match (counted only when a limit cut the list and no selector is set, else -1).
- * ret->revision is that of memory. True when the list was cut. */
-bool op_list(const struct op *op, const struct list_query *q, struct object_list *ret, int64_t *ret_remaining);
+ * ret->revision is the query's, or that of memory. 1 when the list was cut, -ESTALE with 410 Expired when the query's revision is forgotten. */
+MUST_USE int op_list(const struct op *op, const struct list_query *q, struct object_list *ret, int64_t *ret_remaining, struct err *err);
 
 /* The version of `o` that `res` serves: the same document, or one with another apiVersion or converted fields. The JSON text complete. */
 void object_text_as(const struct object *o, const struct resource *res, struct str *out);

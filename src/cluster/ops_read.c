@@ -43,38 +43,62 @@ bool list_query_matches(const struct list_query *q, const struct object *o) {
         return q->fields.len == 0 || field_selector_matches(&q->fields, object_root(o));
 }
 
-bool op_list(const struct op *op, const struct list_query *q, struct object_list *ret, int64_t *ret_remaining) {
-        const struct collection *c = op->res->objects;
+/* From an ordered run of objects what the query wants. True when its limit cut the list. */
+static bool choose(const struct list_query *q, struct object *const *items, size_t count, struct object_list *ret, int64_t *ret_remaining) {
         bool has_selector = !selector_is_empty(&q->labels) || q->fields.len;
+
+        for (size_t i = 0; i < count; i++) {
+                if (has_selector && !list_query_matches(q, items[i]))
+                        continue;
+                if (q->limit > 0 && ret->len == (size_t)q->limit) {
+                        if (!has_selector)
+                                *ret_remaining = (int64_t)(count - i);
+                        return true;
+                }
+                object_list_add(ret, items[i]);
+        }
+        return false;
+}
+
+static int list_past(const struct op *op, const struct list_query *q, struct object_list *ret, int64_t *ret_remaining, struct err *err) {
+        AUTO(object_list) struct object_list all = {0};
+        size_t at = 0;
+        int r = store_snapshot(op->s->store, op->res->objects, op->ns, q->revision, &all, err);
+
+        if (r < 0)
+                return r;
+        ret->revision = q->revision;
+        for (; q->after_name && at < all.len; at++) {
+                int order = strcmp(all.items[at]->namespace, q->after_ns);
+                if (order > 0 || (order == 0 && strcmp(all.items[at]->name, q->after_name) > 0))
+                        break;
+        }
+        return choose(q, all.items + at, all.len - at, ret, ret_remaining);
+}
+
+int op_list(const struct op *op, const struct list_query *q, struct object_list *ret, int64_t *ret_remaining, struct err *err) {
+        const struct collection *c = op->res->objects;
         const char *name = field_selector_exact(&q->fields, "metadata.name");
         size_t end, at;
 
         ret->revision = store_revision(op->s->store);
         *ret_remaining = -1;
         if (!c)
-                return false;
+                return 0;
+        if (q->revision && q->revision != ret->revision)
+                return list_past(op, q, ret, ret_remaining, err);
         if (name && op->ns) {
                 struct object *o = collection_find(c, op->ns, name);
                 if (o && list_query_matches(q, o))
                         object_list_add(ret, o);
-                return false;
+                return 0;
         }
         at = collection_range(c, op->ns, &end);
         if (q->after_name) {
                 size_t after = collection_after(c, q->after_ns, q->after_name);
                 at = after > at ? after : at;
         }
-        for (; at < end; at++) {
-                if (has_selector && !list_query_matches(q, c->items[at]))
-                        continue;
-                if (q->limit > 0 && ret->len == (size_t)q->limit) {
-                        if (!has_selector)
-                                *ret_remaining = (int64_t)(end - at);
-                        return true;
-                }
-                object_list_add(ret, c->items[at]);
-        }
-        return false;
+        return choose(q, c->items + at, end > at ? end - at : 0, ret, ret_remaining);
 }
 
 void object_text_as(const struct object *o, const struct resource *res, struct str *out) {

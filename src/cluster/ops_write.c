@@ -192,6 +192,7 @@ static struct apply_options ownership(const struct op *op) {
                 .schema = op->res->schema,
                 .now_ms = clock_now_ms(),
                 .force = op->force,
+                .shown_version = op->subresource && streq(op->subresource, "scale") ? "autoscaling/v1" : NULL,
                 .ignore = in_status(op) || !(op->res->flags & KIND_STATUS) ? NULL : "status",
         };
 }
@@ -582,9 +583,23 @@ int op_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, st
 
 /* Patch. */
 
+/* Of several YAML documents the first counts, as in the real server. */
+static int parse_first(struct sv text, yyjson_doc **ret, struct err *err) {
+        yyjson_doc **docs = NULL;
+        int n = yaml_parse_all(text, &docs, err);
+        if (n == 0)
+                n = yaml_parse(text, ret, err); /* an empty stream */
+        else if (n > 0)
+                *ret = docs[0];
+        for (int i = 1; i < n; i++)
+                yyjson_doc_free(docs[i]);
+        free(docs);
+        return n < 0 ? n : 0;
+}
+
 static int parse_patch(enum api_patch type, struct sv patch, yyjson_doc **ret, struct err *err) {
         AUTO(err) struct err why = ERR_INIT;
-        int r = type == API_PATCH_APPLY ? yaml_parse(patch, ret, &why) : json_parse(patch, ret, &why);
+        int r = type == API_PATCH_APPLY ? parse_first(patch, ret, &why) : json_parse(patch, ret, &why);
         yyjson_val *root;
         const char *have, *wanted = type == API_PATCH_JSON ? "[]handlers.jsonPatchOp" : "map[string]interface {}";
 
@@ -592,6 +607,8 @@ static int parse_patch(enum api_patch type, struct sv patch, yyjson_doc **ret, s
                 return status_bad_request(err, type == API_PATCH_APPLY ? "error decoding YAML: %s" : "error decoding patch: %s",
                                           patch.len == 0 || strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input" : err_message(&why));
         root = yyjson_doc_get_root(*ret);
+        if (type == API_PATCH_APPLY && yyjson_is_null(root))
+                return 0; /* an empty configuration: of no kind, which is what is said about it */
         if (type == API_PATCH_JSON ? yyjson_is_arr(root) : yyjson_is_obj(root))
                 return 0;
         have = yyjson_is_obj(root) ? "object" : yyjson_is_arr(root) ? "array" : yyjson_is_str(root) ? "string" : yyjson_is_bool(root) ? "bool" : "number";
@@ -614,8 +631,6 @@ static int apply_create(const struct op *op, yyjson_mut_doc *doc, yyjson_val *co
         int r = apply_patch(doc, NULL, config, &owner, &root, err);
         if (r < 0)
                 return r;
-        if (!mmeta_name(root) || !*mmeta_name(root))
-                mmeta_set(doc, root, "name", op->name);
         r = check_identity(op, doc, root, err);
         if (r == 0) {
                 struct op create = *op;

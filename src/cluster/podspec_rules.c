@@ -332,6 +332,7 @@ static void check_volumes(yyjson_val *spec, const char *path, struct map *ret_na
                                 AT("%s.%s", here, yyjson_get_str(key));
                                 invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "may not specify more than 1 volume type");
                         }
+                        map_remove(ret_names, name ? name : ""); /* cannot be mounted */
                 }
                 if (claim && (!json_get_str(claim, "claimName") || !*json_get_str(claim, "claimName"))) {
                         AT("%s.persistentVolumeClaim.claimName", here);

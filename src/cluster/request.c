@@ -161,6 +161,15 @@ int request_body(struct request *q, const char *kind, bool may_be_empty, yyjson_
         return 0;
 }
 
+/* The kind of this verb's options, for messages. */
+static const char *options_kind(const struct request *q) {
+        static const char *const kinds[][2] = {{"patch", "PatchOptions"}, {"update", "UpdateOptions"}, {"delete", "DeleteOptions"}, {"deletecollection", "DeleteOptions"}};
+        for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+                if (streq(q->verb, kinds[i][0]))
+                        return kinds[i][1];
+        return "CreateOptions";
+}
+
 static int parse_validation(const struct request *q, struct op *op, struct err *err) {
         AUTO(free) char *value = request_query(q, "fieldValidation");
         AUTO(invalid) struct invalid bad = {0};
@@ -172,7 +181,20 @@ static int parse_validation(const struct request *q, struct op *op, struct err *
                 op->validation = FIELDS_STRICT;
         else
                 invalid_not_supported(&bad, "fieldValidation", value, (const char *const[]){"", "Ignore", "Strict", "Warn", NULL});
-        return invalid_err(&bad, "meta.k8s.io", "CreateOptions", "", err);
+        return invalid_err(&bad, "meta.k8s.io", options_kind(q), "", err);
+}
+
+static int check_manager(const struct request *q, const char *manager, struct err *err) {
+        AUTO(invalid) struct invalid bad = {0};
+        if (strlen(manager) > MAX_MANAGER_BYTES)
+                invalid_add(&bad, "fieldManager", INVALID_TOO_LONG, NULL, "may not be more than %d bytes", MAX_MANAGER_BYTES);
+        for (size_t i = 0; manager[i]; i++) {
+                if ((unsigned char)manager[i] >= ' ' && manager[i] != 0x7f)
+                        continue;
+                invalid_string(&bad, "fieldManager", manager, "invalid character U+%04X (at position %zu)", (unsigned char)manager[i], i);
+                break;
+        }
+        return invalid_err(&bad, "meta.k8s.io", options_kind(q), "", err);
 }
 
 int request_op(struct request *q, struct op *ret, char **ret_manager, struct err *err) {
@@ -197,15 +219,15 @@ int request_op(struct request *q, struct op *ret, char **ret_manager, struct err
                         AUTO(free) char *quoted = invalid_quote(dry), *shown = xasprintf("[%s]", quoted);
                         invalid_add(&bad, "dryRun", INVALID_NOT_SUPPORTED, shown, "supported values: \"All\"");
                 }
-                int r = invalid_err(&bad, "meta.k8s.io", "CreateOptions", "", err);
+                int r = invalid_err(&bad, "meta.k8s.io", options_kind(q), "", err);
                 if (r < 0)
                         return r;
                 ret->dry_run = true;
         }
-        if (manager && strlen(manager) > MAX_MANAGER_BYTES) {
-                AUTO(invalid) struct invalid bad = {0};
-                invalid_add(&bad, "fieldManager", INVALID_TOO_LONG, NULL, "may not be more than %d bytes", MAX_MANAGER_BYTES);
-                return invalid_err(&bad, "meta.k8s.io", streq(q->verb, "patch") ? "PatchOptions" : streq(q->verb, "update") ? "UpdateOptions" : "CreateOptions", "", err);
+        if (manager) {
+                int r = check_manager(q, manager, err);
+                if (r < 0)
+                        return r;
         }
         if ((!manager || !*manager) && !is_apply) {
                 free(manager);
@@ -348,14 +370,6 @@ void answer(struct request *q, int status, const char *content_type, struct str 
         h->waiter = store_when_durable(q->s->store, revision, held_durable, h);
 }
 
-void answer_err(struct request *q, const struct err *err) {
-        AUTO(str) struct str body = STR_INIT(0);
-        /* Even a refusal may rest on what is not durable yet ("already exists"). */
-        uint64_t depends = err->http_status == 404 || err->http_status == 409 ? store_revision(q->s->store) : 0;
-        status_write(err, &body);
-        answer(q, status_code(err), "application/json", &body, depends);
-}
-
 static int by_key(const void *a, const void *b) {
         yyjson_val *const *x = a, *const *y = b;
         return strcmp(yyjson_get_str(*x), yyjson_get_str(*y));
@@ -390,16 +404,36 @@ static yyjson_doc *sorted_copy(yyjson_val *v) {
         return mjson_freeze(sort_keys(doc, v));
 }
 
+/* Rewrites JSON text as YAML. */
+static int yaml_of(struct str *json) {
+        AUTO(json) yyjson_doc *doc = NULL;
+        AUTO(str) struct str yaml = STR_INIT(0);
+        int r = json_parse(str_sv(json), &doc, NULL);
+        if (r < 0)
+                return r;
+        AUTO(json) yyjson_doc *sorted = sorted_copy(yyjson_doc_get_root(doc));
+        yaml_write(yyjson_doc_get_root(sorted), &yaml);
+        str_clear(json);
+        str_append(json, yaml.data, yaml.len);
+        return 0;
+}
+
+void answer_err(struct request *q, const struct err *err) {
+        AUTO(str) struct str body = STR_INIT(0);
+        /* Even a refusal may rest on what is not durable yet ("already exists"). */
+        uint64_t depends = err->http_status == 404 || err->http_status == 409 ? store_revision(q->s->store) : 0;
+        status_write(err, &body);
+        if (q->form == FORM_YAML && yaml_of(&body) == 0) {
+                answer(q, status_code(err), "application/yaml", &body, depends);
+                return;
+        }
+        answer(q, status_code(err), "application/json", &body, depends);
+}
+
 static void answer_text(struct request *q, int status, struct str *json, uint64_t revision) {
-        if (q->form == FORM_YAML) {
-                AUTO(json) yyjson_doc *doc = NULL;
-                AUTO(str) struct str yaml = STR_INIT(0);
-                if (json_parse(str_sv(json), &doc, NULL) == 0) {
-                        AUTO(json) yyjson_doc *sorted = sorted_copy(yyjson_doc_get_root(doc));
-                        yaml_write(yyjson_doc_get_root(sorted), &yaml);
-                        answer(q, status, "application/yaml", &yaml, revision);
-                        return;
-                }
+        if (q->form == FORM_YAML && yaml_of(json) == 0) {
+                answer(q, status, "application/yaml", json, revision);
+                return;
         }
         if (request_query_bool(q, "pretty")) {
                 AUTO(json) yyjson_doc *doc = NULL;

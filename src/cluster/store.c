@@ -119,6 +119,42 @@ static struct object *displace(struct collection *c, const char *ns, const char 
         return old;
 }
 
+/* Undoes one change in a copy of its collection. */
+static void undo(struct collection *copy, const struct store_event *e) {
+        struct object *gone = e->change == STORE_DELETED ? NULL : displace(copy, e->object->namespace, e->object->name);
+        object_unref(gone);
+        if (e->old)
+                object_unref(place(copy, object_ref(e->old)));
+}
+
+int store_snapshot(const struct store *s, const struct collection *c, const char *ns, uint64_t revision, struct object_list *ret, struct err *err) {
+        struct collection copy = {0};
+        size_t end, at = collection_range(c, ns, &end);
+
+        if (revision < s->oldest)
+                return err_http(err, -ESTALE, 410, "Expired", "The resourceVersion for the provided list is too old.");
+        for (; at < end; at++)
+                *vec_push(&copy) = object_ref(c->items[at]);
+        for (size_t i = s->pending.len; i > s->pending_start; i--) {
+                const struct store_event *e = &s->pending.items[i - 1];
+                if (e->collection == c && e->revision > revision && (!ns || streq(ns, e->object->namespace)))
+                        undo(&copy, e);
+        }
+        for (size_t i = s->ring_len; i-- > 0;) {
+                const struct store_event *e = &s->ring[(s->ring_start + i) % s->ring_cap];
+                if (e->revision <= revision)
+                        break;
+                if (e->collection == c && (!ns || streq(ns, e->object->namespace)))
+                        undo(&copy, e);
+        }
+        for (size_t i = 0; i < copy.len; i++) {
+                object_list_add(ret, copy.items[i]);
+                object_unref(copy.items[i]);
+        }
+        vec_done(&copy);
+        return 0;
+}
+
 static void collection_free(void *p) {
         struct collection *c = p;
         for (size_t i = 0; i < c->len; i++)

@@ -53,6 +53,9 @@ void store_free(struct store *s);
 
 struct collection *store_collection(struct store *s, const char *id); /* made when absent */
 struct object *collection_find(const struct collection *c, const char *ns, const char *name); /* borrowed, or NULL */
+/* Appends references to the objects of a namespace (NULL: all) as they were at `revision`, in order. -ESTALE with 410 Expired when the changes since
+ * are no longer all there. */
+MUST_USE int store_snapshot(const struct store *s, const struct collection *c, const char *ns, uint64_t revision, struct object_list *ret, struct err *err);
 /* The range of a namespace; NULL: everything. Returns the first, and the end past the last. */
 size_t collection_range(const struct collection *c, const char *ns, size_t *ret_end);
 /* The first position whose (namespace, name) is greater. */

@@ -260,14 +260,14 @@ struct apply {
         yyjson_val *live, *config; /* live without managedFields */
 };
 
-static char *describe_manager(const struct manager *m) {
+static char *describe_manager(const struct apply *a, const struct manager *m) {
         AUTO(free) char *quoted = invalid_quote(m->name);
         AUTO(str) struct str out = STR_INIT(0);
         str_append_s(&out, quoted);
         if (*m->subresource)
                 str_appendf(&out, " with subresource \"%s\"", m->subresource);
         if (!m->apply)
-                str_appendf(&out, " using %s", m->api_version);
+                str_appendf(&out, " using %s", a->o->shown_version ? a->o->shown_version : m->api_version);
         return str_take(&out);
 }
 
@@ -296,7 +296,7 @@ static int refuse(struct apply *a, const struct fieldset *conflicts, size_t coun
         AUTO(str) struct str text = STR_INIT(0);
         for (size_t i = 0; i < a->list.len; i++) {
                 AUTO(strv) struct strv paths = {0};
-                AUTO(free) char *who = describe_manager(&a->list.items[i]);
+                AUTO(free) char *who = describe_manager(a, &a->list.items[i]);
                 fieldset_paths(&conflicts[i], &paths);
                 if (paths.len && count > 1)
                         str_appendf(&text, "%sconflicts with %s:", text.len ? "\n" : "", who);

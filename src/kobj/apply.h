@@ -17,6 +17,7 @@ struct apply_options {
         const char *subresource; /* "status", or NULL */
         struct schema schema;    /* of the kind */
         int64_t now_ms;
+        const char *shown_version; /* of updates in messages, instead of their own; NULL */
         bool force; /* ?force=true: take over fields in conflict */
         /* Paths reset for this endpoint (`status` for the main resource, everything but status for /status): changes below them
          * are not tracked. Space-separated top-level names, or NULL. */

@@ -217,28 +217,37 @@ static void append_keys(struct str *out, const char *json) {
         }
 }
 
+static void append_element(struct str *out, const char *element) {
+        if (*element == 'f') {
+                str_appendf(out, ".%s", element + 2);
+                return;
+        }
+        str_append_s(out, *element == 'v' ? "[=" : "[");
+        if (*element == 'k')
+                append_keys(out, element + 2);
+        else
+                str_append_s(out, element + 2);
+        str_append_c(out, ']');
+}
+
+/* At each level first the members, then what is below them. */
 static void paths(const struct fieldset *s, struct str *prefix, struct strv *ret) {
-        if (s->member)
-                strv_add(ret, str_cstr(prefix));
-        for (size_t i = 0; i < s->len; i++) {
-                const char *element = s->children[i]->element;
-                size_t len = prefix->len;
-                if (*element == 'f') {
-                        str_appendf(prefix, ".%s", element + 2);
-                } else {
-                        str_append_s(prefix, *element == 'v' ? "[=" : "[");
-                        if (*element == 'k')
-                                append_keys(prefix, element + 2);
-                        else
-                                str_append_s(prefix, element + 2);
-                        str_append_c(prefix, ']');
+        for (int below = 0; below < 2; below++) {
+                for (size_t i = 0; i < s->len; i++) {
+                        size_t len = prefix->len;
+                        append_element(prefix, s->children[i]->element);
+                        if (below)
+                                paths(s->children[i], prefix, ret);
+                        else if (s->children[i]->member)
+                                strv_add(ret, str_cstr(prefix));
+                        str_truncate(prefix, len);
                 }
-                paths(s->children[i], prefix, ret);
-                str_truncate(prefix, len);
         }
 }
 
 void fieldset_paths(const struct fieldset *s, struct strv *ret) {
         AUTO(str) struct str prefix = STR_INIT(0);
+        if (s->member)
+                strv_add(ret, "");
         paths(s, &prefix, ret);
 }

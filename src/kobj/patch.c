@@ -235,7 +235,7 @@ int patch_json(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_val *operatio
                 return err_http(err, -EINVAL, 400, "BadRequest", "json: cannot unmarshal %s into Go value of type jsonpatch.Patch",
                                 yyjson_is_obj(operations) ? "object" : yyjson_is_str(operations) ? "string" : "number");
         if (yyjson_arr_size(operations) > PATCH_JSON_MAX_OPERATIONS)
-                return err_http(err, -E2BIG, 413, "RequestEntityTooLarge", "The allowed maximum operations in a JSON patch is %d, got %zu",
+                return err_http(err, -E2BIG, 413, "RequestEntityTooLarge", "Request entity too large: The allowed maximum operations in a JSON patch is %d, got %zu",
                                 PATCH_JSON_MAX_OPERATIONS, yyjson_arr_size(operations));
         yyjson_arr_foreach(operations, i, max, operation) {
                 if (!yyjson_is_obj(operation))

@@ -62,7 +62,7 @@ MUST_USE int pod_delete(struct control *c, const struct object *owner, const str
 
 /* ---- writing ---- */
 
-/* Writes the status of the edited object when it differs from what is stored. 1 when it was written. */
+/* Writes the status of the edited object when it or an annotation differs from what is stored. 1 when it was written. */
 MUST_USE int write_status(struct control *c, const char *resource, const struct object *old, yyjson_mut_val *edited, struct err *err);
 /* int-or-string against a total, as deployments and budgets have it. */
 int64_t scaled_value(yyjson_val *v, int64_t total, bool round_up, int64_t otherwise);

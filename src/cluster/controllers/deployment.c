@@ -173,26 +173,21 @@ static int scale(struct round *r, struct object *set, int64_t replicas, struct e
         return 0;
 }
 
-/* The newest set carries the highest revision, the deployment the same. */
+/* The newest set carries the highest revision; the deployment gets the same with its status (report). */
 static int keep_revision(struct round *r, struct err *err) {
-        int64_t highest = max_revision(r, r->newest) + 1, mine = revision_of(r->newest);
-        int e = 0;
-        if (mine < highest) {
+        int64_t highest = max_revision(r, r->newest) + 1;
+        if (revision_of(r->newest) < highest) {
                 AUTO(mjson) yyjson_mut_doc *doc = object_edit(r->newest);
                 yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
                 struct object *now = NULL;
                 note_sizes(r, doc, root, highest);
                 mmeta_set(doc, root, "resourceVersion", NULL);
-                e = api_update(r->c->api, SETS, root, &now, err);
+                int e = api_update(r->c->api, SETS, root, &now, err);
                 if (e < 0)
                         return e;
                 replace_set(r, r->newest, now);
-                mine = highest;
         }
-        if (revision_of(r->d) != mine)
-                e = api_patchf(r->c->api, "deployments.apps", r->d->namespace, r->d->name, NULL, err, "{\"metadata\":{\"annotations\":{\"" REVISION "\":\"%lld\"}}}",
-                               (long long)mine);
-        return e;
+        return 0;
 }
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -294,6 +289,14 @@ static void set_progress(struct round *r, yyjson_mut_doc *doc, yyjson_mut_val *r
         bool moved = updated != json_int_at(status, "/updatedReplicas", 0) || all - updated < json_int_at(status, "/replicas", 0) - json_int_at(status, "/updatedReplicas", 0) ||
                      total(r, "/status/readyReplicas", NULL) > json_int_at(status, "/readyReplicas", 0) || available > json_int_at(status, "/availableReplicas", 0);
         const char *reason = json_get_str(before, "reason");
+        bool paused = object_bool(r->d, "/spec/paused", false), was_paused = streq_null(reason, "DeploymentPaused");
+        if (paused) {
+                if (!was_paused)
+                        set_timed_condition(doc, root, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused", now);
+                return;
+        }
+        if (was_paused)
+                set_timed_condition(doc, root, "Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed", now);
         if (complete) {
                 AUTO(free) char *text = xasprintf("%s \"%s\" has successfully progressed.", kind, name);
                 set_timed_condition(doc, root, "Progressing", "True", "NewReplicaSetAvailable", text, now);
@@ -329,9 +332,16 @@ static int report(struct round *r, int64_t *ret_wait_ms, struct err *err) {
         set_count(doc, status, "unavailableReplicas", (specified > all ? specified : all) - available);
         mjson_set_int(doc, status, "observedGeneration", meta_generation(object_root(r->d)));
         bool enough = available >= r->wanted - r->unavailable;
+        if (object_bool(r->d, "/spec/paused", false))
+                set_progress(r, doc, root, now, ret_wait_ms); /* comes first in the real list of conditions */
         set_timed_condition(doc, root, "Available", enough ? "True" : "False", enough ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
                             enough ? "Deployment has minimum availability." : "Deployment does not have minimum availability.", now);
         set_progress(r, doc, root, now, ret_wait_ms);
+        if (r->newest && revision_of(r->newest) && revision_of(r->newest) != revision_of(kept)) {
+                char text[24];
+                snprintf(text, sizeof(text), "%lld", (long long)revision_of(r->newest));
+                mmeta_set_annotation(doc, root, REVISION, text);
+        }
         return write_status(r->c, "deployments.apps", kept, root, err);
 }
 

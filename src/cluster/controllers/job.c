@@ -240,18 +240,22 @@ static int delete_active(struct round *r, int64_t count, struct err *err) {
 
 /* ---- the end ---- */
 
-static void probe(struct round *r, const char *type, const char *reason, const char *message) {
+/* True when it changed. Jobs have lastProbeTime in their conditions. */
+static bool set_condition(struct round *r, const char *type, const char *status, const char *reason, const char *message) {
         char now[KTIME_SIZE];
         size_t i, max;
         yyjson_mut_val *c;
-        if (!mmeta_set_condition(r->doc, r->root, type, "True", reason, message, r->now_ms))
-                return;
+        if (!mmeta_set_condition(r->doc, r->root, type, status, reason, message, r->now_ms))
+                return false;
         ktime_format(r->now_ms, now);
         yyjson_mut_arr_foreach(mjson_at(r->root, "/status/conditions"), i, max, c) {
                 if (streq_null(mjson_get_str(c, "type"), type))
                         mjson_set_str(r->doc, c, "lastProbeTime", now);
         }
+        return true;
 }
+
+static void probe(struct round *r, const char *type, const char *reason, const char *message) { (void)set_condition(r, type, "True", reason, message); }
 
 /* Containers that are restarted in place count against the limit as well. */
 static int64_t restarts(struct round *r) {
@@ -345,7 +349,7 @@ static int work(struct round *r, int64_t *ret_wait_ms, struct err *err) {
 
 static int suspend(struct round *r, struct err *err) {
         int e = delete_active(r, INT64_MAX, err);
-        if (e >= 0 && mmeta_set_condition(r->doc, r->root, "Suspended", "True", "JobSuspended", "Job suspended", r->now_ms)) {
+        if (e >= 0 && set_condition(r, "Suspended", "True", "JobSuspended", "Job suspended")) {
                 mjson_remove(r->status, "startTime");
                 api_event(r->c->api, r->job, "Normal", "Suspended", "Job suspended");
         }
@@ -359,7 +363,7 @@ static void begin(struct round *r) {
         ktime_format(r->now_ms, now);
         mjson_set_str(r->doc, r->status, "startTime", now);
         if (meta_condition_is(object_root(r->job), "Suspended", "True")) {
-                mmeta_set_condition(r->doc, r->root, "Suspended", "False", "JobResumed", "Job resumed", r->now_ms);
+                (void)set_condition(r, "Suspended", "False", "JobResumed", "Job resumed");
                 api_event(r->c->api, r->job, "Normal", "Resumed", "Job resumed");
         }
 }

@@ -126,9 +126,10 @@ int pod_delete(struct control *c, const struct object *owner, const struct objec
 }
 
 int write_status(struct control *c, const char *resource, const struct object *old, yyjson_mut_val *edited, struct err *err) {
-        yyjson_mut_val *status = yyjson_mut_obj_get(edited, "status");
-        AUTO(json) yyjson_doc *now = status ? mjson_freeze(status) : NULL;
-        if (!status || json_equal(yyjson_doc_get_root(now), object_at(old, "/status")))
+        yyjson_mut_val *status = yyjson_mut_obj_get(edited, "status"), *annotations = mjson_at(edited, "/metadata/annotations");
+        AUTO(json) yyjson_doc *now = status ? mjson_freeze(status) : NULL, *notes = annotations ? mjson_freeze(annotations) : NULL;
+        if (!status || (json_equal(yyjson_doc_get_root(now), object_at(old, "/status")) &&
+                        (!notes || json_equal(yyjson_doc_get_root(notes), object_at(old, "/metadata/annotations")))))
                 return 0;
         mmeta_set(NULL, edited, "resourceVersion", NULL); /* only this controller writes it */
         int r = api_update_status(c->api, resource, edited, NULL, err);

@@ -28,6 +28,8 @@ static int reconcile(void *arg, const char *ns, const char *name, struct err *er
         size_t i, max;
         yyjson_obj_foreach(hard, i, max, key, value) {
                 char text[64];
+                if (str_starts(yyjson_get_str(key), "count/") && !registry_by_id(&s->c->server->registry, yyjson_get_str(key) + strlen("count/")))
+                        continue; /* nobody counts what is not served */
                 quantity_format(quota_used(s->c->server, object_root(q), ns, yyjson_get_str(key)), text);
                 mjson_set_str(doc, used, yyjson_get_str(key), text);
         }

@@ -140,12 +140,12 @@ static void put_volumes(struct round *r, yyjson_mut_doc *doc, yyjson_mut_val *sp
 static int create_pod(struct round *r, int64_t ordinal, struct err *err) {
         bool is_new = !r->rolling || ordinal >= r->first + r->partition || streq(r->current, r->update);
         const char *revision = is_new ? r->update : r->current, *service = object_str(r->set, "/spec/serviceName");
-        AUTO(free) char *name = xasprintf("%s-%lld", r->set->name, (long long)ordinal);
+        AUTO(free) char *name = xasprintf("%s-%lld", r->set->name, (long long)ordinal), *prefix = xasprintf("%s-", r->set->name);
         char index[24];
         int e = make_claims(r, name, err);
         if (e < 0)
                 return e;
-        AUTO(mjson) yyjson_mut_doc *doc = pod_from_template(template_of(r, revision), object_root(r->set), NULL, name);
+        AUTO(mjson) yyjson_mut_doc *doc = pod_from_template(template_of(r, revision), object_root(r->set), prefix, name);
         yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *spec = mjson_obj(doc, root, "spec");
         snprintf(index, sizeof(index), "%lld", (long long)ordinal);
         mmeta_set_label(doc, root, POD_NAME_LABEL, name);

@@ -17,22 +17,41 @@ int verb_get(struct request *q, struct err *err) {
 
 /* Lists in pieces: the token names the revision of the first piece and the last object given. */
 
-static char *make_token(uint64_t revision, const struct object *last) {
+/* revision -1: go on with the state of then, whatever it is. */
+static char *make_token(int64_t revision, const char *ns, const char *name) {
         AUTO(str) struct str json = STR_INIT(0), out = STR_INIT(0);
-        str_appendf(&json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%llu,\"ns\":", (unsigned long long)revision);
-        json_append_quoted(&json, sv_of(last->namespace));
+        str_appendf(&json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%lld,\"ns\":", (long long)revision);
+        json_append_quoted(&json, sv_of(ns));
         str_append_s(&json, ",\"start\":");
-        json_append_quoted(&json, sv_of(last->name));
+        json_append_quoted(&json, sv_of(name));
         str_append_c(&json, '}');
         base64url_encode(str_sv(&json), &out);
         return str_take(&out);
 }
 
+/* The real server keeps etcd's keys in its tokens, and finds attempts to leave the collection. */
+static bool leaves_collection(const char *start) {
+        struct sv rest = sv_of(start), part;
+        while (sv_split(&rest, '/', &part))
+                if (sv_eqs(part, "..") || sv_eqs(part, "."))
+                        return true;
+        return *start == '/';
+}
+
 static int parse_token(const char *token, yyjson_doc **ret, struct err *err) {
         AUTO(str) struct str json = STR_INIT(4096);
-        if (base64_decode(sv_of(token), &json) < 0 || str_overflowed(&json) || json_parse(str_sv(&json), ret, NULL) < 0 ||
-            !json_get_str(yyjson_doc_get_root(*ret), "start"))
+        AUTO(json) yyjson_doc *doc = NULL;
+        const char *version, *start;
+
+        if (base64_decode(sv_of(token), &json) < 0 || str_overflowed(&json) || json_parse(str_sv(&json), &doc, NULL) < 0)
                 return status_bad_request(err, "invalid continue token: continue key is not valid: %s", token);
+        version = json_get_str(yyjson_doc_get_root(doc), "v");
+        start = json_get_str(yyjson_doc_get_root(doc), "start");
+        if (!streq_null(version, "meta.k8s.io/v1"))
+                return status_bad_request(err, "invalid continue token: continue key is not valid: server does not recognize this encoded version %s", version ? version : "");
+        if (!start || !*start || leaves_collection(start))
+                return status_bad_request(err, "invalid continue token: continue key is not valid: %s", start ? start : "");
+        *ret = TAKE(doc);
         return 0;
 }
 
@@ -49,12 +68,16 @@ int list_options_check(const struct request *q, struct err *err) {
                 invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
         else if (match && *match && !has_version && !q->is_watch)
                 invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch is forbidden unless resourceVersion is provided");
-        else if (exact && has_version && streq(version, "0"))
+        if (match && *match && token && *token && !q->is_watch)
+                invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch is forbidden when continue is provided");
+        if (exact && has_version && streq(version, "0"))
                 invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
         if (initial && !q->is_watch)
                 invalid_add(&bad, "sendInitialEvents", INVALID_FORBIDDEN, NULL, "sendInitialEvents is forbidden for list");
         else if (initial && (!match || !streq(match, "NotOlderThan")))
                 invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+        if (initial && q->is_watch && exact)
+                invalid_not_supported(&bad, "resourceVersionMatch", match, (const char *const[]){"NotOlderThan", NULL});
         if (bad.len)
                 return invalid_err(&bad, "meta.k8s.io", "ListOptions", "", err);
         if (token && *token && has_version && !streq(version, "0"))
@@ -65,7 +88,8 @@ int list_options_check(const struct request *q, struct err *err) {
         return 0;
 }
 
-static int check_version(const struct request *q, struct err *err) {
+/* The version that is asked for goes into the query. */
+static int check_version(const struct request *q, struct list_query *query, struct err *err) {
         AUTO(free) char *text = request_query(q, "resourceVersion"), *match = request_query(q, "resourceVersionMatch");
         uint64_t now = store_revision(q->s->store);
         int64_t version = 0;
@@ -83,8 +107,10 @@ static int check_version(const struct request *q, struct err *err) {
                 }
                 return -EAGAIN;
         }
-        if (match && streq(match, "Exact") && version != 0 && (uint64_t)version != now)
-                return err_http(err, -ESTALE, 410, "Expired", "The resourceVersion for the provided list is too old.");
+        if (version == 0)
+                query->limit = 0; /* answered from the real server's watch cache, which does not cut lists */
+        else if (streq_null(match, "Exact") || (query->limit > 0 && (!match || !*match)))
+                query->revision = (uint64_t)version;
         return 0;
 }
 
@@ -93,41 +119,64 @@ int bad_number(const struct request *q, const char *key, struct err *err) {
         return status_bad_request(err, "strconv.ParseInt: parsing \"%s\": invalid syntax", text ? text : "");
 }
 
+static void begin_after(yyjson_val *token, struct list_query *query) {
+        int64_t revision = json_get_int(token, "rv", 0);
+        query->after_ns = json_get_str(token, "ns");
+        query->after_name = json_get_str(token, "start");
+        if (!query->after_ns)
+                query->after_ns = "";
+        query->revision = revision > 0 ? (uint64_t)revision : 0;
+}
+
+/* 410, and a token with which the client may go on where it was, in the state of now. */
+static void answer_expired_token(struct request *q, const struct list_query *query) {
+        AUTO(free) char *next = make_token(-1, query->after_ns, query->after_name);
+        AUTO(str) struct str body = STR_INIT(0);
+        str_append_s(&body, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{\"continue\":");
+        json_append_quoted(&body, sv_of(next));
+        str_append_s(&body, "},\"status\":\"Failure\",\"message\":\"The provided continue parameter is too old to display a consistent list result. You can start a new "
+                            "list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the "
+                            "provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned "
+                            "and now may show up in the list.\",\"reason\":\"Expired\",\"code\":410}\n");
+        answer(q, 410, "application/json", &body, 0);
+}
+
 int verb_list(struct request *q, struct err *err) {
         AUTO(free) char *labels = request_query(q, "labelSelector"), *fields = request_query(q, "fieldSelector"), *token = request_query(q, "continue"),
                          *next = NULL, *manager = NULL;
         AUTO(list_query) struct list_query query = {0};
         AUTO(object_list) struct object_list list = {0};
         AUTO(json) yyjson_doc *from = NULL;
-        uint64_t revision;
         int64_t remaining = -1;
         struct op op;
         int r = list_query_parse(q->res, labels, fields, &query, err);
 
         if (r == 0)
                 r = list_options_check(q, err);
-        if (r == 0)
-                r = check_version(q, err);
         if (r == 0 && !request_query_int(q, "limit", 0, &query.limit))
                 r = bad_number(q, "limit", err);
         if (r == 0 && token && *token)
                 r = parse_token(token, &from, err);
+        else if (r == 0)
+                r = check_version(q, &query, err);
         if (r == 0)
                 r = request_op(q, &op, &manager, err);
         if (r < 0)
                 return r;
         op.ns = q->ns;
-        if (from) {
-                query.after_ns = json_get_str(yyjson_doc_get_root(from), "ns");
-                query.after_name = json_get_str(yyjson_doc_get_root(from), "start");
-                if (!query.after_ns)
-                        query.after_ns = "";
+        if (from)
+                begin_after(yyjson_doc_get_root(from), &query);
+        r = op_list(&op, &query, &list, &remaining, err);
+        if (r == -ESTALE && from) {
+                err_clear(err);
+                answer_expired_token(q, &query);
+                return 0;
         }
-        bool more = op_list(&op, &query, &list, &remaining);
-        revision = from ? (uint64_t)json_get_int(yyjson_doc_get_root(from), "rv", (int64_t)list.revision) : list.revision;
-        if (more)
-                next = make_token(revision, list.items[list.len - 1]);
-        answer_list(q, &list, revision, next, remaining);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                next = make_token((int64_t)list.revision, list.items[list.len - 1]->namespace, list.items[list.len - 1]->name);
+        answer_list(q, &list, list.revision, next, remaining);
         return 0;
 }
 
@@ -223,6 +272,28 @@ static int bad_delete_options(struct request *q, struct err *why, struct err *er
         return err_move(err, why);
 }
 
+/* The fields' types, in the words of Go's decoder. */
+static int check_delete_types(yyjson_mut_val *root, struct err *err) {
+        static const struct {
+                const char *name, *type;
+                bool (*is)(yyjson_mut_val *v);
+        } fields[] = {
+                {"gracePeriodSeconds", "int64", yyjson_mut_is_int},
+                {"preconditions", "v1.Preconditions", yyjson_mut_is_obj},
+                {"orphanDependents", "bool", yyjson_mut_is_bool},
+                {"propagationPolicy", "v1.DeletionPropagation", yyjson_mut_is_str},
+                {"dryRun", "[]string", yyjson_mut_is_arr},
+        };
+        for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+                yyjson_mut_val *v = yyjson_mut_obj_get(root, fields[i].name);
+                if (v && !yyjson_mut_is_null(v) && !fields[i].is(v))
+                        return status_internal(err, "json: cannot unmarshal %s into Go struct field DeleteOptions.%s of type %s",
+                                               yyjson_mut_is_str(v) ? "string" : yyjson_mut_is_bool(v) ? "bool" : yyjson_mut_is_num(v) ? "number" : yyjson_mut_is_arr(v) ? "array" : "object",
+                                               fields[i].name, fields[i].type);
+        }
+        return 0;
+}
+
 static int check_delete_kind(yyjson_mut_doc *doc, struct err *err) {
         yyjson_mut_val *root = doc ? yyjson_mut_doc_get_root(doc) : NULL;
         const char *kind = mmeta_kind(root), *version = mmeta_api_version(root);
@@ -241,6 +312,8 @@ int delete_request_parse(struct request *q, struct delete_request *ret, struct e
         if (r < 0)
                 return bad_delete_options(q, &why, err);
         r = check_delete_kind(d.doc, err);
+        if (r == 0 && d.doc)
+                r = check_delete_types(yyjson_mut_doc_get_root(d.doc), err);
         if (r < 0)
                 return r;
         root = d.doc ? yyjson_mut_doc_get_root(d.doc) : NULL;
@@ -306,12 +379,14 @@ int verb_delete_collection(struct request *q, struct err *err) {
                 r = request_op(q, &op, &manager, err);
         if (r == 0)
                 r = delete_request_parse(q, &d, err);
+        if (r == 0 && !request_query_int(q, "limit", 0, &query.limit))
+                r = bad_number(q, "limit", err);
         if (r < 0)
                 return r;
         op.ns = q->ns;
         op.dry_run |= d.dry_run;
-        op_list(&op, &query, &list, &remaining);
-        for (size_t i = 0; i < list.len; i++) {
+        r = op_list(&op, &query, &list, &remaining, err);
+        for (size_t i = 0; i < list.len && r >= 0; i++) {
                 AUTO(object) struct object *last = NULL;
                 AUTO(err) struct err why = ERR_INIT;
                 bool gone;
@@ -320,7 +395,10 @@ int verb_delete_collection(struct request *q, struct err *err) {
                 r = op_delete(&op, &d.options, &last, &gone, &why);
                 if (r < 0 && r != -ENOENT)
                         return err_move(err, &why);
+                r = 0;
         }
+        if (r < 0)
+                return r;
         answer_list(q, &list, list.revision, NULL, -1);
         return 0;
 }

@@ -72,7 +72,9 @@ static int metrics_list(struct request *q, struct resource *of, bool is_pod, str
 
         if (r < 0)
                 return r;
-        op_list(&op, &query, &list, &remaining);
+        r = op_list(&op, &query, &list, &remaining, err);
+        if (r < 0)
+                return r;
         mjson_set_str(doc, root, "kind", is_pod ? "PodMetricsList" : "NodeMetricsList");
         mjson_set_str(doc, root, "apiVersion", "metrics.k8s.io/v1beta1");
         mjson_obj(doc, root, "metadata");

@@ -2,6 +2,7 @@
 #include "cluster/edit.h"
 #include "cluster/verbs/verbs.h"
 #include "codec/ktime.h"
+#include "codec/yaml.h"
 #include "kobj/meta.h"
 #include "kobj/patch.h"
 #include "kobj/selector.h"
@@ -167,6 +168,35 @@ static char *replicas_patch(const struct resource *res, int64_t replicas) {
         return str_take(&out);
 }
 
+/* Applying a Scale is applying the replicas of what is scaled: they have one owner. */
+static int apply_scale(struct request *q, const struct op *op, struct object **ret, struct err *err) {
+        AUTO(json) yyjson_doc *config = NULL;
+        AUTO(err) struct err why = ERR_INIT;
+        AUTO(str) struct str text = STR_INIT(0);
+        yyjson_val *root, *replicas;
+        if (yaml_parse(q->http->body, &config, &why) < 0)
+                return status_bad_request(err, "error decoding YAML: %s", err_message(&why));
+        root = yyjson_doc_get_root(config);
+        if (!streq_null(meta_kind(root), "Scale") || !streq_null(meta_api_version(root), "autoscaling/v1"))
+                return status_bad_request(err, "invalid object type: %s, Kind=%s", meta_api_version(root) ? meta_api_version(root) : "/", meta_kind(root) ? meta_kind(root) : "");
+        replicas = json_at(root, "/spec/replicas");
+        str_appendf(&text, "{\"apiVersion\":\"%s\",\"kind\":\"%s\",\"metadata\":{\"name\":", op->res->api_version, op->res->kind);
+        json_append_quoted(&text, sv_of(meta_name(root) ? meta_name(root) : ""));
+        str_append_c(&text, '}');
+        if (yyjson_is_int(replicas)) {
+                AUTO(free) char *patch = replicas_patch(op->res, yyjson_get_sint(replicas));
+                str_append_c(&text, ',');
+                str_append(&text, patch + 1, strlen(patch) - 2);
+        }
+        str_append_c(&text, '}');
+        return op_patch(op, API_PATCH_APPLY, str_sv(&text), ret, NULL, err);
+}
+
+static bool is_apply(struct request *q) {
+        enum api_patch type;
+        return streq(q->verb, "patch") && patch_type(q, &type, NULL) == 0 && type == API_PATCH_APPLY;
+}
+
 int sub_scale(struct request *q, struct err *err) {
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL), *body = NULL;
         AUTO(free) char *manager = NULL, *patch = NULL;
@@ -186,6 +216,12 @@ int sub_scale(struct request *q, struct err *err) {
         if (streq(q->verb, "get")) {
                 answer_json(q, 200, scale, o->revision);
                 return 0;
+        }
+        if (is_apply(q)) {
+                r = apply_scale(q, &op, &now, err);
+                if (r == 0)
+                        answer_json(q, 200, scale_of(doc, q->res, now), now->revision);
+                return r;
         }
         if (streq(q->verb, "patch")) {
                 r = patch_scale(q, doc, scale, &wanted, err);

@@ -3,6 +3,7 @@
 #include "cluster/session.h"
 #include "cluster/verbs/verbs.h"
 #include "kobj/meta.h"
+#include "kobj/typed.h"
 #include "net/ws.h"
 
 enum {
@@ -77,18 +78,33 @@ static bool send_event(struct watch *w, const char *type, struct object *o) {
         return send_text(w, &text);
 }
 
+/* An object of the kind with nothing but a version, as this client sees objects of the kind. */
 static bool send_bookmark(struct watch *w, uint64_t revision, bool initial_end) {
         AUTO(str) struct str text = STR_INIT(0);
-        const char *kind = w->form == FORM_TABLE ? "Table" : w->form == FORM_METADATA ? "PartialObjectMetadata" : w->res->kind;
-        const char *version = w->form == FORM_TABLE || w->form == FORM_METADATA ? "meta.k8s.io/v1" : w->res->api_version;
+        AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        yyjson_mut_val *zero = typed_zero(doc, w->res->schema), *root = yyjson_mut_is_obj(zero) ? zero : yyjson_mut_obj(doc);
+        char version[24];
 
-        str_appendf(&text, "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"", kind, version,
-                    (unsigned long long)revision);
+        snprintf(version, sizeof(version), "%llu", (unsigned long long)revision);
+        mjson_set_str(doc, root, "kind", w->res->kind);
+        mjson_set_str(doc, root, "apiVersion", w->res->api_version);
+        mmeta_set(doc, root, "resourceVersion", version);
         if (initial_end)
-                str_append_s(&text, ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}");
-        str_append_s(&text, w->form == FORM_TABLE ? "},\"columnDefinitions\":[],\"rows\":[]}}" : "}}}");
+                mmeta_set_annotation(doc, root, "k8s.io/initial-events-end", "true");
+        AUTO(object) struct object *o = object_new(w->res, revision, mjson_freeze(root));
+        str_append_s(&text, "{\"type\":\"BOOKMARK\",\"object\":");
+        form_object(w->res, w->form, false, w->include, o, &text);
+        str_append_c(&text, '}');
         w->sent = revision;
         return send_text(w, &text);
+}
+
+/* What no longer matches is shown as it was when it did, with the version of the change. */
+static void send_departure(struct watch *w, const struct store_event *e) {
+        AUTO(mjson) yyjson_mut_doc *doc = object_edit(e->old);
+        mjson_set_str(doc, mmeta_of(yyjson_mut_doc_get_root(doc)), "resourceVersion", meta_resource_version(object_root(e->object)));
+        AUTO(object) struct object *shown = object_new(e->old->resource, e->revision, mjson_freeze(yyjson_mut_doc_get_root(doc)));
+        send_event(w, "DELETED", shown);
 }
 
 static void on_event(void *arg, const struct store_event *e) {
@@ -98,13 +114,15 @@ static void on_event(void *arg, const struct store_event *e) {
 
         if (now)
                 send_event(w, before ? "MODIFIED" : "ADDED", e->object);
-        else if (before)
+        else if (before && e->change == STORE_DELETED)
                 send_event(w, "DELETED", e->object);
+        else if (before)
+                send_departure(w, e);
 }
 
 static void on_synced(void *arg, uint64_t revision) {
         struct watch *w = arg;
-        if (w->initial_end)
+        if (w->initial_end && w->bookmarks)
                 send_bookmark(w, revision, true);
         else if (revision > w->sent)
                 w->sent = revision;

@@ -356,12 +356,56 @@ static void acknowledged_writes_survive_kill_9(void **state) {
         store_free(s);
 }
 
+static char *names_at(struct store *s, uint64_t revision) {
+        AUTO(object_list) struct object_list list = {0};
+        AUTO(str) struct str out = STR_INIT(0);
+        assert_int_equal(store_snapshot(s, store_collection(s, "things"), "ns", revision, &list, NULL), 0);
+        for (size_t i = 0; i < list.len; i++)
+                str_appendf(&out, "%s=%s ", list.items[i]->name, object_str(list.items[i], "/data"));
+        return str_take(&out);
+}
+
+static void shows_what_was_there_at_an_earlier_revision(void **state) {
+        struct fixture *f = *state;
+        struct store *s;
+        uint64_t at[5];
+        static const char *const wanted[] = {"a=1 b=1 ", "a=2 b=1 ", "a=2 ", "a=2 c=1 ", "a=2 b=3 c=1 "};
+        assert_int_equal(store_new(f->loop, NULL, 4, &s, NULL), 0);
+        put(f, s, "a", "1");
+        put(f, s, "b", "1");
+        at[0] = store_revision(s);
+        put(f, s, "a", "2");
+        at[1] = store_revision(s);
+        wait_durable(f, s, 0); /* some changes in the ring, some not durable yet */
+        drop(f, s, "b");
+        at[2] = store_revision(s);
+        put(f, s, "c", "1");
+        at[3] = store_revision(s);
+        store_put(s, store_collection(s, "things"), object(f, s, "other", "x", "1"));
+        put(f, s, "b", "3");
+        at[4] = store_revision(s);
+        for (int durable = 0; durable < 2; durable++) {
+                for (size_t i = durable ? 2 : 0; i < ARRAY_LEN(at); i++) {
+                        AUTO(free) char *names = names_at(s, at[i]);
+                        assert_string_equal(names, wanted[i]);
+                }
+                wait_durable(f, s, 0);
+        }
+        AUTO(object_list) struct object_list none = {0};
+        AUTO(err) struct err err = ERR_INIT;
+        assert_int_equal(store_snapshot(s, store_collection(s, "things"), "ns", at[0], &none, &err), -ESTALE); /* the ring holds four */
+        assert_int_equal(err.http_status, 410);
+        assert_int_equal(none.len, 0);
+        store_free(s);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(keeps_objects_ordered_by_namespace_and_name, make, unmake),
                 cmocka_unit_test_setup_teardown(a_watch_begins_with_the_state_and_continues_with_changes, make, unmake),
                 cmocka_unit_test_setup_teardown(nobody_hears_of_a_change_before_it_is_durable, make, unmake),
                 cmocka_unit_test_setup_teardown(resumes_after_a_revision_and_says_when_it_is_too_old, make, unmake),
+                cmocka_unit_test_setup_teardown(shows_what_was_there_at_an_earlier_revision, make, unmake),
                 cmocka_unit_test_setup_teardown(a_watcher_may_stop_itself_and_others_while_it_is_called, make, unmake),
                 cmocka_unit_test_setup_teardown(a_reopened_store_has_everything_and_continues_counting, make, unmake),
                 cmocka_unit_test_setup_teardown(what_is_not_durable_yet_is_committed_when_the_store_is_freed, make, unmake),
