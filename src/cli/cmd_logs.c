@@ -6,6 +6,7 @@
 
 struct printing {
         bool prefixed;
+        bool live;   /* a line is worth most when it is new: none waits in a buffer, also when a program reads */
         bool broken; /* nobody reads any more (`| head`) */
         struct session *session;
 };
@@ -16,7 +17,7 @@ static void on_line(void *arg, const char *source, int number, struct sv line) {
         if (p->prefixed)
                 printf("%s%-8s|%s ", style_begin(1, styles[(size_t)number % ARRAY_LEN(styles)]), source, style_end(1));
         fwrite(line.data, 1, line.len, stdout);
-        if (putchar('\n') == EOF || (terminal_of(1)->is_tty && fflush(stdout) == EOF)) {
+        if (putchar('\n') == EOF || (p->live && fflush(stdout) == EOF)) {
                 p->broken = true;
                 loop_stop(p->session->loop);
         }
@@ -72,7 +73,7 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                         strv_split(&ids, executors[i], ',');
         }
         bool driver = count == 0 || option_on(&ctx->o, "driver");
-        struct printing p = {.prefixed = all || ids.len + driver > 1, .session = &s};
+        struct printing p = {.prefixed = all || ids.len + driver > 1, .live = terminal_of(1)->is_tty || option_on(&ctx->o, "follow"), .session = &s};
         r = applog_run(&(struct applog_options){
                 .client = s.client,
                 .namespace_ = app->namespace_,

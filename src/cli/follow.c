@@ -69,8 +69,7 @@ static void on_log(void *arg, struct sv line) {
         progress_hide(f->progress);
         fwrite(line.data, 1, line.len, stdout);
         putchar('\n');
-        if (terminal_of(1)->is_tty)
-                fflush(stdout);
+        fflush(stdout); /* also for a program that reads: a line is worth most when it is new */
 }
 
 static void print_finding(const struct doctor_finding *finding, FILE *out) {

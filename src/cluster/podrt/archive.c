@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "cluster/podrt/kubelet-internal.h"
 #include "cluster/podrt/rootfs.h"
 #include "cluster/podrt/sparkcmd.h"
@@ -15,9 +16,10 @@
 
 enum { IDLE_MS = 3000, MAX_FAILURES = 2 };
 
-/* What drivers and executors do: SQL, a shuffle, Python workers, files, and the Kubernetes client up to a refused connection. Each part
+/* What drivers and executors do: SQL, a shuffle, Python workers, files, and the Kubernetes client up to an answer (401). Each part
  * may fail without harm; what was loaded until then is in the archive. */
 static const char warm_up[] =
+    "import os\n"
     "from pyspark.sql import SparkSession\n"
     "s = SparkSession.builder.appName('warm-up').getOrCreate()\n"
     "sc = s.sparkContext\n"
@@ -54,7 +56,7 @@ static const char warm_up[] =
     "    part(lambda: j.java.lang.Class.forName(c, True, loader))\n"
     "def client():\n"
     "    k = j.io.fabric8.kubernetes.client\n"
-    "    config = k.ConfigBuilder().withMasterUrl('https://127.0.0.1:1').withTrustCerts(True).withRequestRetryBackoffLimit(0).build()\n"
+    "    config = k.ConfigBuilder().withMasterUrl(os.environ['FIRESTEEL_API']).withTrustCerts(True).withRequestRetryBackoffLimit(0).build()\n"
     "    c = k.KubernetesClientBuilder().withConfig(config).build()\n"
     "    pod = j.io.fabric8.kubernetes.api.model.PodBuilder().withNewMetadata().withName('x').endMetadata().withNewSpec().endSpec().build()\n"
     "    text = k.utils.Serialization.asJson(pod)\n"
@@ -64,7 +66,27 @@ static const char warm_up[] =
     "    finally:\n"
     "        c.close()\n"
     "part(client)\n"
-    "s.stop()\n";
+    "s.stop()\n"
+    /* Byte code that is not compared with its source: the times in a zip file depend on the time zone of whoever reads it. */
+    "def library():\n"
+    "    import copy, py_compile, shutil, tempfile, zipfile\n"
+    "    os.umask(0o022)\n"
+    "    source, target = '/opt/spark/python/lib', '/archive/python'\n"
+    "    os.mkdir(target)\n"
+    "    for name in os.listdir(source):\n"
+    "        if not name.endswith('.zip'):\n"
+    "            shutil.copy(f'{source}/{name}', target)\n"
+    "            continue\n"
+    "        with zipfile.ZipFile(f'{source}/{name}') as z, zipfile.ZipFile(f'{target}/{name}', 'w') as out, tempfile.TemporaryDirectory() as scratch:\n"
+    "            for item in z.infolist():\n"
+    "                out.writestr(copy.copy(item), z.read(item))\n"
+    "                if item.filename.endswith('.py'):\n"
+    "                    code = scratch + '/code'\n"
+    "                    if py_compile.compile(z.extract(item, scratch), code, f'{source}/{name}/{item.filename}', quiet=2,\n"
+    "                                          invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH):\n"
+    "                        out.write(code, item.filename + 'c')\n"
+    "    os.rename(target, target + '.done')\n"
+    "part(library)\n";
 
 struct wanted {
         char *path; /* of the finished archive */
@@ -98,7 +120,7 @@ static char *archive_path(const struct archives *a, const struct image *image) {
         AUTO(free) char *release = fs_join(a->kubelet->images.java_home, "release");
         struct stat st = {0};
         (void)!stat(jars, &st);
-        str_appendf(&text, "1 %s %lld %s\n", image->spark_home, (long long)st.st_mtime, a->kubelet->images.java_home);
+        str_appendf(&text, "2 %s %lld %s\n", image->spark_home, (long long)st.st_mtime, a->kubelet->images.java_home);
         (void)!fs_read(release, 65536, &text, NULL);
         char hex[SHA256_HEX_SIZE];
         sha256_hex(str_sv(&text), hex);
@@ -108,6 +130,11 @@ static char *archive_path(const struct archives *a, const struct image *image) {
 static void copy_list(struct strv *to, const struct strv *from) {
         for (size_t i = 0; i < from->len; i++)
                 strv_add(to, from->items[i]);
+}
+
+char *archives_python(const char *archive) {
+        AUTO(free) char *dir = xasprintf("%s.python", archive);
+        return fs_is_dir(dir) ? TAKE(dir) : NULL;
 }
 
 char *archives_find(struct archives *a, const struct image *image) {
@@ -205,6 +232,14 @@ static void making_work(void *arg) {
                 m->result = shim_start(&spec, &m->shim, NULL);
 }
 
+static void keep_python(const struct making *m) {
+        AUTO(free) char *made = fs_join(m->scratch, "python.done");
+        AUTO(free) char *kept = xasprintf("%s.python", m->wanted->path);
+        (void)!fs_remove_tree(kept, NULL); /* of one that was given up between the two */
+        if (fs_is_dir(made) && rename(made, kept) < 0)
+                log_debug("%s: %s", kept, strerror(errno));
+}
+
 static void finish_work(void *arg) {
         struct making *m = arg;
         AUTO(shim_exit) struct shim_exit e = {.exit_code = 255};
@@ -214,8 +249,11 @@ static void finish_work(void *arg) {
                 waitpid(m->shim.pid, NULL, 0);
         m->exit_code = shim_read_exit(m->dir, &e, NULL) == 0 ? e.exit_code : 255;
         m->result = -EIO;
-        if (m->exit_code == 0 && stat(made, &st) == 0 && st.st_size > 0 && chmod(made, 0644) == 0 && rename(made, m->wanted->path) == 0)
-                m->result = 0;
+        if (m->exit_code == 0 && stat(made, &st) == 0 && st.st_size > 0 && chmod(made, 0644) == 0) {
+                /* First the library: who finds the archive finds both. */
+                keep_python(m);
+                m->result = rename(made, m->wanted->path) == 0 ? 0 : -errno;
+        }
         (void)!podnet_destroy(m->net_dir, "fsarchive", NULL);
         (void)!fs_remove_tree(m->dir, NULL);
         (void)!fs_remove_tree(m->scratch, NULL);
@@ -303,6 +341,7 @@ static void make(struct archives *a, struct wanted *w) {
         b->cgroups_path = xasprintf("/firesteel/%s/archive", k->node_name);
         copy_list(&b->env, &w->image.env);
         strv_add(&b->env, "HOME=/root");
+        strv_addf(&b->env, "FIRESTEEL_API=https://%s", k->o.api_address);
         add_command(m);
         a->making = m;
         k->jobs++;

@@ -272,6 +272,9 @@ static void add_spark_choices(const struct container *c, const struct image *ima
         if (archive && !map_has(variables, "FIRESTEEL_CLASS_ARCHIVE")) {
                 map_set(variables, "FIRESTEEL_CLASS_ARCHIVE", xstrdup(ARCHIVE_IN_POD));
                 bundle_bind(b, ARCHIVE_IN_POD, archive, true);
+                AUTO(free) char *python = archives_python(archive);
+                if (python)
+                        bundle_bind(b, ARCHIVE_PYTHON_IN_POD, python, true);
         }
 }
 
