@@ -4,7 +4,7 @@
 #   make demo       a real PySpark job on an embedded cluster; SPARK=3.5 for Spark 3.5
 #   make test       everything; TESTS='local store' runs only what matches
 #   make test-cluster   what runs against a real Kubernetes, which it builds first (minutes, once); the part with a kubelet needs root
-#   make bench      the measurements of docs/
+#   make bench      what the documents claim, measured; ROWS='pi start' for some rows
 #   make fuzz       each fuzz target for FUZZ_SECONDS (default 60); needs clang
 #   make install    into PREFIX (default /usr/local), DESTDIR respected
 #   make clean
@@ -47,7 +47,7 @@ test-cluster: all
 
 bench: all
 	@tools/setup run 4.1
-	@tools/bench --firesteel $(BUILD)/firesteel
+	@tools/bench --firesteel $(BUILD)/firesteel $(ROWS)
 
 fuzz: third_party/.setup
 	@tools/run-fuzz $(FUZZ_SECONDS)
