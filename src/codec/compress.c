@@ -16,6 +16,7 @@ struct decompressor {
         char *out; /* decoded text */
         size_t out_cap;
         bool at_eof, done, truncated, snappy_started, zstd_pending;
+        bool lost; /* it ended where it cannot go on from */
         struct ZSTD_DCtx_s *zstd;
         size_t zstd_hint; /* 0: between frames */
 };
@@ -70,6 +71,13 @@ void decompressor_free(struct decompressor *d) {
 }
 
 bool decompressor_truncated(const struct decompressor *d) { return d->truncated; }
+bool decompressor_resume(struct decompressor *d) {
+        if (!d->done || !d->at_eof || d->lost)
+                return false;
+        d->at_eof = d->done = d->truncated = false;
+        return true;
+}
+
 uint64_t decompressor_in(const struct decompressor *d) { return d->consumed; }
 uint64_t decompressor_out(const struct decompressor *d) { return d->produced; }
 
@@ -128,17 +136,19 @@ static void room(char **buffer, size_t *cap, size_t need) {
         *cap = need;
 }
 
-/* The next n bytes as one piece, copied when they do not fit into the input buffer: 1, or 0 when the stream ends before. */
-static int whole(struct decompressor *d, size_t n, const char **ret, struct err *err) {
-        if (n <= COMPRESS_INPUT_BUFFER) {
+/* A block of n bytes behind its header as one piece, copied when they do not fit into the input buffer: 1, or 0 when the stream ends before.
+ * Header and block are taken together where that is possible: a stream that is still being written can then go on from there. */
+static int whole(struct decompressor *d, size_t header, size_t n, const char **ret, struct err *err) {
+        if (header + n <= COMPRESS_INPUT_BUFFER) {
                 const uint8_t *at = NULL;
-                int r = peek(d, n, &at, err);
+                int r = peek(d, header + n, &at, err);
                 if (r <= 0)
                         return r;
-                *ret = (const char *)at;
-                take(d, n);
+                *ret = (const char *)at + header;
+                take(d, header + n);
                 return 1;
         }
+        take(d, header);
         room(&d->block, &d->block_cap, n);
         size_t have = 0;
         while (have < n) {
@@ -148,7 +158,7 @@ static int whole(struct decompressor *d, size_t n, const char **ret, struct err 
                         if (r < 0)
                                 return (int)r;
                         if (r == 0) {
-                                d->truncated = true;
+                                d->truncated = d->lost = true;
                                 return 0;
                         }
                         continue;
@@ -219,11 +229,12 @@ static int next_lz4(struct decompressor *d, struct sv *ret, struct err *err) {
                 if ((method != LZ4_RAW && method != LZ4_COMPRESSED) || text > 1u << level || text > COMPRESS_MAX_BLOCK ||
                     packed > COMPRESS_MAX_BLOCK + (COMPRESS_MAX_BLOCK >> 7) || (method == LZ4_RAW && packed != text) || (text == 0) != (packed == 0))
                         return damaged(d, err, "impossible block header");
-                take(d, LZ4_HEADER);
-                if (text == 0) /* the end mark of one of several concatenated streams */
+                if (text == 0) { /* the end mark of one of several concatenated streams */
+                        take(d, LZ4_HEADER);
                         continue;
+                }
                 const char *block;
-                r = whole(d, packed, &block, err);
+                r = whole(d, LZ4_HEADER, packed, &block, err);
                 if (r < 0)
                         return r;
                 if (r == 0) {
@@ -272,9 +283,8 @@ static int next_snappy(struct decompressor *d, struct sv *ret, struct err *err) 
                 uint32_t packed = be32(h);
                 if (packed > COMPRESS_MAX_BLOCK + COMPRESS_MAX_BLOCK / 6 + 32)
                         return damaged(d, err, "impossible block length");
-                take(d, 4);
                 const char *block;
-                r = whole(d, packed, &block, err);
+                r = whole(d, 4, packed, &block, err);
                 if (r < 0)
                         return r;
                 if (r == 0) {
@@ -339,11 +349,12 @@ int decompressor_next(struct decompressor *d, struct sv *ret, struct err *err) {
         int r = next[d->codec](d, &piece, err);
         if (r <= 0) {
                 d->done = true;
+                d->lost = d->lost || r < 0;
                 return r;
         }
         d->produced += piece.len;
         if (d->max_output && d->produced > d->max_output) {
-                d->done = true;
+                d->done = d->lost = true;
                 return err_set(err, -EFBIG, "decompresses to more than %llu bytes", (unsigned long long)d->max_output);
         }
         *ret = piece;

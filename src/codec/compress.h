@@ -42,6 +42,9 @@ DEFINE_AUTO_PTR(decompressor, struct decompressor, decompressor_free)
 
 /* The next piece of text, valid until the next call: 1, or 0 at the end, or a negative errno. */
 MUST_USE int decompressor_next(struct decompressor *d, struct sv *ret, struct err *err);
+/* After the end: the source may have more by now. False when this decoder cannot go on: after damage, or cut within a block too large to be
+ * held back. */
+bool decompressor_resume(struct decompressor *d);
 /* After the end: did the stream stop inside a frame or block? */
 bool decompressor_truncated(const struct decompressor *d);
 /* Compressed bytes consumed so far, and text bytes handed out. */

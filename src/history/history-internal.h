@@ -26,7 +26,7 @@ struct history_metrics {
         uint64_t requests[6]; /* by hundreds of the status */
         uint64_t request_us, bytes_sent;
         uint64_t scans, scan_us, logs_read, scan_errors;
-        uint64_t loads, loads_built, load_us, load_errors, log_bytes;
+        uint64_t loads, loads_built, loads_continued, load_us, load_errors, log_bytes;
         uint64_t removed_logs;
 };
 
@@ -50,8 +50,9 @@ struct history {
         struct map views; /* of the listing: "mask of directories" -> struct listing, for those who may not see all */
         bool scanning, scanned, stopping, cleaning;
         struct timer *scan_timer, *clean_timer;
-        struct map models; /* log name -> struct loaded */
-        struct map loads;  /* log name -> struct load */
+        struct map models; /* log_record.key -> struct loaded */
+        struct map loads;  /* log_record.key -> struct load */
+        struct replays replays; /* of logs that are being written */
         uint64_t uses;
         size_t busy; /* jobs on workers or waiting for one */
         size_t store_busy;            /* of them those that wait for disks and networks */

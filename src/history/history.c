@@ -149,6 +149,7 @@ static void scan_done(void *arg) {
         if (s->after->num_read)
                 log_info("%zu applications in %zu logs; %zu logs read in %.2f s", s->after->num_apps, s->after->records.len, s->after->num_read,
                          (double)s->took_us / 1e6);
+        replays_trim(&h->replays, clock_now_ms());
         set_listing(h, TAKE(s->after));
         drop_changed_models(h);
         listing_unref(s->before);
@@ -254,7 +255,7 @@ static void load_work(void *arg) {
         if (r == 0)
                 r = err_set(&l->err, -ENOENT, "%s is no log any more", l->log);
         if (r > 0)
-                r = history_model_load(l->store, &log, h->index_dir, &o, &l->model, &l->err);
+                r = history_model_load(l->store, &log, h->index_dir, &o, &h->replays, &l->model, &l->err);
         if (r >= 0 && l->model->was_built && h->index_dir)
                 history_index_trim(h->index_dir, h->conf->max_disk);
         l->took_us = clock_mono_us() - start;
@@ -284,8 +285,9 @@ static void load_done(void *arg) {
         if (l->model) {
                 if (l->model->was_built) {
                         h->metrics.loads_built++;
-                        h->metrics.log_bytes += l->model->m.app->bytes;
-                        log_info("%s: %.1f MB of events in %.2f s", l->log, (double)l->model->m.app->bytes / 1e6, l->model->build_s);
+                        h->metrics.loads_continued += l->model->stats.continued;
+                        h->metrics.log_bytes += l->model->stats.log_bytes;
+                        log_info("%s: %.1f MB of events in %.2f s", l->log, (double)l->model->stats.log_bytes / 1e6, l->model->build_s);
                 }
                 struct loaded *kept = NEW(struct loaded);
                 *kept = (struct loaded){history_model_ref(l->model), l->signature, ++h->uses};
@@ -482,6 +484,7 @@ int history_start(struct loop *l, const struct history_options *o, struct histor
         struct history *h = NEW(struct history);
         *h = (struct history){.loop = l, .o = *o, .conf = o->conf, .models = MAP_INIT(loaded_free), .loads = MAP_INIT(NULL), .views = MAP_INIT(view_free),
                               .waiting_fd = -1, .started_ms = clock_now_ms()};
+        replays_init(&h->replays);
         int r = prepare(h, err);
         if (r >= 0)
                 r = listen_on(h, err);
@@ -525,6 +528,7 @@ void history_free(struct history *h) {
         timer_free(h->clean_timer);
         map_done(&h->models);
         map_done(&h->loads);
+        replays_done(&h->replays);
         map_done(&h->views);
         listing_unref(h->listing);
         tls_context_free(h->tls);

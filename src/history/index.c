@@ -74,81 +74,9 @@ static int map_image(int fd, const uint8_t fingerprint[AM_FINGERPRINT], struct h
         return 0;
 }
 
-/* ---- building ---- */
+/* ---- loading ---- */
 
-struct image_file {
-        int fd;
-        uint64_t offset;
-        struct str pending; /* small pieces are gathered */
-};
-
-static int flush(struct image_file *f, struct err *err) {
-        if (!f->pending.len)
-                return 0;
-        int r = fs_write_all(f->fd, f->pending.data, f->pending.len);
-        str_clear(&f->pending);
-        return r < 0 ? err_errno(err, r, "writing the index") : 0;
-}
-
-static int append(void *arg, const void *data, size_t len, struct err *err) {
-        struct image_file *f = arg;
-        if (len < 64 * 1024) {
-                str_append(&f->pending, data, len);
-                return f->pending.len < 256 * 1024 ? 0 : flush(f, err);
-        }
-        int r = flush(f, err);
-        if (r < 0)
-                return r;
-        r = fs_write_all(f->fd, data, len);
-        return r < 0 ? err_errno(err, r, "writing the index") : 0;
-}
-
-static int header(void *arg, const void *data, size_t len, struct err *err) {
-        struct image_file *f = arg;
-        int r = flush(f, err);
-        if (r < 0)
-                return r;
-        ssize_t n = pwrite(f->fd, data, len, 0);
-        if (n < 0)
-                return err_errno(err, -errno, "writing the index");
-        return (size_t)n == len ? 0 : err_set(err, -EIO, "writing the index: short write");
-}
-
-/* One file's text into the reducer: 1 to go on, 0 when the replay has ended early. */
-static int replay_file(struct logstore *s, const struct log_file *file, struct eventlog *e, struct err *err) {
-        AUTO(log_text) struct log_text *t = NULL;
-        AUTO(err) struct err why = ERR_INIT;
-        int r = log_text_open(s, file, 0, &t, &why);
-        struct sv piece;
-        while (r >= 0 && (r = log_text_next(t, &piece, &why)) > 0) {
-                int go_on = eventlog_feed(e, piece, NULL);
-                if (go_on <= 0)
-                        break;
-        }
-        if (r < 0 && r != -EBADMSG)
-                return err_move(err, &why);
-        AUTO(free) char *damage = r < 0 ? xasprintf("%s: %s", file->path, err_message(&why)) : NULL;
-        bool cut = t && log_text_truncated(t), block = file->codec == COMPRESS_LZF || file->codec == COMPRESS_SNAPPY;
-        return eventlog_end_file(e, !cut ? EVENTLOG_WHOLE : block ? EVENTLOG_CUT_BLOCK : EVENTLOG_TRUNCATED, damage, err);
-}
-
-static int build(struct logstore *s, const struct event_log *log, int fd, const struct eventlog_options *options,
-                 const uint8_t fingerprint[AM_FINGERPRINT], struct err *err) {
-        struct image_file image = {.fd = fd, .pending = STR_INIT(0)};
-        struct am_sink sink = {append, header, &image};
-        struct eventlog_options o = *options;
-        o.in_progress = log->in_progress;
-        AUTO(eventlog) struct eventlog *e = eventlog_new(&sink, &o);
-        int r = 1;
-        for (size_t i = 0; r > 0 && i < log->files.len; i++)
-                r = replay_file(s, &log->files.items[i], e, err);
-        if (r >= 0)
-                r = eventlog_finish(e, fingerprint, err);
-        str_done(&image.pending);
-        return r < 0 ? err_wrap(err, r, "%s", log->name) : 0;
-}
-
-int history_model_load(struct logstore *s, const struct event_log *log, const char *dir, const struct eventlog_options *options,
+int history_model_load(struct logstore *s, const struct event_log *log, const char *dir, const struct eventlog_options *options, struct replays *kept,
                        struct history_model **ret, struct err *err) {
         uint8_t fingerprint[AM_FINGERPRINT];
         history_fingerprint(s, log, options, fingerprint);
@@ -179,7 +107,8 @@ int history_model_load(struct logstore *s, const struct event_log *log, const ch
                 fd = memfd_create("history-index", MFD_CLOEXEC);
         if (fd < 0)
                 return err_errno(err, -errno, "making an index");
-        int r = build(s, log, fd, options, fingerprint, err);
+        struct replay_stats stats;
+        int r = replay_log(s, log, options, fingerprint, dir, kept, fd, &stats, err);
         if (r == 0 && temporary && rename(temporary, path) < 0)
                 log_debug("renaming %s: %s", temporary, strerror(errno));
         if (r == 0)
@@ -190,6 +119,7 @@ int history_model_load(struct logstore *s, const struct event_log *log, const ch
                 return r;
         }
         (*ret)->was_built = true;
+        (*ret)->stats = stats;
         (*ret)->build_s = (double)(clock_mono_us() - start_us) / 1e6;
         return 0;
 }

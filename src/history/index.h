@@ -9,7 +9,7 @@
 #ifndef FIRESTEEL_HISTORY_INDEX_H
 #define FIRESTEEL_HISTORY_INDEX_H
 
-#include "history/logs.h"
+#include "history/replay.h"
 #include "spark/appmodel.h"
 #include "spark/eventlog.h"
 
@@ -18,14 +18,15 @@ struct history_model {
         uint8_t fingerprint[AM_FINGERPRINT];
         bool was_built;    /* by replaying, just now */
         double build_s;    /* how long that took */
+        struct replay_stats stats; /* and how much was read */
         /* private */
         void *map;
         size_t map_size;
         int refs;
 };
 
-/* dir NULL: no index files. Blocks. */
-MUST_USE int history_model_load(struct logstore *s, const struct event_log *log, const char *dir, const struct eventlog_options *options,
+/* dir NULL: no index files; kept NULL: no replays are kept. Blocks. */
+MUST_USE int history_model_load(struct logstore *s, const struct event_log *log, const char *dir, const struct eventlog_options *options, struct replays *kept,
                                 struct history_model **ret, struct err *err);
 struct history_model *history_model_ref(struct history_model *m);
 void history_model_unref(struct history_model *m);

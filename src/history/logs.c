@@ -43,7 +43,7 @@ static int by_index(const void *a, const void *b) {
 }
 
 static int add_file(struct event_log *l, const char *dir, const struct logstore_entry *e, int64_t index, struct err *err) {
-        struct log_file f = {.size = e->size, .mtime_ns = e->mtime_ns, .index = index};
+        struct log_file f = {.inode = e->inode, .size = e->size, .mtime_ns = e->mtime_ns, .index = index};
         int r = codec_of(e->name, &f.codec, &f.compacted, err);
         if (r < 0)
                 return r;
@@ -175,6 +175,14 @@ int log_text_open(struct logstore *s, const struct log_file *file, int64_t skip,
 
 int log_text_next(struct log_text *t, struct sv *ret, struct err *err) { return decompressor_next(t->decoder, ret, err); }
 bool log_text_truncated(const struct log_text *t) { return decompressor_truncated(t->decoder); }
+int64_t log_text_offset(const struct log_text *t) { return t->offset; }
+
+bool log_text_resume(struct log_text *t, int64_t size) {
+        if (size < t->offset || !decompressor_resume(t->decoder))
+                return false;
+        t->end = size;
+        return true;
+}
 
 void log_text_free(struct log_text *t) {
         if (!t)

@@ -11,6 +11,7 @@ struct log_file {
         char *path; /* within the store; owned */
         char *etag; /* as logstore_entry; owned */
         int64_t size, mtime_ns, index;
+        uint64_t inode; /* as logstore_entry */
         enum compress_codec codec;
         bool compacted;
 };
@@ -38,6 +39,9 @@ MUST_USE int log_text_open(struct logstore *s, const struct log_file *file, int6
 /* 1 and a piece of text, 0 at the end, or a negative errno (-EBADMSG: damaged). */
 MUST_USE int log_text_next(struct log_text *t, struct sv *ret, struct err *err);
 bool log_text_truncated(const struct log_text *t);
+/* After the end, for a file that has grown: false when reading cannot go on where it ended. */
+bool log_text_resume(struct log_text *t, int64_t size);
+int64_t log_text_offset(const struct log_text *t); /* bytes of the file read */
 void log_text_free(struct log_text *t);
 DEFINE_AUTO_PTR(log_text, struct log_text, log_text_free)
 

@@ -62,6 +62,7 @@ static char *local_path(struct logstore *s, const char *path) {
 
 static void fill(struct logstore_entry *e, const struct stat *st) {
         e->is_dir = S_ISDIR(st->st_mode);
+        e->inode = st->st_ino;
         e->size = st->st_size;
         e->mtime_ns = st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
 }

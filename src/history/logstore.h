@@ -16,6 +16,7 @@ struct logstore_entry {
         char *name; /* owned */
         bool is_dir;
         int64_t size, mtime_ns;
+        uint64_t inode;                 /* 0: the store's files do not grow, a change is another file */
         char *etag;                     /* owned; NULL: the store has none, size and time must do */
         struct logstore_list *children; /* owned; what is in a directory, where a store learns that with the list; else NULL */
 };

@@ -40,6 +40,7 @@ void history_write_metrics(const struct history *h, struct str *s) {
         gauge(s, "models", "gauge", "Applications in use", (double)h->models.len);
         gauge(s, "loads_total", "counter", "Applications opened", (double)m->loads);
         gauge(s, "replays_total", "counter", "Applications opened by replaying their log, for want of an index", (double)m->loads_built);
+        gauge(s, "continued_replays_total", "counter", "Of them those that went on where the log had ended the last time", (double)m->loads_continued);
         gauge(s, "load_errors_total", "counter", "Applications that could not be opened", (double)m->load_errors);
         gauge(s, "load_seconds_total", "counter", "Time spent opening applications", (double)m->load_us / 1e6);
         gauge(s, "replayed_bytes_total", "counter", "Bytes of events replayed", (double)m->log_bytes);

@@ -22,7 +22,7 @@ int report_open(const char *log, struct history_model **ret, struct err *err) {
                 err_hint(err, "a log is a file, or a folder eventlog_v2_... with events_1_... and appstatus_... in it");
                 return -EINVAL;
         }
-        return r < 0 ? r : history_model_load(s, &l, NULL, &o, ret, err);
+        return r < 0 ? r : history_model_load(s, &l, NULL, &o, NULL, ret, err);
 }
 
 /* ---- the summary ---- */

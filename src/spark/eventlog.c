@@ -297,6 +297,28 @@ int eventlog_end_file(struct eventlog *e, enum eventlog_end end, const char *dam
         return !e->stopped;
 }
 
+void eventlog_set_in_progress(struct eventlog *e, bool in_progress) { e->o.in_progress = in_progress; }
+bool eventlog_is_whole(const struct eventlog *e) { return !(e->app.flags & AM_TRUNCATED) && !e->stopped; }
+
+size_t eventlog_memory(const struct eventlog *e) {
+        size_t sum = sizeof(*e) + e->carry.cap + e->w.heap.cap + e->w.index_size * sizeof(*e->w.index) + e->w.cap_interned * sizeof(*e->w.interned) +
+                     e->tasks.len * sizeof(struct live_task);
+#define X(member, type) sum += e->w.member.cap * sizeof(type);
+        AM_SECTIONS(X)
+#undef X
+        vec_foreach(s, &e->slot_list) {
+                const struct slot *slot = *s;
+                sum += sizeof(*slot) + slot->rows.cap + slot->marks.cap * sizeof(*slot->marks.items) + (slot->tasks.cap + slot->executors.cap) * sizeof(struct am_segment);
+                if (slot->live)
+                        sum += sizeof(*slot->live) + slot->live->in_order.cap * (sizeof(struct stage_executor) + sizeof(void *));
+        }
+        vec_foreach(s, &e->sql_list) {
+                const struct sql *q = *s;
+                sum += sizeof(*q) + (q->plan ? strlen(q->plan) : 0) + (q->details ? strlen(q->details) : 0) + q->graph.nodes.cap * sizeof(*q->graph.nodes.items);
+        }
+        return sum + e->job_list.len * sizeof(struct job) + e->executor_list.len * sizeof(struct executor);
+}
+
 int eventlog_finish(struct eventlog *e, const uint8_t fingerprint[AM_FINGERPRINT], struct err *err) {
         tasks_finish(e);
         jobs_finish(e);

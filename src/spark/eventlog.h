@@ -46,6 +46,12 @@ enum eventlog_end {
         EVENTLOG_CUT_BLOCK, /* truncated where Spark's own server fails: within an lzf or snappy block */
 };
 MUST_USE int eventlog_end_file(struct eventlog *e, enum eventlog_end end, const char *damaged, struct err *err);
+/* Until then a replay of a log that is still being written may be kept and fed as the log grows. */
+void eventlog_set_in_progress(struct eventlog *e, bool in_progress);
+/* Has no file ended in the middle of anything so far? */
+bool eventlog_is_whole(const struct eventlog *e);
+/* About how much memory it holds. */
+size_t eventlog_memory(const struct eventlog *e);
 MUST_USE int eventlog_finish(struct eventlog *e, const uint8_t fingerprint[AM_FINGERPRINT], struct err *err);
 
 #endif
