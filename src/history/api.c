@@ -356,9 +356,9 @@ void api_plan(const struct listing *l, const struct api_settings *settings, cons
                 rest_error(a, 404, "%s", uri);
 }
 
-void api_answer(const struct api_plan *p, const struct appmodel *m, const struct api_settings *settings, int64_t now_ms, struct rest_answer *a) {
+static struct rest_app app_of(const struct api_plan *p, const struct appmodel *m, const struct api_settings *settings, int64_t now_ms) {
         bool completed = m->app->flags & AM_ENDED;
-        struct rest_app app = {
+        return (struct rest_app){
                 .model = m,
                 .key = p->key,
                 .name = p->record->name ? p->record->name : "",
@@ -370,6 +370,15 @@ void api_answer(const struct api_plan *p, const struct appmodel *m, const struct
                 .redaction = settings->redaction,
                 .num_peaks = settings->is_35 ? AM_PEAKS_35 : AM_PEAKS,
         };
+}
+
+uint64_t api_answer_size(const struct api_plan *p, const struct appmodel *m, const struct api_settings *settings) {
+        struct rest_app app = app_of(p, m, settings, 0);
+        return rest_app_size(&app, p->segments.items, p->segments.len, &p->query);
+}
+
+void api_answer(const struct api_plan *p, const struct appmodel *m, const struct api_settings *settings, int64_t now_ms, struct rest_answer *a) {
+        struct rest_app app = app_of(p, m, settings, now_ms);
         if (!rest_app_answer(&app, p->segments.items, p->segments.len, &p->query, a))
                 rest_html_error(a, 404, p->uri);
 }

@@ -15,6 +15,7 @@ struct loaded {
 
 struct load;
 struct job;
+struct call;
 
 /* A log directory and who may see what is in it. */
 struct log_dir {
@@ -54,7 +55,9 @@ struct history {
         struct map loads;  /* log_record.key -> struct load */
         struct replays replays; /* of logs that are being written */
         uint64_t uses;
-        size_t busy; /* jobs on workers or waiting for one */
+        size_t busy; /* jobs on workers or waiting for one, large answers under way */
+        size_t num_large;
+        VEC(struct call *) large_queue;
         size_t store_busy;            /* of them those that wait for disks and networks */
         VEC(struct job *) store_queue; /* what waits for one of those to end */
         void (*stopped)(void *arg);
@@ -68,6 +71,9 @@ void history_with_model(struct history *h, const struct log_record *record, void
                         void *arg);
 /* Runs on a worker, then on the loop; stopping waits for it. */
 void history_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+/* Stopping waits for what is held. */
+void history_hold(struct history *h);
+void history_release(struct history *h);
 /* The same for what may wait for a disk or a network: only some of the workers do that at a time, the others are left to render, and to
  * look up names for those that wait. */
 void history_store_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg);

@@ -50,6 +50,13 @@ static void on_done(void *arg) {
         maybe_stopped(h);
 }
 
+void history_hold(struct history *h) { h->busy++; }
+
+void history_release(struct history *h) {
+        h->busy--;
+        maybe_stopped(h);
+}
+
 static struct job *job_new(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg, bool is_store) {
         struct job *j = NEW(struct job);
         *j = (struct job){h, work, done, arg, is_store};
@@ -539,6 +546,7 @@ void history_free(struct history *h) {
         vec_foreach(d, &h->dirs) strv_done(&d->readers);
         vec_done(&h->dirs);
         vec_done(&h->store_queue);
+        vec_done(&h->large_queue);
         free(h->store_urls);
         free(h->index_dir);
         free(h->listing_path);

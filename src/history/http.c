@@ -3,27 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "history/history-internal.h"
-#include "history/zipstream.h"
-
-struct call {
-        struct history *h;
-        struct http_exchange *x;
-        struct listing *listing; /* holds the records of the plan */
-        struct api_plan plan;
-        struct history_model *model;
-        struct rest_answer a;
-        struct zipstream *zip;
-        VEC(struct log_record *) found; /* logs that the last scan did not know yet */
-        bool looked;                    /* for them */
-        uint64_t dirs;                  /* those that the user may see */
-        const char *path;               /* without the prefix; of the request */
-        char *user, *groups;
-        char *page; /* the tab of an application's page; NULL: the REST API */
-        int64_t start_us;
-        uint64_t sent;
-        bool answered;
-};
+#include "history/http-internal.h"
 
 /* ---- ends ---- */
 
@@ -49,7 +29,7 @@ static void access_line(struct call *c, int status) {
         fflush(stdout);
 }
 
-static void call_end(struct call *c, int status) {
+void call_end(struct call *c, int status) {
         struct history_metrics *m = &c->h->metrics;
         m->requests[status / 100 < 6 ? status / 100 : 0]++;
         m->request_us += (uint64_t)(clock_mono_us() - c->start_us);
@@ -70,7 +50,7 @@ static void call_end(struct call *c, int status) {
         free(c);
 }
 
-static void respond(struct call *c) {
+void call_respond(struct call *c) {
         c->sent = c->a.body.len;
         http_respond(c->x, c->a.status, c->a.content_type, str_sv(&c->a.body));
         call_end(c, c->a.status);
@@ -78,7 +58,7 @@ static void respond(struct call *c) {
 
 static void respond_error(struct call *c, int status, const char *text) {
         rest_error(&c->a, status, "%s", text);
-        respond(c);
+        call_respond(c);
 }
 
 /* ---- applications ---- */
@@ -92,28 +72,31 @@ static void render_work(void *arg) {
                 api_answer(&c->plan, &c->model->m, &c->h->api, clock_now_ms(), &c->a);
 }
 
-static void render_done(void *arg) { respond(arg); }
+static void render_done(void *arg) { call_respond(arg); }
 
 static void on_model(void *arg, struct history_model *m, const struct err *err) {
         struct call *c = arg;
         if (!m) {
                 if (err->code == -ENOENT) {
                         rest_error(&c->a, 404, "no such app: %s", c->plan.key);
-                        respond(c);
+                        call_respond(c);
                         return;
                 }
                 respond_error(c, 500, err_message(err));
                 return;
         }
         c->model = history_model_ref(m);
-        history_work(c->h, render_work, render_done, c);
+        if (!c->page && api_answer_size(&c->plan, &m->m, &c->h->api) >= LARGE_ANSWER)
+                large_answer(c);
+        else
+                history_work(c->h, render_work, render_done, c);
 }
 
 static bool may_see(struct call *c) {
         if (acl_allows(&c->h->acl, c->plan.record, c->user, c->groups))
                 return true;
         rest_error(&c->a, 403, "user \"%s\" is not authorized", c->user);
-        respond(c);
+        call_respond(c);
         return false;
 }
 
@@ -178,7 +161,7 @@ static void route(struct call *c);
 static void find_done(void *arg) {
         struct call *c = arg;
         if (c->found.len == 0) {
-                respond(c);
+                call_respond(c);
                 return;
         }
         history_add_records(c->h, c->found.items, c->found.len);
@@ -196,7 +179,7 @@ static void find_done(void *arg) {
 /* The answer that there is no such application stands already. */
 static void look_for_it(struct call *c) {
         if (c->looked || !c->h->conf->on_demand) {
-                respond(c);
+                call_respond(c);
                 return;
         }
         c->looked = true;
@@ -300,7 +283,7 @@ static void api_request(struct call *c, const char *path, const struct http_requ
                         history_store_work(c->h, zip_work, zip_done, c);
                 break;
         default:
-                respond(c);
+                call_respond(c);
                 break;
         }
 }
@@ -325,7 +308,7 @@ static void app_page(struct call *c, const char *path, const struct http_request
         if (!app || s.len > at + 3) {
                 rest_error(&c->a, 404, "Application %s not found.", s.len ? s.items[0] : "");
                 if (app || !s.len) {
-                        respond(c);
+                        call_respond(c);
                         return;
                 }
                 c->plan.app_id = xstrdup(s.items[0]);
@@ -354,7 +337,7 @@ static void list_page(struct call *c, const struct http_request *r) {
         c->a.status = 200;
         c->a.content_type = "text/html;charset=utf-8";
         page_list(&p, &c->a.body);
-        respond(c);
+        call_respond(c);
 }
 
 static void route(struct call *c) {
@@ -373,10 +356,10 @@ static void route(struct call *c) {
                 history_write_metrics(c->h, &c->a.body);
                 c->a.status = 200;
                 c->a.content_type = "text/plain; version=0.0.4; charset=utf-8";
-                respond(c);
+                call_respond(c);
         } else {
                 rest_html_error(&c->a, 404, r->path);
-                respond(c);
+                call_respond(c);
         }
 }
 
@@ -431,7 +414,7 @@ void history_on_request(struct http_exchange *x, const struct http_request *r, v
         if (!streq(r->method, "GET") && !streq(r->method, "HEAD")) {
                 http_set_header(x, "Allow", "GET, HEAD");
                 rest_html_error(&c->a, 405, r->path);
-                respond(c);
+                call_respond(c);
                 return;
         }
         const char *path = *h->prefix ? below(r->path, h->prefix) : r->path;

@@ -24,6 +24,8 @@ void history_model_unref(struct history_model *m) {
         free(m);
 }
 
+void history_model_rest(struct history_model *m) { madvise(m->map, m->map_size, MADV_DONTNEED); }
+
 void history_fingerprint(struct logstore *s, const struct event_log *log, const struct eventlog_options *o, uint8_t ret[AM_FINGERPRINT]) {
         AUTO(str) struct str text = STR_INIT(0);
         str_appendf(&text, "%s\n%s\n%d %lld %lld %lld %lld %lld\n", s->url, log->name, log->in_progress, (long long)o->retained_tasks,

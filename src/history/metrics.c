@@ -38,6 +38,7 @@ void history_write_metrics(const struct history *h, struct str *s) {
         gauge(s, "scan_seconds_total", "counter", "Time spent scanning", (double)m->scan_us / 1e6);
         gauge(s, "logs_read_total", "counter", "Logs read for the listing", (double)m->logs_read);
         gauge(s, "models", "gauge", "Applications in use", (double)h->models.len);
+        gauge(s, "large_answers", "gauge", "Large answers being sent, or waiting for their turn", (double)(h->num_large + h->large_queue.len));
         gauge(s, "loads_total", "counter", "Applications opened", (double)m->loads);
         gauge(s, "replays_total", "counter", "Applications opened by replaying their log, for want of an index", (double)m->loads_built);
         gauge(s, "continued_replays_total", "counter", "Of them those that went on where the log had ended the last time", (double)m->loads_continued);

@@ -18,6 +18,14 @@ struct rest_call {
 static inline struct sv text(const struct rest_call *c, struct am_str s) { return am_sv(c->m, s); }
 static inline void member_text(struct rest_call *c, const char *key, struct am_str s) { jackson_member_string(&c->j, key, text(c, s)); }
 
+/* Between the parts of a long answer: hands over what there is when it has become large. False: stop. */
+static inline bool rest_go_on(struct rest_call *c) {
+        struct rest_answer *a = c->a;
+        if (a->drain && a->body.len >= REST_PIECE && !a->abandoned)
+                a->abandoned = !a->drain(a->drain_arg, a);
+        return !a->abandoned && a->status == 200;
+}
+
 /* Parameters; already checked by rest_app_check(). */
 int64_t param_int(const struct rest_call *c, const char *name, int64_t otherwise);
 bool param_bool(const struct rest_call *c, const char *name, bool otherwise);

@@ -250,29 +250,75 @@ static const struct param task_params[] = {{"offset", PARAM_INT, NULL, 0},
 static const struct param sql_params[] = {{"offset", PARAM_INT, NULL, 0}, {"length", PARAM_INT, NULL, 0}, {NULL, PARAM_NONE, NULL, 0}};
 static const struct param thread_params[] = {{"taskId", PARAM_LONG, NULL, 0}, {NULL, PARAM_NONE, NULL, 0}};
 
+/* Guesses of sizes, from what the parts of real answers take. */
+enum { TASK_BYTES = 2600, STAGE_BYTES = 5000, JOB_BYTES = 1500, EXECUTOR_BYTES = 3000, PARTITION_BYTES = 400, SQL_BYTES = 2000 };
+
+static uint64_t size_jobs(struct rest_call *c) { return (uint64_t)c->m->num_jobs * JOB_BYTES; }
+static uint64_t size_executors(struct rest_call *c) { return (uint64_t)c->m->num_executors * EXECUTOR_BYTES; }
+
+static uint64_t stage_size(const struct am_stage *s, bool details) {
+        return STAGE_BYTES + (details ? (uint64_t)s->stored_tasks * TASK_BYTES + (uint64_t)s->stored_executors * EXECUTOR_BYTES : 0);
+}
+
+static uint64_t size_stages(struct rest_call *c) {
+        uint64_t sum = 0;
+        bool details = param_bool(c, "details", false);
+        for (uint32_t i = 0; i < c->m->num_stages; i++)
+                sum += stage_size(&c->m->stages[i], details);
+        return sum;
+}
+
+static uint64_t size_stage(struct rest_call *c) {
+        uint64_t sum = 0;
+        int64_t row = appmodel_stage_row(c->m, c->ids[0]);
+        for (; row >= 0 && row < c->m->num_stages && c->m->stages[row].id == c->ids[0]; row++)
+                sum += stage_size(&c->m->stages[row], param_bool(c, "details", true));
+        return sum;
+}
+
+static uint64_t size_tasks(struct rest_call *c) {
+        const struct am_stage *s = appmodel_stage(c->m, c->ids[0], c->ids[1]);
+        int64_t length = param_int(c, "length", 20), stored = s ? s->stored_tasks : 0;
+        return length <= 0 ? 0 : (uint64_t)(length < stored ? length : stored) * TASK_BYTES;
+}
+
+static uint64_t size_rdd(struct rest_call *c) {
+        const struct am_rdd *r = appmodel_rdd(c->m, c->ids[0]);
+        return r ? (uint64_t)r->partitions.count * PARTITION_BYTES : 0;
+}
+
+static uint64_t size_sqls(struct rest_call *c) {
+        uint64_t sum = 0;
+        int64_t offset = param_int(c, "offset", 0), length = param_int(c, "length", 20);
+        for (int64_t i = offset < 0 ? 0 : offset; i < c->m->num_sqls && length-- > 0; i++)
+                sum += SQL_BYTES + text(c, c->m->sqls[i].plan).len + text(c, c->m->sqls[i].details).len + (uint64_t)c->m->sqls[i].nodes.count * 500;
+        return sum;
+}
+
 /* In a pattern "#" is a number that fits an Int, "@" one that fits a Long, "*" any word. */
 static const struct route {
         const char *pattern;
         const struct param *params;
         void (*answer)(struct rest_call *c);
+        uint64_t (*size)(struct rest_call *c); /* a guess; NULL: small */
 } routes[] = {
-        {"jobs", job_params, rest_jobs},
+        {"jobs", job_params, rest_jobs, size_jobs},
         {"jobs/#", NULL, rest_job},
-        {"executors", NULL, rest_executors},
+        {"executors", NULL, rest_executors, size_executors},
         {"executors/*/threads", NULL, rest_threads},
         {"threads", thread_params, rest_task_threads},
-        {"allexecutors", NULL, rest_all_executors},
+        {"allexecutors", NULL, rest_all_executors, size_executors},
         {"allmiscellaneousprocess", NULL, rest_processes},
-        {"stages", stages_params, rest_stages},
-        {"stages/#", stage_params, rest_stage},
-        {"stages/#/#", stage_params, rest_stage_attempt},
+        {"stages", stages_params, rest_stages, size_stages},
+        {"stages/#", stage_params, rest_stage, size_stage},
+        {"stages/#/#", stage_params, rest_stage_attempt, size_stage},
         {"stages/#/#/taskSummary", NULL, rest_task_summary},
-        {"stages/#/#/taskList", task_params, rest_task_list},
-        {"stages/#/#/taskTable", NULL, rest_task_table},
+        {"stages/#/#/taskList", task_params, rest_task_list, size_tasks},
+        {"stages/#/#/taskTable", NULL, rest_task_table, size_tasks},
         {"storage/rdd", NULL, rest_rdds},
-        {"storage/rdd/#", NULL, rest_rdd},
+        {"storage/rdd/#", NULL, rest_rdd, size_rdd},
         {"environment", NULL, rest_environment},
-        {"sql", sql_params, rest_sqls},
+        {"sql", sql_params, rest_sqls, size_sqls},
         {"sql/@", NULL, rest_sql},
         {"streaming/statistics", NULL, rest_streaming},
         {"streaming/receivers", NULL, rest_streaming},
@@ -356,6 +402,13 @@ bool rest_app_answer(const struct rest_app *app, char *const *segments, size_t c
         if (a->status != 200)
                 str_truncate(&a->body, a->error_len);
         return true;
+}
+
+uint64_t rest_app_size(const struct rest_app *app, char *const *segments, size_t count, const struct rest_query *q) {
+        struct rest_call c = {.app = app, .m = app->model, .q = q};
+        bool too_large;
+        const struct route *r = find_route(segments, count, &c, &too_large);
+        return r && r->size ? r->size(&c) : 0;
 }
 
 /* ---- redaction ---- */

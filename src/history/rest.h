@@ -34,7 +34,13 @@ struct rest_answer {
         const char *content_type; /* static */
         struct str body;
         size_t error_len; /* of an error's body: what was rendered behind it is cut off */
+        /* Where a large body goes in pieces while it is rendered (status and content_type stand by then); NULL: all of it stays in `body`. Takes
+         * what body holds. False: nobody wants the rest, rendering ends early. */
+        bool (*drain)(void *arg, struct rest_answer *a);
+        void *drain_arg;
+        bool abandoned;
 };
+enum { REST_PIECE = 256 << 10 };
 
 #define REST_JSON "application/json"
 #define REST_TEXT "text/plain"
@@ -61,6 +67,8 @@ struct rest_app {
 
 /* Answers for the segments after the application's (and attempt's). False: no such path. */
 bool rest_app_answer(const struct rest_app *app, char *const *segments, size_t count, const struct rest_query *q, struct rest_answer *a);
+/* About how many bytes that answer will have; 0: not many. */
+uint64_t rest_app_size(const struct rest_app *app, char *const *segments, size_t count, const struct rest_query *q);
 /* Whether the path exists and its parameters are acceptable, before the application has been looked for; on false the answer is there. */
 bool rest_app_check(char *const *segments, size_t count, const struct rest_query *q, const char *uri, bool *ret_known, struct rest_answer *a);
 

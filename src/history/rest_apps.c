@@ -38,8 +38,11 @@ void rest_jobs(struct rest_call *c) {
         unsigned statuses = param_enum(c, "status", rest_job_status, 4);
         jackson_array(&c->j);
         for (uint32_t i = c->m->num_jobs; i-- > 0;)
-                if (!statuses || statuses >> c->m->jobs[i].status & 1)
+                if (!statuses || statuses >> c->m->jobs[i].status & 1) {
                         write_job(c, &c->m->jobs[i]);
+                        if (!rest_go_on(c))
+                                return;
+                }
         jackson_end_array(&c->j);
 }
 
@@ -225,16 +228,22 @@ static bool is_real(const struct rest_call *c, const struct am_executor *x) { re
 void rest_executors(struct rest_call *c) {
         jackson_array(&c->j);
         for (uint32_t i = c->m->num_executors; i-- > 0;)
-                if (c->m->executors[i].active && is_real(c, &c->m->executors[i]))
+                if (c->m->executors[i].active && is_real(c, &c->m->executors[i])) {
                         write_executor(c, &c->m->executors[i]);
+                        if (!rest_go_on(c))
+                                return;
+                }
         jackson_end_array(&c->j);
 }
 
 void rest_all_executors(struct rest_call *c) {
         jackson_array(&c->j);
         for (uint32_t i = 0; i < c->m->num_executors; i++)
-                if (is_real(c, &c->m->executors[i]))
+                if (is_real(c, &c->m->executors[i])) {
                         write_executor(c, &c->m->executors[i]);
+                        if (!rest_go_on(c))
+                                return;
+                }
         jackson_end_array(&c->j);
 }
 

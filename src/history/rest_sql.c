@@ -145,7 +145,7 @@ void rest_sqls(struct rest_call *c) {
         int64_t offset = param_int(c, "offset", 0), length = param_int(c, "length", 20);
         jackson_array(&c->j);
         for (int64_t i = offset < 0 ? 0 : offset; i < c->m->num_sqls && length-- > 0; i++)
-                if (!write_sql(c, &c->m->sqls[i]))
+                if (!write_sql(c, &c->m->sqls[i]) || !rest_go_on(c))
                         return;
         jackson_end_array(&c->j);
 }

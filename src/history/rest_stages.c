@@ -69,7 +69,7 @@ static int write_stage_executor(void *arg, const struct am_stage_executor *x) {
                 write_peaks(c, "peakMemoryMetrics", x->peaks);
         jackson_member_bool(j, "isExcludedForStage", x->excluded);
         jackson_end_object(j);
-        return 0;
+        return !rest_go_on(c);
 }
 
 /* What a request wants of each stage. */
@@ -171,7 +171,7 @@ void rest_stages(struct rest_call *c) {
                 if (w.details && w.task_statuses && !has_tasks(s, w.task_statuses))
                         continue;
                 write_stage(c, s, &w);
-                if (c->a->status != 200)
+                if (!rest_go_on(c))
                         return;
         }
         jackson_end_array(&c->j);
@@ -189,7 +189,7 @@ void rest_stage(struct rest_call *c) {
         jackson_array(&c->j);
         for (; row < c->m->num_stages && c->m->stages[row].id == c->ids[0]; row++) {
                 write_stage(c, &c->m->stages[row], &w);
-                if (c->a->status != 200)
+                if (!rest_go_on(c))
                         return;
         }
         jackson_end_array(&c->j);

@@ -156,7 +156,7 @@ static int write_map_entry(void *arg, const struct am_task *t) {
         snprintf(id, sizeof(id), "%lld", (long long)t->id);
         jackson_key(&w->c->j, id);
         write_task(w->c, t);
-        return 0;
+        return !rest_go_on(w->c);
 }
 
 void write_task_map(struct rest_call *c, const struct am_stage *s, unsigned statuses) {
@@ -334,6 +334,8 @@ static int compare(const void *a, const void *b, void *arg) {
         return x->id < y->id ? -sign : x->id > y->id ? sign : 0;
 }
 
+enum { MIN_WINDOW = 8192 };
+
 /* Second pass: the rows wanted, put into their places. */
 struct picker {
         uint32_t row;
@@ -366,19 +368,28 @@ static void write_page(struct lister *l, const struct am_stage *s, int64_t offse
                 qsort_r(l->entries.items, n, sizeof(*l->entries.items), compare, (void *)l->order);
         size_t from = offset < 0 ? 0 : (uint64_t)offset > n ? n : (size_t)offset;
         size_t count = length < 0 ? 0 : (uint64_t)length > n - from ? n - from : (size_t)length;
-        AUTO(free) struct am_task *tasks = xcalloc(count ? count : 1, sizeof(*tasks));
-        AUTO(free) struct place *places = xcalloc(count ? count : 1, sizeof(*places));
-        for (size_t i = 0; i < count; i++)
-                places[i] = (struct place){l->entries.items[from + i].row, (uint32_t)i};
-        qsort(places, count, sizeof(*places), by_row);
-        struct picker p = {.tasks = tasks, .places = places, .count = count};
-        if (count && appmodel_tasks(c->m, s, pick, &p, &err) < 0) {
-                damaged(c, &err);
-                return;
-        }
+        /* Some at a time: each time all rows are decoded, but only those are held. */
+        size_t window = count / 16 > MIN_WINDOW ? count / 16 : MIN_WINDOW;
+        window = count < window ? count : window;
+        AUTO(free) struct am_task *tasks = xcalloc(window ? window : 1, sizeof(*tasks));
+        AUTO(free) struct place *places = xcalloc(window ? window : 1, sizeof(*places));
         jackson_array(&c->j);
-        for (size_t i = 0; i < count; i++)
-                write_task(c, &tasks[i]);
+        for (size_t at = 0; at < count; at += window) {
+                size_t some = count - at < window ? count - at : window;
+                for (size_t i = 0; i < some; i++)
+                        places[i] = (struct place){l->entries.items[from + at + i].row, (uint32_t)i};
+                qsort(places, some, sizeof(*places), by_row);
+                struct picker p = {.tasks = tasks, .places = places, .count = some};
+                if (appmodel_tasks(c->m, s, pick, &p, &err) < 0) {
+                        damaged(c, &err);
+                        return;
+                }
+                for (size_t i = 0; i < some; i++) {
+                        write_task(c, &tasks[i]);
+                        if (!rest_go_on(c))
+                                return;
+                }
+        }
         jackson_end_array(&c->j);
 }
 

@@ -6,7 +6,9 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
+import socket
 import sys
 import time
 import urllib.error
@@ -195,6 +197,93 @@ def damaged_indexes_are_made_again():
         assert s.metric("replays_total") == 1, "a changed log needs a new index"
 
 
+def large_log(path, tasks, stages):
+    """One application whose stages have many tasks with metrics and accumulables."""
+    text = start("large") + job(0, [stage(n, tasks) for n in range(stages)])
+    accumulables = ",".join('{"ID":%d,"Name":"metric %d","Update":"%%d","Value":"%%d","Internal":false,"Count Failed Values":true}' % (i, i) for i in range(8))
+    with path.open("w") as out:
+        out.write(text)
+        for s in range(stages):
+            out.write(event(Event="SparkListenerStageSubmitted", Stage_Info=stage(s, tasks), Properties={}))
+            for i in range(tasks):
+                number = s * tasks + i
+                info = '"Task Info":{"Task ID":%d,"Index":%d,"Attempt":0,"Partition ID":%d,"Launch Time":%d,"Executor ID":"%d","Host":"h%d","Locality":"ANY","Speculative":false,"Getting Result Time":0,"Finish Time":%%d,"Failed":false,"Killed":false,"Accumulables":[%%s]}' % (
+                    number, i, i, T0 + i, i % 50, i % 50)
+                out.write('{"Event":"SparkListenerTaskStart","Stage ID":%d,"Stage Attempt ID":0,%s}\n' % (s, info % (0, "")))
+                out.write('{"Event":"SparkListenerTaskEnd","Stage ID":%d,"Stage Attempt ID":0,"Task Type":"ResultTask","Task End Reason":{"Reason":"Success"},%s,"Task Metrics":{"Executor Run Time":%d,"Result Size":5}}\n' % (
+                    s, info % (T0 + i + 500, accumulables % ((number,) * 16)), i * 7919 % 1000))
+            out.write(event(Event="SparkListenerStageCompleted", Stage_Info=stage(s, tasks)))
+        out.write(end())
+
+
+def high_water_kb(s):
+    return int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{s.process.pid}/status").read()).group(1))
+
+
+def large_answers_are_streamed():
+    logs, cache = directory("large")
+    tasks, stages = 12000, 4
+    large_log(logs / "large", tasks, stages)
+    with Server(logs, cache, "--access-log") as s:
+        one_by_one = []
+        for offset in range(0, tasks, 1000):  # small answers, made whole
+            one_by_one += s.json(f"applications/large/stages/2/0/taskList?sortBy=-runtime&offset={offset}&length=1000")
+            assert "Content-Length" in s.headers
+        before = high_water_kb(s)
+        assert s.json(f"applications/large/stages/2/0/taskList?sortBy=-runtime&length={tasks}") == one_by_one
+        assert s.headers.get("Transfer-Encoding") == "chunked" and "Content-Length" not in s.headers, s.headers
+        detailed = s.json("applications/large/stages?details=true")
+        assert [g["stageId"] for g in detailed] == [3, 2, 1, 0] and all(len(g["tasks"]) == tasks for g in detailed)
+        assert s.json("applications/large/stages/2/0") == detailed[1]
+        size = len(s.api("applications/large/stages?details=true")[1])
+        assert size > 50e6 and (high_water_kb(s) - before) * 1024 < size / 5, (size, before, high_water_kb(s))
+        assert s.get("/api/v1/applications/large/stages?details=true", method="HEAD") == (200, b"")
+        # Readers that do not read hold up nobody else, and leave nothing behind.
+        idle = []
+        for _ in range(12):
+            c = socket.create_connection(("127.0.0.1", s.port))
+            c.sendall(b"GET /api/v1/applications/large/stages?details=true HTTP/1.1\r\nHost: x\r\n\r\n")
+            idle.append(c)
+        eventually(lambda: s.metric("large_answers") == 12)
+        for _ in range(20):
+            assert len(s.json("applications/large/jobs")) == 1
+        assert (high_water_kb(s) - before) * 1024 < size, "what nobody takes is not made"
+        for c in idle:
+            c.close()
+        eventually(lambda: s.metric("large_answers") == 0)
+        assert len(s.json("applications/large/stages/3")[0]["tasks"]) == tasks
+        # Half-sent ones do not keep it from ending.
+        c = socket.create_connection(("127.0.0.1", s.port))
+        c.sendall(b"GET /api/v1/applications/large/stages?details=true HTTP/1.1\r\nHost: x\r\n\r\n")
+        c.recv(1000)
+    c.close()
+
+
+def a_growing_log_is_read_on_not_again():
+    logs, cache = directory("grow")
+    log = logs / "grow.inprogress"
+    with log.open("w") as f:
+        f.write(start("grow"))
+        for i in range(3000):
+            f.write(event(Event="SparkListenerUnknown", padding="x" * 2000))
+    with Server(logs, cache, *FAST) as s:
+        assert s.json("applications/grow/jobs") == []
+        whole = s.metric("replayed_bytes_total")
+        assert whole > 6e6
+        for i in range(3):
+            with log.open("a") as f:
+                f.write(job(i, [stage(i)]))
+            eventually(lambda: [j["jobId"] for j in s.json("applications/grow/jobs")] == list(range(i, -1, -1)))
+        assert s.metric("continued_replays_total") >= 3
+        assert s.metric("replayed_bytes_total") - whole < 20000
+        with log.open("a") as f:
+            f.write(end())
+        log.rename(logs / "grow")
+        eventually(lambda: s.json("applications/grow")["attempts"][0]["completed"] is True)
+        assert len(s.json("applications/grow/jobs")) == 3
+        assert s.metric("replayed_bytes_total") - whole < 20000, "the finished log is the same one under another name"
+
+
 def access_lists_are_spark_s():
     logs, cache = directory("acl")
     (logs / "app").write_text(start("app", user="ann", **{"spark.ui.view.acls": "bob, carl", "spark.admin.acls": "dora", "spark.ui.view.acls.groups": "staff"}) + end())
@@ -264,7 +353,7 @@ def settings_come_from_where_spark_takes_them():
 def main():
     failed = 0
     tests = [running_applications_are_followed, a_rolled_log_is_found_before_the_next_scan, attempts_are_grouped_and_newest_first, hostile_logs_do_no_harm, damaged_indexes_are_made_again,
-             access_lists_are_spark_s, the_cleaner_keeps_to_its_limits, settings_come_from_where_spark_takes_them]
+             large_answers_are_streamed, a_growing_log_is_read_on_not_again, access_lists_are_spark_s, the_cleaner_keeps_to_its_limits, settings_come_from_where_spark_takes_them]
     for test in tests:
         if len(sys.argv) > 1 and sys.argv[1] not in test.__name__:
             continue
