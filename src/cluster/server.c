@@ -92,6 +92,11 @@ static int enter_namespaces(struct server *s, struct err *err) {
         if (r < 0)
                 return err_wrap(err, r, "namespaces of instance \"%s\"", s->instance->name);
         s->has_namespaces = true;
+        s->isolation.has_subordinate_ids = s->holder.has_subordinate_ids;
+        if (s->holder.has_user_namespace && !s->holder.has_subordinate_ids)
+                strv_add(&s->isolation.notes, "this user has no subordinate ids (/etc/subuid, /etc/subgid, newuidmap): runAsUser and fsGroup are squashed, "
+                                              "containers run as the owner of the instance (for more, as root: usermod --add-subuids 100000-165535 "
+                                              "--add-subgids 100000-165535 USER)");
         return 0;
 }
 
@@ -194,6 +199,8 @@ static void describe_isolation(const struct isolation *i, yyjson_mut_doc *doc, y
         mjson_set_str(doc, o, "summary", str_cstr(&summary));
         mjson_set_bool(doc, o, "possible", i->is_possible);
         mjson_set_bool(doc, o, "root", i->is_root);
+        if (!i->is_root)
+                mjson_set_bool(doc, o, "subordinateIds", i->has_subordinate_ids);
         mjson_set_bool(doc, o, "overlay", i->has_overlay);
         mjson_set_str(doc, o, "cgroups", cgroup_mode_name(i->cgroups));
         mjson_set_bool(doc, o, "limitsMemory", i->limits_memory);

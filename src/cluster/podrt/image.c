@@ -35,6 +35,7 @@ void image_store_done(struct image_store *s) {
         vec_foreach(i, &s->installs) install_done(i);
         vec_done(&s->installs);
         free(s->java_home);
+        free(s->java_unfit);
         strv_done(&s->java_paths);
         *s = (struct image_store){0};
 }
@@ -176,18 +177,65 @@ static void add_from(struct image_store *s, const char *dir) {
                 closedir(d);
 }
 
-static void find_java(struct image_store *s, const char *given) {
-        const char *home = given && given[0] ? given : getenv("JAVA_HOME");
+/* JAVA_VERSION="17.0.15" or "1.8.0_412" in DIR/release; 0 when this is no Java. */
+static int java_version(const char *home) {
+        AUTO(free) char *java = fs_join(home, "bin/java");
+        AUTO(free) char *release = fs_join(home, "release");
+        AUTO(str) struct str text = STR_INIT(1 << 16);
+        static const char key[] = "JAVA_VERSION=\"";
+        if (access(java, X_OK) < 0 || fs_read(release, 1 << 16, &text, NULL) < 0)
+                return 0;
+        const char *at = strstr(str_cstr(&text), key);
+        if (!at)
+                return 0;
+        at += strlen(key);
+        return (int)strtol(str_starts(at, "1.") ? at + 2 : at, NULL, 10);
+}
+
+/* True when that is the one to take. */
+static bool try_java(struct image_store *s, const char *home) {
         char real[PATH_MAX];
-        if (home && home[0] && realpath(home, real)) {
+        if (!home || !home[0] || !realpath(home, real))
+                return false;
+        int version = java_version(real);
+        if (version == 17 || version == 21) {
                 s->java_home = xstrdup(real);
-        } else {
-                AUTO(free) char *java = fs_find_program("java");
-                if (java && realpath(java, real) && str_ends(real, "/bin/java"))
-                        s->java_home = xstrndup(real, strlen(real) - strlen("/bin/java"));
+                add_path_once(&s->java_paths, real);
+                return true;
         }
-        if (s->java_home)
-                add_path_once(&s->java_paths, s->java_home);
+        if (version && !(s->java_unfit && strstr(s->java_unfit, real))) {
+                char *more = s->java_unfit ? xasprintf("%s, Java %d in %s", s->java_unfit, version, real) : xasprintf("Java %d in %s", version, real);
+                free(s->java_unfit);
+                s->java_unfit = more;
+        }
+        return false;
+}
+
+static void find_java(struct image_store *s, const char *const *homes) {
+        for (size_t i = 0; homes && homes[i]; i++)
+                if (try_java(s, homes[i]))
+                        return;
+        if (homes || try_java(s, getenv("JAVA_HOME")))
+                return;
+        char real[PATH_MAX];
+        AUTO(free) char *java = fs_find_program("java");
+        if (java && realpath(java, real) && str_ends(real, "/bin/java")) {
+                AUTO(free) char *home = xstrndup(real, strlen(real) - strlen("/bin/java"));
+                if (try_java(s, home))
+                        return;
+        }
+        static const char all[] = "/usr/lib/jvm";
+        DIR *d = opendir(all);
+        AUTO(strv) struct strv names = {0};
+        for (struct dirent *e; d && (e = readdir(d));)
+                if (e->d_name[0] != '.')
+                        strv_addf(&names, "%s/%s", all, e->d_name);
+        if (d)
+                closedir(d);
+        strv_sort(&names);
+        for (size_t i = 0; i < names.len; i++)
+                if (try_java(s, names.items[i]))
+                        return;
 }
 
 void image_store_init(struct image_store *s, const struct image_store_options *o) {
@@ -199,7 +247,7 @@ void image_store_init(struct image_store *s, const struct image_store_options *o
                 if (eq && str_starts(*e, "FIRESTEEL_SPARK_HOME_"))
                         add_from(s, eq + 1);
         }
-        find_java(s, o->java_home);
+        find_java(s, o->java_homes);
 }
 
 /* ---- resolving ---- */
@@ -273,10 +321,10 @@ static const struct spark_install *choose(const struct image_store *s, const cha
 static int not_installed(const struct image_store *s, const char *reference, const char *version, struct err *err) {
         AUTO(str) struct str have = STR_INIT(0);
         vec_foreach(i, &s->installs) str_appendf(&have, "%s%s", have.len ? ", " : "", i->version);
-        err_set(err, -ENOENT, "image \"%s\": Spark %s is not installed on this machine (installed: %s)", reference, version[0] ? version : "of any version",
-                have.len ? str_cstr(&have) : "none");
-        err_hint(err, "firesteel local up installs it with pip, or set FIRESTEEL_SPARK_HOME_1 to a directory that holds one");
-        return -ENOENT;
+        return err_set(err, -ENOENT,
+                       "image \"%s\": Spark %s is not installed on this machine (installed: %s); install it with pip (pyspark==%s) and start the instance again with "
+                       "--spark-home and its directory site-packages/pyspark",
+                       reference, version[0] ? version : "of any version", have.len ? str_cstr(&have) : "none", version[0] ? version : "4.1.4");
 }
 
 static int fill_spark(const struct image_store *s, const char *reference, const struct reference *r, uint32_t uid, struct image *image, struct err *err) {
@@ -285,9 +333,9 @@ static int fill_spark(const struct image_store *s, const char *reference, const 
         if (!i)
                 return not_installed(s, reference, version, err);
         if (!s->java_home)
-                return err_set(err, -ENOENT, "image \"%s\" needs a Java runtime, and none was found; install one (Debian, Ubuntu: apt-get install "
-                                             "openjdk-17-jre-headless) or set JAVA_HOME",
-                               reference);
+                return err_set(err, -ENOENT, "image \"%s\" needs Java 17 or 21, and %s%s; install one (Debian, Ubuntu: apt-get install "
+                                             "openjdk-17-jre-headless) or set JAVA_HOME, then start the instance again",
+                               reference, s->java_unfit ? "there is only " : "no Java was found", s->java_unfit ? s->java_unfit : "");
         if (strchr(version, '.') && strchr(strchr(version, '.') + 1, '.') && !streq(version, i->version))
                 image->note = xasprintf("Spark %s is not installed here; Spark %s is used in its place", version, i->version);
         image->spark_home = xstrdup(i->home);

@@ -6,7 +6,8 @@
  *     anything else                                       not there
  *
  * Spark installations are pip's pyspark in virtual environments, or unpacked distributions; they are found at start in the directories
- * given and in FIRESTEEL_SPARK_HOME_<anything>. Resolving touches no disk.
+ * given and in FIRESTEEL_SPARK_HOME_<anything>. Java is the first of version 17 or 21, by the file `release` in its directory. Resolving
+ * touches no disk.
  */
 #ifndef FIRESTEEL_CLUSTER_PODRT_IMAGE_H
 #define FIRESTEEL_CLUSTER_PODRT_IMAGE_H
@@ -26,12 +27,13 @@ struct spark_install {
 struct image_store {
         VEC(struct spark_install) installs; /* newest version first */
         char *java_home;                    /* NULL = none found */
+        char *java_unfit;                   /* what was found instead: "Java 11 in /usr/lib/jvm/..."; NULL = nothing */
         struct strv java_paths;
 };
 
 struct image_store_options {
         const char *const *spark_dirs; /* NULL-terminated: installations, or directories of them; may be NULL */
-        const char *java_home;         /* NULL = JAVA_HOME, else `java` of PATH */
+        const char *const *java_homes; /* NULL-terminated; NULL = JAVA_HOME, the one of `java` in PATH, those in /usr/lib/jvm */
 };
 void image_store_init(struct image_store *s, const struct image_store_options *o);
 void image_store_done(struct image_store *s);

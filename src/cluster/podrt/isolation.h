@@ -14,6 +14,7 @@ struct isolation {
         char *why_not; /* NULL when possible */
         bool is_root;
         bool has_user_namespaces;
+        bool has_subordinate_ids; /* not root: pods may run as several users; known once the namespaces are there */
         bool has_overlay; /* in the namespaces pods will have */
         bool has_proc;    /* a fresh /proc can be mounted there */
         enum cgroup_mode cgroups;

@@ -169,11 +169,50 @@ static void option_strings_are_split_as_the_launcher_does(void **state) {
 
 /* ---- images ---- */
 
+static char *make_java(const struct home *h, const char *name, const char *version) {
+        char *dir = fs_join(h->dir, name);
+        AUTO(free) char *bin = fs_join(dir, "bin");
+        AUTO(free) char *program = fs_join(bin, "java");
+        AUTO(free) char *release = fs_join(dir, "release");
+        AUTO(free) char *text = xasprintf("IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"%s\"\n", version);
+        assert_int_equal(fs_mkdirs(bin, 0755, NULL), 0);
+        assert_int_equal(fs_write(program, SV("#!/bin/sh\n"), 0755, NULL), 0);
+        assert_int_equal(fs_write(release, sv_of(text), 0644, NULL), 0);
+        return dir;
+}
+
+static void only_a_java_that_spark_supports_is_taken(void **state) {
+        struct home *h = *state;
+        AUTO(free) char *eight = make_java(h, "java-8", "1.8.0_412");
+        AUTO(free) char *eleven = make_java(h, "java-11", "11.0.23");
+        AUTO(free) char *newer = make_java(h, "java-21", "21.0.7");
+        const char *dirs[] = {h->dir, NULL}, *unfit[] = {eight, "/nonexistent", eleven, NULL}, *fit[] = {eleven, newer, NULL}, *none[] = {NULL};
+        struct image_store store;
+        AUTO(err) struct err err = ERR_INIT;
+        AUTO(image) struct image image = {0};
+        image_store_init(&store, &(struct image_store_options){.spark_dirs = dirs, .java_homes = unfit});
+        assert_int_equal(image_resolve(&store, "apache/spark:4.1.4", &image, &err), -ENOENT);
+        assert_non_null(strstr(err_message(&err), "needs Java 17 or 21, and there is only Java 8 in "));
+        assert_non_null(strstr(err_message(&err), "Java 11 in "));
+        image_store_done(&store);
+        image_store_init(&store, &(struct image_store_options){.spark_dirs = dirs, .java_homes = none});
+        err_clear(&err);
+        assert_int_equal(image_resolve(&store, "apache/spark:4.1.4", &image, &err), -ENOENT);
+        assert_non_null(strstr(err_message(&err), "no Java was found"));
+        image_store_done(&store);
+        image_store_init(&store, &(struct image_store_options){.spark_dirs = dirs, .java_homes = fit});
+        assert_true(str_ends(store.java_home, "/java-21"));
+        assert_int_equal(image_resolve(&store, "apache/spark:4.1.4", &image, NULL), 0);
+        image_store_done(&store);
+}
+
 static void images_are_found_by_name_and_version(void **state) {
         struct home *h = *state;
         struct image_store store;
         const char *dirs[] = {h->dir, NULL};
-        image_store_init(&store, &(struct image_store_options){.spark_dirs = dirs, .java_home = "/"});
+        AUTO(free) char *java = make_java(h, "java", "17.0.15");
+        const char *javas[] = {java, NULL};
+        image_store_init(&store, &(struct image_store_options){.spark_dirs = dirs, .java_homes = javas});
         static const struct {
                 const char *reference, *version;
                 uint32_t uid;
@@ -309,6 +348,7 @@ int main(void) {
             cmocka_unit_test_setup_teardown(other_commands_pass_through, make_home, drop_home),
             cmocka_unit_test(option_strings_are_split_as_the_launcher_does),
             cmocka_unit_test_setup_teardown(images_are_found_by_name_and_version, make_home, drop_home),
+            cmocka_unit_test_setup_teardown(only_a_java_that_spark_supports_is_taken, make_home, drop_home),
             cmocka_unit_test(variables_expand_as_in_kubernetes),
             cmocka_unit_test(fields_come_from_the_pod_and_the_node),
             cmocka_unit_test(resources_are_divided_and_rounded_up),
