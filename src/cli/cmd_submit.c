@@ -1,19 +1,19 @@
 /* firesteel submit: spark-submit's options, our own manners. */
 #include <stdio.h>
 
-#include "base/clock.h"
-#include "base/rand.h"
 #include "cli/client_mode.h"
 #include "cli/follow.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/session.h"
+#include "cli/submit_batch.h"
 #include "submit/app.h"
-#include "submit/gather.h"
+#include "submit/batch.h"
+#include "submit/job.h"
 #include "submit/submit.h"
 
 /* Ours beside spark-submit's, which come from its own table (spark/cmdline.h). */
-enum { OWN_OPTIONS = 14 };
+enum { OWN_OPTIONS = 17 };
 static const char *const exit_codes[] = {"driver", "simple", NULL};
 static const char *const output_formats[] = {"yaml", "json", "name", NULL};
 static const char *const proxy_whens[] = {"auto", "always", "never", NULL};
@@ -27,6 +27,9 @@ static const struct option own_options[OWN_OPTIONS] = {
         {"dry-run", 0, OPTION_SWITCH, NULL, "print the objects instead of creating them; nothing is uploaded"},
         {"output", 'o', OPTION_CHOICE, "FORMAT", "format of --dry-run, and of what is printed: yaml, json or name", NULL, output_formats},
         {"strict", 0, OPTION_SWITCH, NULL, "refuse configuration keys that this release of Spark does not know"},
+        {"batch", 0, OPTION_STRING, "FILE", "submit many: one spark-submit command line a line, - for standard input; nothing is waited for", .complete = "file"},
+        {"parallel", 0, OPTION_INT, "N", "with --batch: so many submissions on their way at a time", "8", .min = 1, .max = BATCH_IN_FLIGHT_MAX},
+        {"fail-fast", 0, OPTION_SWITCH, NULL, "with --batch: start no further line after the first failure"},
         {"quiet", 'q', OPTION_SWITCH, NULL, "print failures only"},
         {"driver-proxy", 0, OPTION_CHOICE, "WHEN", "client mode: make a Service that leads pods to the driver on this machine", "auto", proxy_whens},
         {"driver-address", 0, OPTION_STRING, "ADDRESS", "client mode: address of this machine for pods (default: the one that reaches the API server)"},
@@ -35,25 +38,16 @@ static const struct option own_options[OWN_OPTIONS] = {
 struct submitting {
         struct cmd_ctx *ctx;
         struct session session;
-        struct submission_inputs in;
-        struct submit_args args;
-        struct spark_version version;
-        struct spark_conf conf;
-        struct submission_app app;
-        struct submission *s;
+        struct submit_job job;
+        struct submit_job_options o;
         struct progress *progress;
         char *uploading; /* the file's name */
-        bool quiet, wait;
-        int64_t interval_ms;
+        bool quiet;
 };
 
 static void submitting_done(struct submitting *t) {
         progress_free(t->progress);
-        submission_free(t->s);
-        submission_app_done(&t->app);
-        spark_conf_done(&t->conf);
-        submit_args_done(&t->args);
-        submission_inputs_done(&t->in);
+        submit_job_done(&t->job);
         session_done(&t->session);
         free(t->uploading);
 }
@@ -71,133 +65,39 @@ static int take_options(struct submitting *t, struct err *err) {
                 size_t count = i == SUBMIT_CONF ? option_list(o, name, &values) : 0;
                 int r = 0;
                 for (size_t j = 0; j < count && r >= 0; j++)
-                        r = submit_args_set(&t->args, SUBMIT_CONF, values[j], err);
+                        r = submit_args_set(&t->job.args, SUBMIT_CONF, values[j], err);
                 if (i != SUBMIT_CONF)
-                        r = submit_args_set(&t->args, (enum submit_arg)i, submit_options[i].value ? option_str(o, name) : NULL, err);
+                        r = submit_args_set(&t->job.args, (enum submit_arg)i, submit_options[i].value ? option_str(o, name) : NULL, err);
                 if (r < 0)
                         return r;
         }
-        submit_args_set_resource(&t->args, o->args.items[0]);
+        submit_args_set_resource(&t->job.args, o->args.items[0]);
         for (size_t i = 1; i < o->args.len; i++)
-                strv_add(&t->args.app_args, o->args.items[i]);
-        return submit_args_check_java_options(&t->args, err);
+                strv_add(&t->job.args.app_args, o->args.items[i]);
+        return submit_args_check_java_options(&t->job.args, err);
 }
 
-/* --namespace and --context are the keys of that meaning. */
-static int take_cluster_options(struct submitting *t, struct err *err) {
-        static const struct {
-                const char *option, *key;
-        } keys[] = {{"namespace", "spark.kubernetes.namespace"}, {"context", "spark.kubernetes.context"}};
-        for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-                const char *value = option_str(&t->ctx->o, keys[i].option), *set = map_get(&t->args.properties, keys[i].key);
-                if (value && set && !streq(value, set))
-                        return err_set(err, -EINVAL, "--%s %s and %s=%s contradict each other", keys[i].option, value, keys[i].key, set);
-                if (value)
-                        map_set(&t->args.properties, keys[i].key, xstrdup(value));
-        }
-        return 0;
-}
-
-/* Keys that this release does not know are most often misspelt. */
-static int check_keys(struct submitting *t, struct err *err) {
-        bool strict = option_on(&t->ctx->o, "strict");
-        map_foreach(e, &t->args.properties) {
-                if (spark_key_in(t->version.line, e->key) || spark_key_has_prefix(e->key) || (!strict && !str_starts(e->key, "spark.kubernetes.")))
-                        continue;
-                const char *nearest = spark_key_nearest(t->version.line, e->key);
-                const struct spark_key *elsewhere = spark_key_find(e->key);
-                AUTO(free) char *what = elsewhere ? xasprintf("%s is not a key of Spark %s", e->key, t->version.number)
-                                                  : xasprintf("%s is not a key that Spark knows%s%s%s", e->key, nearest ? "; did you mean " : "",
-                                                              nearest ? nearest : "", nearest ? "?" : "");
-                if (strict)
-                        return err_set(err, -EINVAL, "%s", what);
-                fprintf(stderr, "warning: %s\n", what);
-        }
-        return 0;
+static void print_warnings(const struct strv *warnings, size_t from) {
+        for (size_t i = from; i < warnings->len; i++)
+                fprintf(stderr, "warning: %s\n", warnings->items[i]);
 }
 
 static int read_arguments(struct submitting *t, struct err *err) {
-        bool known;
-        int r = gather_base(&t->in, err);
-        if (r >= 0)
-                r = gather_spark_env(&t->in, err);
-        if (r >= 0)
-                r = gather_version(&t->in, option_str(&t->ctx->o, "spark-version"), &t->version, &known, err);
-        t->args.line = t->version.line;
+        int r = submit_job_begin(&t->job, &t->o, NULL, err);
         if (r >= 0)
                 r = take_options(t, err);
         if (r >= 0)
-                r = take_cluster_options(t, err);
+                r = submit_job_finish(&t->job, &t->o, err);
+        print_warnings(&t->job.warnings, 0);
         if (r >= 0)
-                r = gather_properties(&t->in, &t->args, err);
-        if (r >= 0 && !t->args.values[SUBMIT_DEPLOY_MODE] && !map_has(&t->args.properties, "spark.submit.deployMode"))
-                r = submit_args_set(&t->args, SUBMIT_DEPLOY_MODE, "cluster", err);
-        if (r >= 0)
-                r = submit_args_finish(&t->args, &t->in.env, err);
-        for (size_t i = 0; i < t->args.warnings.len; i++)
-                fprintf(stderr, "warning: %s\n", t->args.warnings.items[i]);
-        if (r < 0)
-                return r;
-        if (!known)
-                gather_version_of_image(&t->args, &t->version);
-        t->args.line = t->version.line;
-        return check_keys(t, err);
-}
-
-/* The master given, else the kubeconfig's; the kubeconfig's namespace unless another is set. */
-static int find_cluster(struct submitting *t, struct err *err) {
-        AUTO(kubeconfig) struct kubeconfig k = {0};
-        const char *master = t->args.values[SUBMIT_MASTER];
-        if (master && str_starts(master, "k8s://")) {
-                AUTO(free) char *full = NULL;
-                int r = spark_k8s_master(t->version.line, master, &full, err);
-                if (r < 0)
-                        return r;
-                AUTO(spark_conf) struct spark_conf conf;
-                spark_conf_init(&conf, t->version);
-                map_foreach(e, &t->args.properties) conf_set(&conf, e->key, e->value);
-                return submit_access(&conf, full, &t->session.access, err);
-        }
-        if (master) {
-                err_set(err, -EINVAL, "cannot submit to master %s", master);
-                err_hint(err, "firesteel submits to k8s:// masters; leave --master out to use the kubeconfig's cluster");
-                return -EINVAL;
-        }
-        int r = kubeconfig_load(option_str(&t->ctx->o, "kubeconfig"), &k, err);
-        if (r < 0)
-                return r;
-        struct kube_access_options o = {.context = map_get(&t->args.properties, "spark.kubernetes.context"),
-                                        .namespace_ = map_get(&t->args.properties, "spark.kubernetes.namespace")};
-        r = kube_access_of(&k, &o, &t->session.access, err);
-        if (r < 0)
-                return r;
-        AUTO(free) char *url = xasprintf("k8s://%s", t->session.access.server);
-        if (t->session.access.namespace_ && !map_has(&t->args.properties, "spark.kubernetes.namespace"))
-                map_set(&t->args.properties, "spark.kubernetes.namespace", xstrdup(t->session.access.namespace_));
-        return submit_args_set(&t->args, SUBMIT_MASTER, url, err);
+                r = submit_job_access(&t->job, &t->o, &t->session.access, err);
+        return r < 0 ? r : submit_job_aim(&t->job, &t->session.access, err);
 }
 
 static int build(struct submitting *t, struct err *err) {
-        AUTO(input_wants) struct input_wants wants = {0};
-        if (!submit_args_is_k8s_cluster(&t->args)) {
-                err_set(err, -EINVAL, "cannot submit in %s mode", t->args.values[SUBMIT_DEPLOY_MODE]);
-                err_hint(err, "the modes are cluster and client");
-                return -EINVAL;
-        }
-        submission_wants(&t->args, &t->in, &wants);
-        int r = gather_wants(&t->in, &wants, err);
-        t->conf.version = t->version;
-        if (r >= 0)
-                r = submission_prepare(&t->args, &t->in, &t->conf, &t->app, err);
-        if (r < 0)
-                return r;
-        struct submission_request q = {.conf = &t->conf, .app = &t->app, .in = &t->in, .ids = {.now_ms = clock_now_ms()}};
-        rand_bytes(q.ids.seed, sizeof(q.ids.seed));
-        r = submission_waiting(&t->conf, &t->wait, &t->interval_ms, err);
-        if (r >= 0)
-                r = submission_build(&q, &t->s, err);
-        for (size_t i = 0; r >= 0 && i < t->s->warnings.len; i++)
-                fprintf(stderr, "warning: %s\n", t->s->warnings.items[i]);
+        size_t told = t->job.warnings.len;
+        int r = submit_job_build(&t->job, err);
+        print_warnings(&t->job.warnings, told);
         return r;
 }
 
@@ -205,13 +105,13 @@ static int build(struct submitting *t, struct err *err) {
 
 static int print_objects(const struct submitting *t) {
         const char *format = option_str(&t->ctx->o, "output");
-        AUTO(mjson) yyjson_mut_doc *list = submission_list(t->s);
+        AUTO(mjson) yyjson_mut_doc *list = submission_list(t->job.s);
         if (format && streq(format, "name")) {
-                printf("pod/%s\n", t->s->pod_name);
-                vec_foreach(o, &t->s->resources) printf("%s/%s\n", o->plural, o->name);
+                printf("pod/%s\n", t->job.s->pod_name);
+                vec_foreach(o, &t->job.s->resources) printf("%s/%s\n", o->plural, o->name);
                 return EXIT_OK;
         }
-        vec_foreach(u, &t->s->uploads.list) fprintf(stderr, "would upload %s to %s\n", u->source, u->target);
+        vec_foreach(u, &t->job.s->uploads.list) fprintf(stderr, "would upload %s to %s\n", u->source, u->target);
         output_mut_doc(yyjson_mut_doc_get_root(list), format && streq(format, "json") ? OUTPUT_JSON : OUTPUT_YAML, stdout);
         return EXIT_OK;
 }
@@ -219,16 +119,16 @@ static int print_objects(const struct submitting *t) {
 static void print_result(const struct submitting *t, const char *state) {
         const char *format = option_str(&t->ctx->o, "output");
         if (!format || streq(format, "name")) {
-                printf("%s\n", t->s->submission_id);
+                printf("%s\n", t->job.s->submission_id);
                 return;
         }
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *root = yyjson_mut_obj(doc);
-        mjson_set_str(doc, root, "submissionId", t->s->submission_id);
-        mjson_set_str(doc, root, "namespace", t->s->namespace_);
-        mjson_set_str(doc, root, "driverPod", t->s->pod_name);
-        mjson_set_str(doc, root, "applicationId", t->s->app_id);
-        mjson_set_str(doc, root, "applicationName", t->s->app_name);
+        mjson_set_str(doc, root, "submissionId", t->job.s->submission_id);
+        mjson_set_str(doc, root, "namespace", t->job.s->namespace_);
+        mjson_set_str(doc, root, "driverPod", t->job.s->pod_name);
+        mjson_set_str(doc, root, "applicationId", t->job.s->app_id);
+        mjson_set_str(doc, root, "applicationName", t->job.s->app_name);
         mjson_set_str(doc, root, "state", state);
         output_mut_doc(root, streq(format, "json") ? OUTPUT_JSON : OUTPUT_YAML, stdout);
 }
@@ -256,7 +156,7 @@ static void on_upload(void *arg, const char *name, int64_t sent, int64_t total) 
                 return;
         }
         progress_done(t->progress, "Uploaded %s (%s)", name, total_text);
-        progress_step(t->progress, "Submitting %s", t->s->app_name);
+        progress_step(t->progress, "Submitting %s", t->job.s->app_name);
 }
 
 /* --- waiting --- */
@@ -266,14 +166,14 @@ static int wait_for(struct submitting *t, struct err *err) {
         int r = follow_app(
                 &(struct follow_options){
                         .client = t->session.client,
-                        .namespace_ = t->s->namespace_,
-                        .pod = t->s->pod_name,
-                        .app_id = t->s->app_id,
-                        .app_name = t->s->app_name,
+                        .namespace_ = t->job.s->namespace_,
+                        .pod = t->job.s->pod_name,
+                        .app_id = t->job.s->app_id,
+                        .app_name = t->job.s->app_name,
                         .quiet = t->quiet,
                         .with_log = option_on(&t->ctx->o, "follow"),
                         .driver_exit_code = exit_code && streq(exit_code, "driver"),
-                        .report_interval_ms = t->interval_ms,
+                        .report_interval_ms = t->job.interval_ms,
                         .timeout_ms = option_int(&t->ctx->o, "timeout"),
                         .interrupted = &t->session.interrupted,
                 },
@@ -284,16 +184,22 @@ static int wait_for(struct submitting *t, struct err *err) {
 }
 
 static int run(struct cmd_ctx *ctx, struct err *err) {
-        AUTO(submitting) struct submitting t = {.ctx = ctx, .quiet = option_on(&ctx->o, "quiet")};
-        submission_inputs_init(&t.in);
-        submit_args_init(&t.args, SPARK_4_1);
-        spark_conf_init(&t.conf, spark_version_newest());
+        AUTO(submitting) struct submitting t = {.ctx = ctx, .quiet = option_on(&ctx->o, "quiet"), .o = {
+                .spark_version = option_str(&ctx->o, "spark-version"),
+                .kubeconfig = option_str(&ctx->o, "kubeconfig"),
+                .context = option_str(&ctx->o, "context"),
+                .namespace_ = option_str(&ctx->o, "namespace"),
+                .strict = option_on(&ctx->o, "strict"),
+        }};
+        submit_job_init(&t.job);
+        if (option_given(&ctx->o, "batch"))
+                return submit_batch_run(ctx, &t.o, err);
+        if (!ctx->o.args.len)
+                return cmd_usage_error(ctx, "an argument expected: %s", ctx->cmd->args);
         int r = read_arguments(&t, err);
-        if (r >= 0)
-                r = find_cluster(&t, err);
-        const char *mode = t.args.values[SUBMIT_DEPLOY_MODE];
+        const char *mode = t.job.args.values[SUBMIT_DEPLOY_MODE];
         if (r >= 0 && mode && streq(mode, "client"))
-                return client_mode_run(&(struct client_mode){.ctx = ctx, .session = &t.session, .args = &t.args, .in = &t.in, .quiet = t.quiet}, err);
+                return client_mode_run(&(struct client_mode){.ctx = ctx, .session = &t.session, .args = &t.job.args, .in = &t.job.in, .quiet = t.quiet}, err);
         if (r >= 0)
                 r = build(&t, err);
         if (r < 0)
@@ -304,12 +210,12 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
         if (r < 0)
                 return r;
         t.progress = progress_new(t.quiet);
-        progress_step(t.progress, "Submitting %s", t.s->app_name);
-        r = submit_run(&(struct submit_options){.client = t.session.client, .conf = &t.conf, .in = &t.in, .say = on_say, .progress = on_upload, .arg = &t}, t.s, NULL, err);
+        progress_step(t.progress, "Submitting %s", t.job.s->app_name);
+        r = submit_run(&(struct submit_options){.client = t.session.client, .conf = &t.job.conf, .in = &t.job.in, .say = on_say, .progress = on_upload, .arg = &t}, t.job.s, NULL, err);
         if (r < 0)
                 return t.session.interrupted ? EXIT_INTERRUPTED : r;
-        progress_done(t.progress, "Submitted %s as %s (Spark %s)", t.s->app_name, t.s->submission_id, t.version.number);
-        if (option_on(&ctx->o, "no-wait") || !t.wait) {
+        progress_done(t.progress, "Submitted %s as %s (Spark %s)", t.job.s->app_name, t.job.s->submission_id, t.job.version.number);
+        if (option_on(&ctx->o, "no-wait") || !t.job.wait) {
                 print_result(&t, "Submitted");
                 return EXIT_OK;
         }
@@ -343,8 +249,7 @@ static void __attribute__((constructor)) make_options(void) {
 const struct cmd cmd_submit = {
         .name = "submit",
         .summary = "Submit a Spark application to Kubernetes",
-        .args = "APP-FILE [ARGUMENT...]",
-        .min_args = 1,
+        .args = "APP-FILE [ARGUMENT...] | --batch FILE",
         .max_args = -1,
         .args_complete = "file",
         .stop_at_positional = true,
@@ -356,6 +261,9 @@ const struct cmd cmd_submit = {
                 "with exit code 1 when it did. Called by the name spark-submit the program behaves as the original does.\n\n"
                 "With --deploy-mode client the driver runs here, by the Spark of $SPARK_HOME, of python3's pyspark or of the cache; executors reach it "
                 "by a Service that is removed at the end (firesteel ls --orphans --delete removes those that a crash left behind).\n\n"
+                "--batch FILE submits one job a line, several at a time: each line is spark-submit's command line as shell words, with or without its name; # begins a "
+                "comment. Options in front hold for every line. A line that fails is reported and the others go on. The exit code is 0 when all were submitted, 1 when "
+                "one was not.\n\n"
                 "Where an option and --conf set the same key, the option wins; both win over --properties-file, that over the environment.",
         .options = options,
         .examples =
@@ -363,6 +271,7 @@ const struct cmd cmd_submit = {
                         {"A job whose code is in the image", "firesteel submit --name pi --class org.apache.spark.examples.SparkPi -c "
                                                              "spark.kubernetes.container.image=apache/spark:4.1.4 local:///opt/spark/examples/jars/spark-examples.jar"},
                         {"See what would be created", "firesteel submit --dry-run -c spark.kubernetes.container.image=my/image local:///app/main.py"},
+                        {"A thousand jobs", "firesteel submit --batch jobs.txt -c spark.kubernetes.container.image=apache/spark:4.1.4 -o json"},
                         {0},
                 },
         .see_also = "firesteel-logs(1), firesteel-status(1), firesteel-kill(1)",

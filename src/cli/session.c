@@ -34,14 +34,18 @@ int session_open(struct session *s, const struct cmd_ctx *ctx, struct err *err) 
         return r < 0 ? r : session_connect(s, err);
 }
 
-int session_connect(struct session *s, struct err *err) {
+void session_listen(struct session *s) {
         s->loop = loop_new();
+        s->on_interrupt = sigwatch_new(s->loop, SIGINT, on_interrupt, s);
+        s->on_terminate = sigwatch_new(s->loop, SIGTERM, on_interrupt, s);
+}
+
+int session_connect(struct session *s, struct err *err) {
+        session_listen(s);
         int r = kube_client_new(s->loop, &(struct kube_client_options){.access = &s->access}, &s->client, err);
         if (r < 0)
                 return r;
         s->namespace_ = xstrdup(kube_client_namespace(s->client));
-        s->on_interrupt = sigwatch_new(s->loop, SIGINT, on_interrupt, s);
-        s->on_terminate = sigwatch_new(s->loop, SIGTERM, on_interrupt, s);
         return 0;
 }
 

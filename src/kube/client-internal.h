@@ -14,6 +14,7 @@ struct kube_client {
         char *proxy_url;
         bool dry_run;
         int64_t timeout_ms;
+        size_t max_idle;
         /* The HTTP client of the current certificate, and those of earlier ones that calls may still be using. */
         struct tls_context *tls;
         struct http_client *http;

@@ -42,6 +42,7 @@ int kube_client_new(struct loop *l, const struct kube_client_options *o, struct 
         c->field_manager = xstrdup(o->field_manager ? o->field_manager : "firesteel");
         c->dry_run = o->dry_run;
         c->timeout_ms = o->timeout_ms ? o->timeout_ms : CALL_TIMEOUT_MS;
+        c->max_idle = o->max_idle;
         int r = 0;
         if (c->access.proxy_url && *c->access.proxy_url)
                 c->proxy_url = xstrdup(c->access.proxy_url);
@@ -114,7 +115,7 @@ int kube_client_http_(struct kube_client *c, struct http_client **ret, struct er
                 *vec_push(&c->old_tls) = c->tls;
         c->tls = tls;
         c->generation = generation;
-        c->http = http_client_new(c->loop, &(struct http_client_options){.tls = tls, .proxy_url = c->proxy_url, .user_agent = c->user_agent});
+        c->http = http_client_new(c->loop, &(struct http_client_options){.tls = tls, .proxy_url = c->proxy_url, .user_agent = c->user_agent, .max_idle = c->max_idle});
         *ret = c->http;
         return 0;
 }

@@ -42,6 +42,7 @@ struct kube_client_options {
         const char *field_manager;        /* of writes; NULL = firesteel, "" = send none */
         bool dry_run;                     /* writes are sent with dryRun=All */
         int64_t timeout_ms;               /* of one try; 0 = 60 s */
+        size_t max_idle;                  /* connections kept for the next call; 0 = as http_client.h has it */
 };
 
 MUST_USE int kube_client_new(struct loop *l, const struct kube_client_options *o, struct kube_client **ret, struct err *err);

@@ -5,120 +5,253 @@
 #include "kube/verbs.h"
 #include "submit/upload.h"
 
-static int apply(const struct submit_options *o, const struct submission *s, const struct submission_object *object, struct err *err) {
-        const struct kube_resource *resource = kube_resource_of("v1", object->kind);
-        int r = kube_apply(o->client, resource, s->namespace_, object->body, NULL, err);
-        return r < 0 ? err_wrap(err, r, "%s %s", object->kind, object->name) : 0;
+/* What comes next. */
+enum stage {
+        BEFORE,    /* objects that are to be there before the pod */
+        POD,
+        AFTER,     /* objects once more, or for the first time, owned by the pod */
+        LOOK,      /* nobody knows whether the pod was made: is it ours? */
+        TAKE_BACK, /* of what was made, one object after the other */
+};
+
+struct submit_sending {
+        const struct submit_options *o;
+        struct submission *s;
+        void (*done)(void *arg, yyjson_doc **pod, const struct err *err);
+        void *arg;
+        enum stage stage;
+        size_t next;    /* object of the stage: `pre` first, then `resources` */
+        size_t made;    /* objects to take back */
+        bool take_pod;  /* the pod as well */
+        struct kube_call *call;
+        yyjson_doc *pod;
+        struct err failure; /* code 0: none yet */
+};
+
+static size_t object_count(const struct submission *s) { return s->pre.len + s->resources.len; }
+
+static const struct submission_object *object_at(const struct submission *s, size_t i) {
+        return i < s->pre.len ? &s->pre.items[i] : &s->resources.items[i - s->pre.len];
 }
 
-static int create_pod(const struct submit_options *o, const struct submission *s, yyjson_doc **ret, struct err *err) {
-        size_t len;
-        AUTO(free) char *body = mjson_write(s->pod, false, &len);
-        AUTO(kube_request) struct kube_request q = {0};
-        AUTO(kube_reply) struct kube_reply reply = {0};
-        kube_make_create(o->client, &KUBE_PODS, s->namespace_, sv_new(body, len), &q);
-        if (o->compat) { /* the original names its field manager in applies only */
-                free(q.query);
-                q.query = NULL;
+static size_t count_before(const struct submit_sending *q) { return q->o->compat ? q->s->pre.len : object_count(q->s); }
+
+static void say(const struct submit_sending *q, const char *format, const char *what, const char *name, const struct err *why) {
+        if (!q->o->say)
+                return;
+        AUTO(free) char *line = xasprintf("%s %s%s%s: %s", format, what, *name ? " " : "", name, err_message(why));
+        q->o->say(q->o->arg, line);
+}
+
+static void step(struct submit_sending *q);
+
+static void finish(struct submit_sending *q) {
+        AUTO(json) yyjson_doc *pod = TAKE(q->pod);
+        AUTO(err) struct err failure = ERR_INIT;
+        void (*done)(void *, yyjson_doc **, const struct err *) = q->done;
+        void *arg = q->arg;
+        if (q->failure.code)
+                err_move(&failure, &q->failure);
+        free(q);
+        done(arg, &pod, failure.code ? &failure : NULL);
+}
+
+/* The first error is the one that is told; taking back is a courtesy. */
+static void fail(struct submit_sending *q, const struct err *why, const char *what, const char *name) {
+        if (!q->failure.code) {
+                err_copy(&q->failure, why);
+                if (why->code != -EINTR)
+                        err_wrap(&q->failure, why->code, "%s %s", what, name);
         }
-        int r = kube_call_wait(o->client, &q, &reply, err);
-        if (r < 0)
-                return err_wrap(err, r, "creating pod %s", s->pod_name);
-        *ret = TAKE(reply.doc);
-        return 0;
-}
-
-/* Taking back is a courtesy: what fails here is told, the first error stays. */
-static void take_back(const struct submit_options *o, const struct submission *s, const struct kube_resource *resource, const char *name) {
-        AUTO(err) struct err why = ERR_INIT;
-        if (kube_delete(o->client, resource, s->namespace_, name, &KUBE_DELETE_OPTIONS, NULL, &why) < 0 && why.http_status != 404 && o->say) {
-                AUTO(free) char *line = xasprintf("could not delete %s %s again: %s", resource->kind, name, err_message(&why));
-                o->say(o->arg, line);
+        switch (q->stage) {
+        case BEFORE:
+                q->made = q->next + 1;
+                q->stage = TAKE_BACK;
+                break;
+        case POD:
+                if (q->o->compat && !q->failure.hint)
+                        err_hint(&q->failure, "Please check \"kubectl auth can-i create pod\" first. It should be yes.");
+                q->made = count_before(q);
+                /* Without an answer the pod may be there all the same. */
+                q->stage = !q->o->compat && !why->http_status ? LOOK : TAKE_BACK;
+                break;
+        case AFTER: /* the original takes the pod back, and what it owns with it */
+                q->made = q->o->compat ? 0 : object_count(q->s);
+                q->take_pod = true;
+                q->stage = TAKE_BACK;
+                break;
+        case LOOK:
+        case TAKE_BACK:
+                break;
         }
+        q->next = 0;
+        step(q);
 }
 
-static void take_back_objects(const struct submit_options *o, const struct submission *s, size_t pre, size_t resources) {
-        for (size_t i = 0; i < resources; i++)
-                take_back(o, s, kube_resource_of("v1", s->resources.items[i].kind), s->resources.items[i].name);
-        for (size_t i = 0; i < pre; i++)
-                take_back(o, s, kube_resource_of("v1", s->pre.items[i].kind), s->pre.items[i].name);
-}
-
-static int set_owner(struct submission *s, yyjson_doc *pod, struct err *err) {
-        const char *uid = json_str_at(yyjson_doc_get_root(pod), "/metadata/uid");
+static int set_owner(struct submit_sending *q, struct err *err) {
+        const char *uid = json_str_at(yyjson_doc_get_root(q->pod), "/metadata/uid");
         if (!uid)
-                return err_set(err, -EPROTO, "the API server returned pod %s without a uid", s->pod_name);
-        submission_set_owner(s, uid);
+                return err_set(err, -EPROTO, "the API server returned pod %s without a uid", q->s->pod_name);
+        submission_set_owner(q->s, uid);
         return 0;
 }
 
-static int run_compat(const struct submit_options *o, struct submission *s, yyjson_doc **ret_pod, struct err *err) {
-        AUTO(json) yyjson_doc *pod = NULL;
-        int r = 0;
-        for (size_t i = 0; i < s->pre.len && r >= 0; i++)
-                r = apply(o, s, &s->pre.items[i], err);
-        if (r >= 0) {
-                r = create_pod(o, s, &pod, err);
-                if (r < 0)
-                        err_hint(err, "Please check \"kubectl auth can-i create pod\" first. It should be yes.");
+static void on_applied(void *arg, struct kube_reply *reply, const struct err *err) {
+        struct submit_sending *q = arg;
+        q->call = NULL;
+        const struct submission_object *object = object_at(q->s, q->next);
+        if (!err) {
+                q->next++;
+                step(q);
+        } else if (q->stage == AFTER && !q->o->compat) {
+                /* The pod runs: an owner that could not be set costs a clean-up later, not the application. */
+                say(q, "warning: the driver runs, but this will not go with it:", object->kind, object->name, err);
+                finish(q);
+        } else {
+                fail(q, err, object->kind, object->name);
         }
-        if (r < 0) {
-                take_back_objects(o, s, s->pre.len, 0);
-                return r;
-        }
-        r = set_owner(s, pod, err);
-        for (size_t i = 0; i < s->pre.len && r >= 0; i++)
-                r = apply(o, s, &s->pre.items[i], err);
-        for (size_t i = 0; i < s->resources.len && r >= 0; i++)
-                r = apply(o, s, &s->resources.items[i], err);
-        if (r < 0) {
-                take_back(o, s, &KUBE_PODS, s->pod_name);
-                return r;
-        }
-        *ret_pod = TAKE(pod);
-        return 0;
 }
 
-static int run_own(const struct submit_options *o, struct submission *s, yyjson_doc **ret_pod, struct err *err) {
-        AUTO(json) yyjson_doc *pod = NULL;
-        size_t pre = 0, resources = 0;
-        int r = 0;
+static void on_pod(void *arg, struct kube_reply *reply, const struct err *err) {
+        struct submit_sending *q = arg;
         AUTO(err) struct err why = ERR_INIT;
-        for (; pre < s->pre.len && r >= 0; pre++)
-                r = apply(o, s, &s->pre.items[pre], &why);
-        for (; resources < s->resources.len && r >= 0; resources++)
-                r = apply(o, s, &s->resources.items[resources], &why);
-        /* What was refused is not there; what got no answer, or a server's failure, may be. */
-        bool refused = r < 0 && why.http_status >= 400 && why.http_status < 500;
-        if (refused && resources)
-                resources--;
-        else if (refused)
-                pre--;
-        if (r < 0)
-                err_move(err, &why);
+        q->call = NULL;
+        if (err) {
+                fail(q, err, "creating pod", q->s->pod_name);
+                return;
+        }
+        q->pod = TAKE(reply->doc);
+        q->stage = AFTER;
+        q->next = 0;
+        if (set_owner(q, &why) >= 0)
+                step(q);
         else
-                r = create_pod(o, s, &pod, err);
-        if (r < 0) {
-                take_back_objects(o, s, pre, resources);
-                return r;
-        }
-        /* From here on the pod runs: an owner that could not be set costs a clean-up later, not the application. */
-        r = set_owner(s, pod, &why);
-        for (size_t i = 0; i < s->pre.len && r >= 0; i++)
-                r = apply(o, s, &s->pre.items[i], &why);
-        for (size_t i = 0; i < s->resources.len && r >= 0; i++)
-                r = apply(o, s, &s->resources.items[i], &why);
-        if (r < 0 && o->say) {
-                AUTO(free) char *line = xasprintf("warning: the driver runs, but not all that belongs to it will go with it: %s", err_message(&why));
-                o->say(o->arg, line);
-        }
-        *ret_pod = TAKE(pod);
-        return 0;
+                fail(q, &why, "creating pod", q->s->pod_name);
 }
 
-int submit_run(const struct submit_options *o, struct submission *s, yyjson_doc **ret_pod, struct err *err) {
-        AUTO(json) yyjson_doc *pod = NULL;
-        const struct upload_options uploading = {
+static void on_looked(void *arg, struct kube_reply *reply, const struct err *err) {
+        struct submit_sending *q = arg;
+        q->call = NULL;
+        const char *id = err ? NULL : json_str_at(yyjson_doc_get_root(reply->doc), "/metadata/labels/spark-app-selector");
+        q->take_pod = id && streq(id, q->s->app_id);
+        q->stage = TAKE_BACK;
+        step(q);
+}
+
+static void on_taken_back(void *arg, struct kube_reply *reply, const struct err *err) {
+        struct submit_sending *q = arg;
+        q->call = NULL;
+        if (err && err->http_status != 404)
+                say(q, "could not delete", q->take_pod ? "Pod" : object_at(q->s, q->next)->kind, q->take_pod ? q->s->pod_name : object_at(q->s, q->next)->name, err);
+        if (q->take_pod)
+                q->take_pod = false;
+        else
+                q->next++;
+        step(q);
+}
+
+static void send_apply(struct submit_sending *q, const struct submission_object *object) {
+        size_t len;
+        AUTO(free) char *body = mjson_write(object->body, false, &len);
+        AUTO(kube_request) struct kube_request request = {0};
+        kube_make_patch(q->o->client, kube_resource_of("v1", object->kind), q->s->namespace_, object->name, NULL, KUBE_PATCH_APPLY, sv_new(body, len), true, &request);
+        q->call = kube_call_start(q->o->client, &request, on_applied, q);
+}
+
+static void send_pod(struct submit_sending *q) {
+        size_t len;
+        AUTO(free) char *body = mjson_write(q->s->pod, false, &len);
+        AUTO(kube_request) struct kube_request request = {0};
+        kube_make_create(q->o->client, &KUBE_PODS, q->s->namespace_, sv_new(body, len), &request);
+        if (q->o->compat) { /* the original names its field manager in applies only */
+                free(request.query);
+                request.query = NULL;
+        }
+        q->call = kube_call_start(q->o->client, &request, on_pod, q);
+}
+
+static void send_look(struct submit_sending *q) {
+        AUTO(kube_request) struct kube_request request = {0};
+        kube_make_get(&KUBE_PODS, q->s->namespace_, q->s->pod_name, &request);
+        q->call = kube_call_start(q->o->client, &request, on_looked, q);
+}
+
+static void send_take_back(struct submit_sending *q) {
+        const struct submission_object *object = q->take_pod ? NULL : object_at(q->s, q->next);
+        AUTO(kube_request) struct kube_request request = {0};
+        kube_make_delete(q->o->client, object ? kube_resource_of("v1", object->kind) : &KUBE_PODS, q->s->namespace_, object ? object->name : q->s->pod_name,
+                         &KUBE_DELETE_OPTIONS, &request);
+        q->call = kube_call_start(q->o->client, &request, on_taken_back, q);
+}
+
+static void step(struct submit_sending *q) {
+        switch (q->stage) {
+        case BEFORE:
+                if (q->next < count_before(q)) {
+                        send_apply(q, object_at(q->s, q->next));
+                        return;
+                }
+                q->stage = POD;
+                /* fallthrough */
+        case POD:
+                send_pod(q);
+                return;
+        case AFTER:
+                if (q->next < object_count(q->s))
+                        send_apply(q, object_at(q->s, q->next));
+                else
+                        finish(q);
+                return;
+        case LOOK:
+                send_look(q);
+                return;
+        case TAKE_BACK:
+                if (q->take_pod || q->next < q->made)
+                        send_take_back(q);
+                else
+                        finish(q);
+                return;
+        }
+}
+
+struct submit_sending *submit_send(const struct submit_options *o, struct submission *s, void (*done)(void *arg, yyjson_doc **pod, const struct err *err), void *arg) {
+        struct submit_sending *q = NEW(struct submit_sending);
+        q->o = o;
+        q->s = s;
+        q->done = done;
+        q->arg = arg;
+        step(q);
+        return q;
+}
+
+void submit_send_interrupt(struct submit_sending *q) {
+        if (q->stage != BEFORE && q->stage != POD)
+                return;
+        AUTO(err) struct err why = ERR_INIT;
+        err_set(&why, -EINTR, "interrupted while waiting for %s", kube_client_access(q->o->client)->server);
+        kube_call_cancel(TAKE(q->call));
+        fail(q, &why, "", "");
+}
+
+/* ---- the whole, waited for ---- */
+
+struct waiting {
+        bool done;
+        yyjson_doc *pod;
+        struct err err;
+};
+
+static void on_sent(void *arg, yyjson_doc **pod, const struct err *err) {
+        struct waiting *w = arg;
+        if (err)
+                err_copy(&w->err, err);
+        else
+                w->pod = TAKE(*pod);
+        w->done = true;
+}
+
+static struct upload_options upload_options_of(const struct submit_options *o) {
+        return (struct upload_options){
                 .loop = kube_client_loop(o->client),
                 .conf = o->conf,
                 .in = o->in,
@@ -127,17 +260,40 @@ int submit_run(const struct submit_options *o, struct submission *s, yyjson_doc 
                 .progress = o->progress,
                 .arg = o->arg,
         };
+}
+
+int submit_upload(const struct submit_options *o, const struct submission *s, struct err *err) {
+        const struct upload_options uploading = upload_options_of(o);
         int r = upload_check(&s->uploads, err);
-        if (r >= 0)
-                r = upload_run(&s->uploads, &uploading, err);
+        return r < 0 ? r : upload_run(&s->uploads, &uploading, err);
+}
+
+void submit_forget_uploads(const struct submit_options *o, const struct submission *s) {
+        const struct upload_options uploading = upload_options_of(o);
+        if (!o->compat)
+                upload_take_back(&s->uploads, &uploading);
+}
+
+int submit_run(const struct submit_options *o, struct submission *s, yyjson_doc **ret_pod, struct err *err) {
+        int r = submit_upload(o, s, err);
         if (r < 0)
                 return r;
-        r = o->compat ? run_compat(o, s, &pod, err) : run_own(o, s, &pod, err);
-        if (r < 0 && !o->compat)
-                upload_take_back(&s->uploads, &uploading);
-        if (r >= 0 && ret_pod)
+        struct loop *loop = kube_client_loop(o->client);
+        struct waiting w = {0};
+        struct submit_sending *q = submit_send(o, s, on_sent, &w);
+        loop_run_until(loop, &w.done);
+        while (!w.done) {
+                submit_send_interrupt(q);
+                loop_run_until(loop, &w.done);
+        }
+        AUTO(json) yyjson_doc *pod = w.pod;
+        if (w.err.code) {
+                submit_forget_uploads(o, s);
+                return err_move(err, &w.err);
+        }
+        if (ret_pod)
                 *ret_pod = TAKE(pod);
-        return r;
+        return 0;
 }
 
 int submit_timeout(struct spark_conf *conf, int64_t *ret_ms, struct err *err) {

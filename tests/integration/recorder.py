@@ -180,6 +180,10 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    def process_request(self, request, client_address):
+        self.api.connections += 1
+        super().process_request(request, client_address)
+
     def handle_error(self, request, client_address):
         pass # a client that went away
 
@@ -193,7 +197,7 @@ class Recorder:
         self.keep_bodies = keep_bodies
         self.requests, self.store = [], {}
         self.lock = threading.RLock()
-        self.version = self.watches = self.count = 0
+        self.version = self.watches = self.count = self.connections = 0
         self.closing = False
         for namespace, plural, value in seed:
             self.keep(namespace, plural, value["metadata"]["name"], value)
