@@ -20,7 +20,7 @@
                 "spark-home", 0, OPTION_LIST, "[VERSION=]DIR", "a Spark installation for images apache/spark:VERSION", .complete = "dir"   \
         }
 
-extern const struct cmd cmd_local_up, cmd_local_down, cmd_local_status, cmd_local_logs, cmd_local_reset, cmd_local_kubeconfig, cmd_local_ls, cmd_local_serve;
+extern const struct cmd cmd_local_up, cmd_local_down, cmd_local_status, cmd_local_logs, cmd_local_reset, cmd_local_kubeconfig, cmd_local_ls, cmd_local_serve, cmd_local_image;
 
 /* Opens the instance that --name names. */
 MUST_USE int local_open(const struct cmd_ctx *ctx, struct instance *ret, struct err *err);

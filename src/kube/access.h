@@ -33,7 +33,7 @@ struct kube_access {
         char *server;  /* https://host:port, without a trailing slash */
         char *namespace_; /* the context's or service account's; NULL when it names none */
         char *tls_server_name;
-        char *proxy_url; /* the cluster's; NULL: the environment decides (kube/proxy_env.h) */
+        char *proxy_url; /* the cluster's; NULL: the environment decides (net/proxy_env.h) */
         bool insecure;
         struct str ca_pem, cert_pem, key_pem; /* empty when there is none */
         char *token, *token_file;             /* token_file is read again as it changes and wins */

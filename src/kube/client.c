@@ -1,7 +1,7 @@
 #include "kube/client.h"
 
 #include "kube/client-internal.h"
-#include "kube/proxy_env.h"
+#include "net/proxy_env.h"
 
 enum { PARSE_ON_LOOP_MAX = 64 * 1024, CALL_TIMEOUT_MS = 60 * 1000 };
 

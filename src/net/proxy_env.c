@@ -1,4 +1,4 @@
-#include "kube/proxy_env.h"
+#include "net/proxy_env.h"
 
 #include <arpa/inet.h>
 #include <stdbool.h>

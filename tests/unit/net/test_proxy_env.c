@@ -1,6 +1,6 @@
 #include "fixture.h"
 
-#include "kube/proxy_env.h"
+#include "net/proxy_env.h"
 
 /* Rows of golang.org/x/net/http/httpproxy's behaviour. */
 static void no_proxy_covers_as_in_go(void **state) {

@@ -1,6 +1,6 @@
 /* HTTPS_PROXY, HTTP_PROXY and NO_PROXY as Go's programs read them: what kubectl would do, we do. */
-#ifndef FIRESTEEL_KUBE_PROXY_ENV_H
-#define FIRESTEEL_KUBE_PROXY_ENV_H
+#ifndef FIRESTEEL_NET_PROXY_ENV_H
+#define FIRESTEEL_NET_PROXY_ENV_H
 
 #include "base/err.h"
 
