@@ -173,6 +173,7 @@ void local_age(int64_t since_ms, char ret[40]) { duration_human(clock_now_ms() -
 static const struct cmd *const subs[] = {
         &cmd_local_up,         &cmd_local_down, &cmd_local_status, &cmd_local_logs,
         &cmd_local_kubeconfig, &cmd_local_ls,   &cmd_local_reset,  &cmd_local_serve,
+        &cmd_local_image,
         NULL,
 };
 

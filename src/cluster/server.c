@@ -12,6 +12,7 @@
 #include "cluster/hostport.h"
 #include "cluster/podrt/dialer.h"
 #include "cluster/podrt/holder.h"
+#include "cluster/podrt/imagepull.h"
 #include "cluster/podrt/isolation.h"
 #include "cluster/podrt/kubelet.h"
 #include "net/http_server.h"
@@ -86,7 +87,7 @@ static int enter_namespaces(struct server *s, struct err *err) {
         const struct holder_options o = {.dir = s->instance->dir, .ranges = PODNET_RANGES_DEFAULT};
         int r = holder_start(&o, &s->holder, err);
         if (r >= 0)
-                r = dialer_start(&s->dialer, err);
+                r = dialer_start(image_pull_errand, &s->dialer, err);
         if (r >= 0)
                 r = holder_enter(&s->holder, err);
         if (r < 0)

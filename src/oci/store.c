@@ -54,7 +54,7 @@ int oci_store_open(const char *dir, struct oci_store *ret, struct err *err) {
 
 /* ---- locks ---- */
 
-int store_lock_named(const struct oci_store *s, const char *name, int operation, int *ret_fd, struct err *err) {
+int oci_store_lock_named(const struct oci_store *s, const char *name, int operation, int *ret_fd, struct err *err) {
         AUTO(free) char *path = xasprintf("%s/locks/%s", s->dir, name);
         AUTO(fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0)
@@ -67,7 +67,7 @@ int store_lock_named(const struct oci_store *s, const char *name, int operation,
 }
 
 int oci_store_lock(const struct oci_store *s, bool alone, bool wait, int *ret_fd, struct err *err) {
-        int r = store_lock_named(s, "store", (alone ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB), ret_fd, err);
+        int r = oci_store_lock_named(s, "store", (alone ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB), ret_fd, err);
         return r == -EAGAIN ? err_set(err, -EBUSY, "images are being pulled or unpacked just now") : r;
 }
 
@@ -143,7 +143,7 @@ int oci_ingest_begin(const struct oci_store *s, const struct oci_descriptor *d, 
         AUTO(oci_ingest) struct oci_ingest *i = NEW(struct oci_ingest);
         *i = (struct oci_ingest){.path = oci_store_blob_path(s, d->digest), .digest = xstrdup(d->digest), .size = d->size, .fd = -1, .lock = -1};
         i->partial = xasprintf("%s.partial", i->path);
-        int r = store_lock_named(s, oci_digest_hex(d->digest), LOCK_EX | LOCK_NB, &i->lock, err);
+        int r = oci_store_lock_named(s, oci_digest_hex(d->digest), LOCK_EX | LOCK_NB, &i->lock, err);
         if (r < 0)
                 return r;
         if (oci_store_has_blob(s, d)) /* the one before us made it */
@@ -256,7 +256,7 @@ int oci_store_list(const struct oci_store *s, struct oci_records *ret, struct er
         return 0;
 }
 
-int store_load(const struct oci_store *s, const char *manifest, struct oci_manifest *ret, struct oci_config *ret_config, struct err *err) {
+int oci_store_load(const struct oci_store *s, const char *manifest, struct oci_manifest *ret, struct oci_config *ret_config, struct err *err) {
         AUTO(str) struct str text = STR_INIT(OCI_MAX_MANIFEST_BYTES);
         AUTO(str) struct str config_text = STR_INIT(OCI_MAX_CONFIG_BYTES);
         AUTO(oci_manifest) struct oci_manifest m = {0};
@@ -280,7 +280,7 @@ int store_load(const struct oci_store *s, const char *manifest, struct oci_manif
 int oci_store_tag(const struct oci_store *s, const char *name, const char *digest, const char *manifest, const char *source, struct err *err) {
         AUTO(oci_manifest) struct oci_manifest m = {0};
         AUTO(oci_config) struct oci_config c = {0};
-        int r = store_load(s, manifest, &m, &c, err);
+        int r = oci_store_load(s, manifest, &m, &c, err);
         if (r < 0)
                 return err_wrap(err, r, "image %s", name);
         int64_t size = m.config.size;
@@ -333,7 +333,7 @@ int oci_store_find(const struct oci_store *s, const struct oci_reference *name, 
                 r = find_by_digest(s, name, &image.record, err);
         else if (r == -ENOENT)
                 err_set(err, r, "there is no image %s", name->name);
-        if (r < 0 || (r = store_load(s, image.record.manifest, &image.manifest, &image.config, err)) < 0)
+        if (r < 0 || (r = oci_store_load(s, image.record.manifest, &image.manifest, &image.config, err)) < 0)
                 return r;
         AUTO(free) char *used = record_path(s, image.record.name);
         (void)utimensat(AT_FDCWD, used, NULL, 0); /* the time of use; a store that cannot be written to still serves */

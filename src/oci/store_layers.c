@@ -9,11 +9,11 @@
 #include "oci/store-internal.h"
 #include "oci/unpack.h"
 
-const char *store_ids_name(enum oci_ids ids) { return ids == OCI_IDS_ROOT ? "root" : ids == OCI_IDS_MAPPED ? "mapped" : "squashed"; }
+const char *oci_ids_name(enum oci_ids ids) { return ids == OCI_IDS_ROOT ? "root" : ids == OCI_IDS_MAPPED ? "mapped" : "squashed"; }
 
 /* The image specification's ChainID: the same layer on other layers is another one, because directories that a layer only passes
  * through take their owner and mode from below. */
-void store_chain(const struct oci_config *c, struct strv *ret) {
+void oci_store_chain(const struct oci_config *c, struct strv *ret) {
         char chain[OCI_DIGEST_SIZE] = "";
         for (size_t i = 0; i < c->diff_ids.len; i++) {
                 if (i == 0) {
@@ -26,7 +26,7 @@ void store_chain(const struct oci_config *c, struct strv *ret) {
         }
 }
 
-int store_remove_layer(const struct oci_store *s, const char *ids, const char *name, struct err *err) {
+int oci_store_remove_layer(const struct oci_store *s, const char *ids, const char *name, struct err *err) {
         AUTO(free) char *path = xasprintf("%s/layers/%s/%s", s->dir, ids, name);
         return fs_remove_tree(path, err);
 }
@@ -97,7 +97,7 @@ static int ensure_layer(const struct layer_job *j, struct err *err) {
         AUTO(fd) int lock = -1;
         if (fs_is_dir(final))
                 return 0;
-        int r = store_lock_named(j->s, lock_name, LOCK_EX, &lock, err);
+        int r = oci_store_lock_named(j->s, lock_name, LOCK_EX, &lock, err);
         if (r < 0 || fs_is_dir(final))
                 return r;
         if ((r = unpack_one(j, making, err)) < 0) {
@@ -109,17 +109,17 @@ static int ensure_layer(const struct layer_job *j, struct err *err) {
 
 int oci_store_unpack(const struct oci_store *s, const struct oci_image *image, enum oci_ids ids, char **ret_dir, struct strv *ret, struct err *err) {
         AUTO(strv) struct strv names = {0};
-        AUTO(free) char *dir = xasprintf("%s/layers/%s", s->dir, store_ids_name(ids));
+        AUTO(free) char *dir = xasprintf("%s/layers/%s", s->dir, oci_ids_name(ids));
         AUTO(fd) int hold = -1;
         int lower[OCI_MAX_LAYERS];
         size_t opened = 0;
-        store_chain(&image->config, &names);
+        oci_store_chain(&image->config, &names);
         int r = oci_store_lock(s, false, true, &hold, err);
         if (r == 0)
                 r = fs_mkdirs(dir, 0711, err);
         for (size_t i = 0; i < names.len && r == 0; i++) {
                 const struct layer_job j = {.s = s, .layer = &image->manifest.layers.items[i], .diff_id = image->config.diff_ids.items[i],
-                                            .ids = store_ids_name(ids), .name = names.items[i], .ids_kind = ids, .lower = lower, .lower_count = opened};
+                                            .ids = oci_ids_name(ids), .name = names.items[i], .ids_kind = ids, .lower = lower, .lower_count = opened};
                 AUTO(free) char *fs = xasprintf("%s/%s/fs", dir, names.items[i]);
                 r = ensure_layer(&j, err);
                 if (r == 0 && (lower[opened] = open(fs, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)

@@ -103,11 +103,11 @@ static void need(struct sweep *w, const struct oci_record *record) {
         AUTO(strv) struct strv chain = {0};
         map_set(&w->blobs, oci_digest_hex(record->digest), needed);
         map_set(&w->blobs, oci_digest_hex(record->manifest), needed);
-        if (store_load(w->s, record->manifest, &m, &c, NULL) < 0)
+        if (oci_store_load(w->s, record->manifest, &m, &c, NULL) < 0)
                 return; /* not whole: it must be pulled again anyway */
         map_set(&w->blobs, oci_digest_hex(m.config.digest), needed);
         vec_foreach(d, &m.layers) map_set(&w->blobs, oci_digest_hex(d->digest), needed);
-        store_chain(&c, &chain);
+        oci_store_chain(&c, &chain);
         for (size_t i = 0; i < chain.len; i++)
                 map_set(&w->layers, chain.items[i], needed);
 }
@@ -131,7 +131,7 @@ static void on_layer(void *arg, const char *path, const char *name) {
                 return;
         int64_t bytes = layer_bytes(path);
         /* Owned by other ids when a user namespace made it: the instance's server, which is in one, removes those. */
-        if (store_remove_layer(w->s, w->ids, name, NULL) < 0)
+        if (oci_store_remove_layer(w->s, w->ids, name, NULL) < 0)
                 return;
         w->result->layers++;
         w->result->bytes += bytes;
@@ -143,6 +143,11 @@ static void on_ids(void *arg, const char *path, const char *name) {
         each(path, on_layer, w);
 }
 
+static void on_lock(void *arg, const char *path, const char *name) {
+        if (!streq(name, "store"))
+                unlink(path); /* nobody else holds one: the store is ours alone */
+}
+
 static void sweep(const struct oci_store *s, const struct oci_records *keep, struct oci_prune_result *result) {
         struct sweep w = {.s = s, .result = result};
         AUTO(free) char *blobs = fs_join(s->dir, "blobs/sha256");
@@ -150,6 +155,8 @@ static void sweep(const struct oci_store *s, const struct oci_records *keep, str
         vec_foreach(record, &keep->list) if (record->name) need(&w, record);
         each(blobs, on_blob, &w);
         each(layers, on_ids, &w);
+        AUTO(free) char *locks = fs_join(s->dir, "locks");
+        each(locks, on_lock, NULL);
         map_done(&w.blobs);
         map_done(&w.layers);
 }

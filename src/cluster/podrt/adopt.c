@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "cluster/podrt/kubelet-internal.h"
+#include "cluster/podrt/ociroot.h"
 #include "codec/ktime.h"
 #include "codec/sha256.h"
 
@@ -83,6 +84,10 @@ static void adopt_container(struct container *c) {
         struct shim_started started;
         c->attempt = attempt;
         AUTO(free) char *dir = container_dir(c, attempt);
+        AUTO(free) char *manifest = fs_join(dir, "image");
+        AUTO(str) struct str digest = STR_INIT(256);
+        if (fs_exists(manifest) && fs_read(manifest, 256, &digest, NULL) == 0 && oci_digest_is_valid(str_cstr(&digest)))
+                c->image_manifest = xstrdup(str_cstr(&digest));
         if (c->state == CONTAINER_TERMINATED || shim_find(dir, &c->shim, NULL) < 0)
                 return;
         if (!c->id) {
@@ -182,6 +187,7 @@ static void sweep_work(void *arg) {
         AUTO(free) char *net = fs_join(s->dir, "ns");
         each_entry(containers, end_containers);
         (void)!podnet_destroy(net, s->link, NULL);
+        ociroot_release_all(s->dir);
         volumes_remove(s->dir);
         (void)!fs_remove_tree(s->dir, NULL);
 }

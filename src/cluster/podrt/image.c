@@ -24,6 +24,10 @@ void image_done(struct image *i) {
         free(i->spark_home);
         free(i->spark_version);
         free(i->working_dir);
+        free(i->user);
+        free(i->layers_dir);
+        free(i->manifest);
+        strv_done(&i->layers);
         strv_done(&i->paths);
         strv_done(&i->env);
         strv_done(&i->entrypoint);
@@ -359,6 +363,16 @@ static void fill_plain(const struct reference *r, struct image *image) {
         strv_addf(&image->env, "PATH=%s", standard_path);
         strv_add(&image->command, streq(r->name, "python") ? "python3" : "sh");
         image->working_dir = xstrdup("/");
+}
+
+bool image_is_host(const char *reference) {
+        AUTO(reference) struct reference r = {0};
+        if (!parse_reference(reference, &r))
+                return false;
+        for (size_t i = 0; i < ARRAY_LEN(table); i++)
+                if (streq(r.name, table[i].name))
+                        return true;
+        return false;
 }
 
 int image_resolve(const struct image_store *s, const char *reference, struct image *ret, struct err *err) {

@@ -4,6 +4,7 @@
 
 #include "cluster/podrt/archive.h"
 #include "cluster/podrt/bundle.h"
+#include "cluster/podrt/imagepull.h"
 #include "cluster/podrt/kubelet.h"
 #include "cluster/podrt/shim.h"
 #include "cluster/podrt/volumes.h"
@@ -20,6 +21,7 @@ struct kubelet {
         char *dir, *node_name, *program, *runtime_root, *event_logs;
         struct api *api;
         struct image_store images;
+        struct image_pulls *pulls;
         struct podnet_pool addresses;
         struct map pods; /* by UID; struct pod, owned */
         struct api_watch *pod_watch, *config_watch, *secret_watch;
@@ -61,6 +63,9 @@ struct container {
         char *waiting_message;
         char *id;       /* 64 hexadecimal digits; NULL before the first start */
         char *image_id; /* NULL before the first resolution */
+        char *image_manifest; /* digest of the OCI image that it runs from; NULL: the machine's own files */
+        struct image_get *pull; /* its image is on the way */
+        bool was_pulling;       /* the last try got as far as a registry */
         int attempt;    /* number of the directory of the current or last run */
         int restarts;
         int64_t started_us;
@@ -130,6 +135,8 @@ void container_start(struct container *c);
 void container_watch(struct container *c); /* the shim's end */
 void container_kill(struct container *c, int64_t grace_s, const char *reason);
 void container_wait(struct container *c, const char *reason, const char *message); /* sets a waiting state */
+void container_forget_pull(struct container *c); /* its image is not wanted any more */
+void kubelet_lease_images(struct kubelet *k); /* the images in use changed */
 void termination_done(struct termination *t);
 char *container_cgroup_file(const struct container *c, const char *controller, const char *file); /* NULL: none */
 

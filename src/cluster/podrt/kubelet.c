@@ -65,6 +65,8 @@ void pod_retry_in(struct pod *p, int64_t delay_ms) {
 /* ---- life of the records ---- */
 
 static void container_free(struct container *c) {
+        if (c->pull)
+                image_get_cancel(c->pull);
         probes_stop(c);
         timer_free(c->kill_timer);
         fdwatch_free(c->watch);
@@ -76,6 +78,7 @@ static void container_free(struct container *c) {
         free(c->waiting_message);
         free(c->id);
         free(c->image_id);
+        free(c->image_manifest);
         free(c);
 }
 
@@ -176,6 +179,7 @@ static void check_idle(struct kubelet *k) {
 }
 
 static void sync_ending(struct pod *p) {
+        vec_foreach(c, &p->containers) container_forget_pull(*c);
         if (!all_ended(p) || p->is_busy || p->jobs) {
                 kill_all(p, p->end_grace_s);
                 pod_report(p);
@@ -354,6 +358,7 @@ static void drop_pod(struct pod *p) {
         struct kubelet *k = p->kubelet;
         pod_cleanup(p, true);
         map_remove(&k->pods, p->uid);
+        kubelet_lease_images(k);
         check_stopped(k);
 }
 
@@ -396,6 +401,7 @@ static void on_pod(void *arg, const struct api_event *e) {
                 k->is_synced = true;
                 kubelet_sweep(k);
                 services_refresh(k->services);
+                kubelet_lease_images(k);
                 return;
         }
         if (e->type == API_DELETED) {
@@ -447,6 +453,15 @@ static void config_changed(struct kubelet *k, const char *resource, const struct
 static void on_config_map(void *arg, const struct api_event *e) { config_changed(arg, "configmaps", e); }
 static void on_secret(void *arg, const struct api_event *e) { config_changed(arg, "secrets", e); }
 
+void kubelet_lease_images(struct kubelet *k) {
+        AUTO(strv) struct strv used = {0};
+        map_foreach(e, &k->pods) {
+                struct pod *p = e->value;
+                vec_foreach(c, &p->containers) if ((*c)->image_manifest && !strv_has(&used, (*c)->image_manifest)) strv_add(&used, (*c)->image_manifest);
+        }
+        image_pulls_lease(k->pulls, k->dir, &used);
+}
+
 /* ---- the kubelet ---- */
 
 static void set_capacity(struct kubelet *k) {
@@ -496,6 +511,15 @@ int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct er
         cgroup_set_shares(k, "/firesteel", k->node_cpu_milli * 1024 / 1000);
         cgroup_set_shares(k, cgroup, k->node_cpu_milli * 1024 / 1000);
         image_store_init(&k->images, &o->images);
+        const struct image_pulls_options pulls = {
+                .kubelet = k,
+                .loop = o->loop,
+                .dialer = o->dialer,
+                .ids = !o->holder || !o->holder->has_user_namespace ? OCI_IDS_ROOT : o->holder->has_subordinate_ids ? OCI_IDS_MAPPED : OCI_IDS_SQUASHED,
+                .has_overlay = o->isolation->has_overlay,
+                .insecure = o->insecure_registries,
+        };
+        k->pulls = image_pulls_new(&pulls);
         k->api = api_new(o->server, "kubelet");
         k->services = services_new(k);
         k->node = node_new(k);
@@ -566,6 +590,7 @@ void kubelet_free(struct kubelet *k) {
         node_free(k->node);
         archives_free(k->archives);
         map_done(&k->pods);
+        image_pulls_free(k->pulls);
         services_free(k->services);
         if (k->api)
                 api_free(k->api);

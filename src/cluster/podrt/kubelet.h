@@ -34,6 +34,7 @@ struct kubelet_options {
         struct dialer *dialer;              /* the way out of the network namespace; borrowed, may be NULL */
         const char *event_logs;             /* Spark's pods see it at Spark's default place for event logs; NULL = they do not */
         struct image_store_options images;
+        const struct strv *insecure_registries; /* that speak plain HTTP; borrowed, may be NULL */
         int64_t cpu_milli, memory_bytes;    /* what the node offers; 0 = what the machine has */
         const char *api_address;            /* 10.96.0.1 */
         const char *dns_address;            /* 10.96.0.10 */

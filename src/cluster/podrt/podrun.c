@@ -10,7 +10,9 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "cluster/podrt/kubelet-internal.h"
+#include "cluster/podrt/ociroot.h"
 #include "cluster/podrt/rootfs.h"
+#include "codec/base64.h"
 #include "codec/quantity.h"
 #include "codec/sha256.h"
 
@@ -45,6 +47,11 @@ struct start_job {
         struct container *container;
         struct bundle bundle;
         struct rootfs_spec rootfs;
+        bool is_oci;
+        struct ociroot_spec ociroot;
+        struct strv layers;
+        char *layers_dir, *image_name, *user, *manifest;
+        int stop_signal;
         struct shim_spec shim;
         struct strv paths;
         char *dir, *log_path, *log_dir, *id, *oom_file, *hosts, *resolv, *hostname, *spark_home, *program, *termination_log;
@@ -58,6 +65,11 @@ struct start_job {
 static void job_free(struct start_job *j) {
         bundle_done(&j->bundle);
         strv_done(&j->paths);
+        strv_done(&j->layers);
+        free(j->layers_dir);
+        free(j->image_name);
+        free(j->user);
+        free(j->manifest);
         free(j->dir);
         free(j->log_path);
         free(j->log_dir);
@@ -84,11 +96,28 @@ static int add_termination_log(struct start_job *j, struct err *err) {
         return 0;
 }
 
+/* What a later kubelet has to know of the image. */
+static int note_image(const struct start_job *j, struct err *err) {
+        AUTO(free) char *image = fs_join(j->dir, "image");
+        AUTO(free) char *stop = fs_join(j->dir, "stop-signal");
+        AUTO(free) char *number = xasprintf("%d", j->stop_signal);
+        int r = fs_write(image, sv_of(j->manifest), 0600, err);
+        return r < 0 || !j->stop_signal ? r : fs_write(stop, sv_of(number), 0600, err);
+}
+
+static int make_root(struct start_job *j, struct err *err) {
+        if (!j->is_oci)
+                return rootfs_make(&j->rootfs, &j->bundle, err);
+        int r = ociroot_make(&j->ociroot, &j->bundle, err);
+        return r < 0 ? r : note_image(j, err);
+}
+
 static void start_work(void *arg) {
         struct start_job *j = arg;
         struct err *err = &j->err;
         AUTO(free) char *config_path = fs_join(j->dir, "config.json");
         worker_umask();
+        ociroot_release(j->dir); /* of a start that was not finished */
         int r = fs_remove_tree(j->dir, err);
         if (r == 0)
                 r = fs_mkdirs(j->dir, 0755, err);
@@ -100,7 +129,7 @@ static void start_work(void *arg) {
                         r = err_errno(err, -errno, "creating %s", fifo);
         }
         if (r == 0)
-                r = rootfs_make(&j->rootfs, &j->bundle, err);
+                r = make_root(j, err);
         if (r == 0)
                 r = add_termination_log(j, err);
         if (r == 0) {
@@ -109,6 +138,8 @@ static void start_work(void *arg) {
         }
         if (r == 0)
                 r = shim_start(&j->shim, &j->started, err);
+        if (r < 0)
+                ociroot_release(j->dir);
         j->result = r;
 }
 
@@ -194,6 +225,14 @@ static int set_user(struct container *c, yyjson_val *spec, const struct image *i
         size_t i, max;
         b->uid = uid ? (uint32_t)yyjson_get_uint(uid) : image->uid;
         b->gid = gid ? (uint32_t)yyjson_get_uint(gid) : uid ? 0 : image->gid;
+        /* A name is only known when the image is mounted. */
+        if (!uid && image->is_oci && image->user[0] && yyjson_get_bool(security(c, spec, "runAsNonRoot"))) {
+                int64_t number;
+                if (!sv_to_int64(sv_new(image->user, strcspn(image->user, ":")), &number))
+                        return err_set(err, -EPERM, "container has runAsNonRoot and image has non-numeric user (%.*s), cannot verify user is non-root",
+                                       (int)strcspn(image->user, ":"), image->user);
+                b->uid = (uint32_t)number;
+        }
         if (yyjson_get_bool(security(c, spec, "runAsNonRoot")) && b->uid == 0)
                 return err_set(err, -EPERM, "container has runAsNonRoot and image will run as root (pod: \"%s_%s(%s)\", container: %s)", c->pod->name, c->pod->ns,
                                c->pod->uid, c->name);
@@ -210,6 +249,15 @@ static int set_user(struct container *c, yyjson_val *spec, const struct image *i
                 b->groups.len = 0;
         }
         return 0;
+}
+
+/* Who the image says it is, for the look-up inside it. */
+static void set_image_user(struct container *c, yyjson_val *spec, const struct image *image, struct start_job *j) {
+        const struct holder *h = c->pod->kubelet->o.holder;
+        yyjson_val *uid = security(c, spec, "runAsUser");
+        if (h->has_user_namespace && !h->has_subordinate_ids)
+                return;
+        j->user = uid ? xasprintf("%u", j->bundle.uid) : xstrdup(image->user[0] ? image->user : "0");
 }
 
 static int set_security(struct container *c, yyjson_val *spec, const struct image *image, struct bundle *b, struct err *err) {
@@ -346,6 +394,29 @@ static void set_files(struct container *c, yyjson_val *spec, const struct image 
                                      .has_stdin = j->has_stdin};
 }
 
+static void set_oci_files(struct container *c, yyjson_val *spec, const struct image *image, struct start_job *j) {
+        struct kubelet *k = c->pod->kubelet;
+        j->is_oci = true;
+        add_all(&j->layers, &image->layers);
+        j->layers_dir = xstrdup_null(image->layers_dir);
+        j->image_name = xstrdup(json_get_str(spec, "image"));
+        j->manifest = xstrdup(image->manifest);
+        j->stop_signal = image->stop_signal;
+        set_image_user(c, spec, image, j);
+        j->ociroot = (struct ociroot_spec){.dir = j->dir,
+                                           .layers_dir = j->layers_dir,
+                                           .layers = &j->layers,
+                                           .is_in_user_namespace = k->o.holder->has_user_namespace,
+                                           .store = image_pulls_store(k->pulls),
+                                           .reference = j->image_name,
+                                           .ids = image->ids,
+                                           .hosts_file = j->hosts,
+                                           .resolv_file = j->resolv,
+                                           .hostname_file = j->hostname,
+                                           .user = j->user,
+                                           .keeps_gid = security(c, spec, "runAsGroup") != NULL};
+}
+
 static char *make_id(const struct container *c) {
         AUTO(free) char *text = xasprintf("%s/%s/%d", c->pod->uid, c->name, c->attempt);
         char hex[SHA256_HEX_SIZE];
@@ -374,6 +445,8 @@ static int fill_job(struct container *c, yyjson_val *spec, const struct image *i
         j->id = xstrdup(c->id);
         set_resources(c, spec, j);
         set_files(c, spec, image, j);
+        if (image->is_oci)
+                set_oci_files(c, spec, image, j);
         return 0;
 }
 
@@ -418,72 +491,71 @@ static void start_done(void *arg) {
         pod_sync(p);
 }
 
-static int resolve_image(struct container *c, yyjson_val *spec, struct image *ret) {
-        struct err err = ERR_INIT;
-        const char *name = json_get_str(spec, "image"), *policy = json_get_str(spec, "imagePullPolicy");
-        if (!name)
-                name = "";
-        int r = image_resolve(&c->pod->kubelet->images, name, ret, &err);
-        if (r == 0) {
-                c->pull_backoff_ms = 0;
-                return 0;
-        }
-        const char *message = err_message(&err);
-        if (r == -EINVAL) {
-                container_event(c, "Warning", "InspectFailed", "%s", message);
+/* An image that cannot be had: the state, the events and the next try, in the kubelet's words. */
+static void image_failed(struct container *c, const char *name, enum pull_policy policy, const struct err *err) {
+        AUTO(free) char *message = err->hint ? xasprintf("%s (%s)", err_message(err), err->hint) : xstrdup(err_message(err));
+        if (err->code == -EINVAL && !c->was_pulling) {
+                AUTO(free) char *text = xasprintf("Failed to apply default image tag \"%s\": %s", name, message);
+                container_event(c, "Warning", "InspectFailed", "%s", text);
                 container_event(c, "Warning", "Failed", "Error: InvalidImageName");
-                container_wait(c, "InvalidImageName", message);
-        } else if (policy && streq(policy, "Never")) {
+                container_wait(c, "InvalidImageName", text);
+        } else if (policy == PULL_NEVER) {
                 AUTO(free) char *text = xasprintf("Container image \"%s\" is not present with pull policy of Never", name);
                 container_event(c, "Warning", "ErrImageNeverPull", "%s", text);
                 container_event(c, "Warning", "Failed", "Error: ErrImageNeverPull");
                 container_wait(c, "ErrImageNeverPull", text);
-        } else if (clock_mono_ms() < c->next_pull_ms) {
-                AUTO(free) char *text = xasprintf("Back-off pulling image \"%s\": %s", name, message);
-                container_event(c, "Normal", "BackOff", "Back-off pulling image \"%s\"", name);
-                container_event(c, "Warning", "Failed", "Error: ImagePullBackOff");
-                container_wait(c, "ImagePullBackOff", text);
-                c->next_start_ms = c->next_pull_ms;
-                pod_retry_in(c->pod, c->next_pull_ms - clock_mono_ms());
-                err_done(&err);
-                return r;
         } else {
-                AUTO(free) char *text = err.hint ? xasprintf("%s (%s)", message, err.hint) : xstrdup(message);
-                container_event(c, "Normal", "Pulling", "Pulling image \"%s\"", name);
-                container_event(c, "Warning", "Failed", "Failed to pull image \"%s\": %s", name, text);
+                container_event(c, "Warning", "Failed", "Failed to pull image \"%s\": %s", name, message);
                 container_event(c, "Warning", "Failed", "Error: ErrImagePull");
-                container_wait(c, "ErrImagePull", text);
+                container_wait(c, "ErrImagePull", message);
                 c->pull_backoff_ms = c->pull_backoff_ms ? c->pull_backoff_ms * 2 : PULL_BACKOFF_FIRST_MS;
                 if (c->pull_backoff_ms > BACKOFF_MAX_MS)
                         c->pull_backoff_ms = BACKOFF_MAX_MS;
                 c->next_pull_ms = clock_mono_ms() + c->pull_backoff_ms;
                 c->next_start_ms = clock_mono_ms() + PULL_RETRY_MS; /* then the state is ImagePullBackOff */
                 pod_retry_in(c->pod, PULL_RETRY_MS);
-                err_done(&err);
-                return r;
+                return;
         }
         c->next_start_ms = clock_mono_ms() + BACKOFF_FIRST_MS;
         pod_retry_in(c->pod, BACKOFF_FIRST_MS);
-        err_done(&err);
-        return r;
 }
 
-void container_start(struct container *c) {
+/* True while the pause after a failed pull is on; the state says so then. */
+static bool in_pull_back_off(struct container *c, const char *name) {
+        int64_t now = clock_mono_ms();
+        if (now >= c->next_pull_ms)
+                return false;
+        const char *before = c->waiting_message && c->waiting_reason && streq(c->waiting_reason, "ErrImagePull") ? c->waiting_message : NULL;
+        if (before) {
+                AUTO(free) char *text = xasprintf("Back-off pulling image \"%s\": ErrImagePull: %s", name, before);
+                container_event(c, "Normal", "BackOff", "Back-off pulling image \"%s\"", name);
+                container_event(c, "Warning", "Failed", "Error: ImagePullBackOff");
+                container_wait(c, "ImagePullBackOff", text);
+        }
+        c->next_start_ms = c->next_pull_ms;
+        pod_retry_in(c->pod, c->next_pull_ms - now);
+        return true;
+}
+
+static void start_with(struct container *c, yyjson_val *spec, const struct image *image) {
         struct pod *p = c->pod;
-        yyjson_val *spec = container_spec(c);
-        AUTO(image) struct image image = {0};
         struct err err = ERR_INIT;
-        if (resolve_image(c, spec, &image) < 0)
-                return;
+        c->pull_backoff_ms = 0;
+        c->next_pull_ms = 0;
         free(c->image_id);
-        c->image_id = xstrdup(image.id);
+        c->image_id = xstrdup(image->id);
+        if (!streq_null(c->image_manifest, image->manifest)) {
+                free(c->image_manifest);
+                c->image_manifest = xstrdup_null(image->manifest);
+                kubelet_lease_images(p->kubelet);
+        }
         if (c->now.is_set || c->last.is_set)
                 c->attempt++;
         free(c->id);
         c->id = make_id(c);
         struct start_job *j = NEW(struct start_job);
         j->container = c;
-        int r = fill_job(c, spec, &image, j, &err);
+        int r = fill_job(c, spec, image, j, &err);
         if (r < 0) {
                 AUTO(free) char *message = xstrdup(err_message(&err));
                 container_event(c, "Warning", "Failed", "Error: %s", message);
@@ -496,8 +568,6 @@ void container_start(struct container *c) {
                 job_free(j);
                 return;
         }
-        container_event(c, "Normal", "Pulled", "Container image \"%s\" already present on machine%s%s", json_get_str(spec, "image"), image.note ? ": " : "",
-                        image.note ? image.note : "");
         if (c->now.is_set) {
                 c->restarts++;
                 remember_last(c);
@@ -508,6 +578,142 @@ void container_start(struct container *c) {
         p->jobs++;
         p->kubelet->jobs++;
         loop_work(p->kubelet->o.loop, start_work, start_done, j);
+}
+
+/* ---- images of registries and files ---- */
+
+static void fill_image(const struct kubelet *k, const struct image_ready *ready, struct image *image) {
+        const struct oci_image *from = ready->image;
+        const struct oci_config *config = &from->config;
+        AUTO(oci_reference) struct oci_reference name = {0};
+        bool named = oci_reference_parse(from->record.name, &name, NULL) == 0 && name.transport == OCI_REGISTRY;
+        image->is_oci = true;
+        image->ids = image_pulls_ids(k->pulls);
+        image->id = named ? xasprintf("%s/%s@%s", name.registry, name.repository, from->record.digest) : xstrdup(from->manifest.config.digest);
+        image->manifest = xstrdup(from->record.manifest);
+        image->layers_dir = xstrdup_null(ready->layers_dir);
+        add_all(&image->layers, ready->layers);
+        add_all(&image->entrypoint, &config->entrypoint);
+        add_all(&image->command, &config->command);
+        bool has_path = false;
+        for (size_t i = 0; i < config->env.len; i++)
+                has_path |= str_starts(config->env.items[i], "PATH=");
+        if (!has_path)
+                strv_add(&image->env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        add_all(&image->env, &config->env);
+        image->working_dir = xstrdup(config->working_dir[0] ? config->working_dir : "/");
+        image->user = xstrdup(config->user);
+        image->stop_signal = config->stop_signal[0] ? oci_signal_parse(config->stop_signal) : 0;
+}
+
+static void on_pulling(void *arg) {
+        struct container *c = arg;
+        c->was_pulling = true;
+        container_event(c, "Normal", "Pulling", "Pulling image \"%s\"", json_get_str(container_spec(c), "image"));
+}
+
+static void on_image(void *arg, const struct image_ready *ready, const struct err *err) {
+        struct container *c = arg;
+        struct pod *p = c->pod;
+        yyjson_val *spec = container_spec(c);
+        const char *name = json_get_str(spec, "image");
+        c->pull = NULL;
+        c->is_starting = false;
+        p->jobs--;
+        if (err) {
+                image_failed(c, name, pull_policy_of(json_get_str(spec, "imagePullPolicy")), err);
+        } else if (!p->is_ending && !p->is_finished) {
+                AUTO(image) struct image image = {0};
+                fill_image(p->kubelet, ready, &image);
+                if (ready->was_pulled) {
+                        AUTO(free) char *took = xasprintf("%lld.%03llds", (long long)ready->took_ms / 1000, (long long)ready->took_ms % 1000);
+                        container_event(c, "Normal", "Pulled", "Successfully pulled image \"%s\" in %s (%s including waiting). Image size: %lld bytes.", name, took,
+                                        took, (long long)ready->image->record.size);
+                } else {
+                        container_event(c, "Normal", "Pulled", "Container image \"%s\" already present on machine", name);
+                }
+                start_with(c, spec, &image);
+        }
+        pod_sync(p);
+}
+
+void container_forget_pull(struct container *c) {
+        if (!c->pull)
+                return;
+        image_get_cancel(TAKE(c->pull));
+        c->is_starting = false;
+        c->pod->jobs--;
+}
+
+static void add_pull_secrets(struct container *c, struct strv *ret) {
+        struct pod *p = c->pod;
+        yyjson_val *v, *list = object_at(p->object, "/spec/imagePullSecrets");
+        size_t i, max;
+        yyjson_arr_foreach(list, i, max, v) {
+                const char *name = json_get_str(v, "name");
+                struct object *secret = name ? api_peek(p->kubelet->api, "secrets", p->ns, name) : NULL;
+                static const char *const keys[] = {".dockerconfigjson", ".dockercfg"};
+                AUTO(str) struct str text = STR_INIT(1 << 20);
+                for (size_t k = 0; secret && k < ARRAY_LEN(keys) && !text.len; k++) {
+                        const char *coded = json_get_str(object_at(secret, "/data"), keys[k]);
+                        if (coded && base64_decode(sv_of(coded), &text) < 0)
+                                str_clear(&text);
+                }
+                if (text.len)
+                        strv_take(ret, str_take(&text));
+                else if (name && name[0])
+                        container_event(c, "Warning", "FailedToRetrieveImagePullSecret",
+                                        "Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", name);
+        }
+}
+
+static void start_from_store(struct container *c, yyjson_val *spec, const char *name) {
+        struct pod *p = c->pod;
+        AUTO(strv) struct strv secrets = {0};
+        AUTO(oci_reference) struct oci_reference parsed = {0};
+        AUTO(err) struct err err = ERR_INIT;
+        const struct image_want want = {.reference = name,
+                                        .policy = pull_policy_of(json_get_str(spec, "imagePullPolicy")),
+                                        .secrets = &secrets,
+                                        .on_pulling = on_pulling,
+                                        .done = on_image,
+                                        .arg = c};
+        c->was_pulling = false;
+        if (oci_reference_parse(name, &parsed, &err) < 0) {
+                image_failed(c, name, want.policy, &err);
+                return;
+        }
+        if (in_pull_back_off(c, name))
+                return;
+        add_pull_secrets(c, &secrets);
+        container_wait(c, "ContainerCreating", NULL);
+        c->is_starting = true;
+        p->jobs++;
+        c->pull = image_pulls_get(p->kubelet->pulls, &want);
+}
+
+void container_start(struct container *c) {
+        struct kubelet *k = c->pod->kubelet;
+        yyjson_val *spec = container_spec(c);
+        AUTO(image) struct image image = {0};
+        AUTO(err) struct err err = ERR_INIT;
+        const char *name = json_get_str(spec, "image");
+        name = name ? name : "";
+        if (!image_is_host(name) || image_pulls_has(k->pulls, name)) {
+                start_from_store(c, spec, name);
+                return;
+        }
+        if (in_pull_back_off(c, name))
+                return;
+        c->was_pulling = false;
+        if (image_resolve(&k->images, name, &image, &err) < 0) {
+                if (!streq_null(json_get_str(spec, "imagePullPolicy"), "Never"))
+                        on_pulling(c);
+                image_failed(c, name, pull_policy_of(json_get_str(spec, "imagePullPolicy")), &err);
+                return;
+        }
+        container_event(c, "Normal", "Pulled", "Container image \"%s\" already present on machine%s%s", name, image.note ? ": " : "", image.note ? image.note : "");
+        start_with(c, spec, &image);
 }
 
 /* ---- the end ---- */
@@ -581,6 +787,7 @@ static void note_end(struct container *c) {
                                       .started_us = e.started_us,
                                       .finished_us = e.finished_us,
                                       .container_id = xasprintf("crun://%s", c->id)};
+        ociroot_release(dir);
         c->state = CONTAINER_TERMINATED;
         c->is_started = c->is_ready = c->killing = false;
         c->process = (struct procid){0};
@@ -641,9 +848,18 @@ static void on_grace_over(void *arg) {
         signal_container(c, SIGKILL);
 }
 
+/* What the image wants to be told to end with. */
+static int stop_signal(const struct container *c) {
+        AUTO(free) char *dir = container_dir(c, c->attempt);
+        AUTO(free) char *file = fs_join(dir, "stop-signal");
+        AUTO(str) struct str text = STR_INIT(16);
+        int64_t number;
+        return fs_exists(file) && fs_read(file, 16, &text, NULL) == 0 && sv_to_int64(str_sv(&text), &number) ? (int)number : SIGTERM;
+}
+
 static void terminate(struct container *c) {
         int64_t left = c->kill_deadline_ms - clock_mono_ms();
-        signal_container(c, left > 0 ? SIGTERM : SIGKILL);
+        signal_container(c, left > 0 ? stop_signal(c) : SIGKILL);
         if (left > 0 && !c->kill_timer)
                 c->kill_timer = timer_new(c->pod->kubelet->o.loop, left, 0, on_grace_over, c);
 }

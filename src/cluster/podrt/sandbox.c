@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "cluster/podrt/kubelet-internal.h"
+#include "cluster/podrt/ociroot.h"
 #include "codec/quantity.h"
 
 enum { MOUNT_BACKOFF_FIRST_MS = 500, MOUNT_BACKOFF_MAX_MS = 8000, SANDBOX_RETRY_MS = 2000 };
@@ -276,6 +277,7 @@ static void cleanup_work(void *arg) {
         (void)!podnet_destroy(j->net_dir, j->link, NULL);
         if (j->cgroup)
                 cgroup_remove(j->cgroup);
+        ociroot_release_all(j->dir);
         if (j->and_files) {
                 volumes_remove(j->dir);
                 (void)!fs_remove_tree(j->dir, NULL);

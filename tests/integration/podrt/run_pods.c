@@ -182,7 +182,7 @@ int main(int argc, char **argv) {
         struct holder holder = {0};
         struct dialer *dialer = NULL;
         const struct holder_options ho = {.dir = dir, .ranges = PODNET_RANGES_DEFAULT};
-        int result = dialer_start(&dialer, &err);
+        int result = dialer_start(NULL, &dialer, &err);
         if (result == 0)
                 result = holder_start(&ho, &holder, &err);
         if (result == 0)
