@@ -1,7 +1,9 @@
 #include "cluster/podrt/proctree.h"
 
 #include <dirent.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 
 #include "base/fs.h"
 #include "base/vec.h"
@@ -40,12 +42,16 @@ static bool read_small(struct str *text, const char *fmt, ...) {
         return fs_read(path, 1 << 20, text, NULL) == 0;
 }
 
-struct pids {
-        int *items;
+struct process {
+        int pid, parent;
+};
+
+struct processes {
+        struct process *items;
         size_t len, cap;
 };
 
-static void add_children(struct pids *todo, int pid, struct str *text) {
+static void add_children(struct processes *todo, int pid, struct str *text) {
         AUTO(free) char *path = xasprintf("/proc/%d/task", pid);
         DIR *dir = opendir(path);
         if (!dir)
@@ -57,19 +63,19 @@ static void add_children(struct pids *todo, int pid, struct str *text) {
                 int64_t child = 0;
                 while (sv_split(&rest, ' ', &part))
                         if (sv_to_int64(part, &child) && todo->len < PROCTREE_MAX)
-                                *vec_push(todo) = (int)child;
+                                *vec_push(todo) = (struct process){(int)child, pid};
         }
         closedir(dir);
 }
 
 int proctree_usage(int root_pid, struct proctree_usage *ret) {
         struct proctree_usage use = {0};
-        struct pids todo = {0};
+        struct processes todo = {0};
         AUTO(str) struct str text = STR_INIT(0);
         long hertz = sysconf(_SC_CLK_TCK);
-        *vec_push(&todo) = root_pid;
+        *vec_push(&todo) = (struct process){root_pid, 0};
         for (size_t i = 0; i < todo.len; i++) {
-                int pid = todo.items[i];
+                int pid = todo.items[i].pid;
                 if (!read_small(&text, "/proc/%d/status", pid))
                         continue;
                 use.processes++;
@@ -82,5 +88,33 @@ int proctree_usage(int root_pid, struct proctree_usage *ret) {
         if (!use.processes)
                 return -ESRCH;
         *ret = use;
+        return 0;
+}
+
+/* A JVM starts others with vfork: until its exec such a child is the parent once more. */
+static bool is_same_memory(const struct process *p) { return p->parent && syscall(SYS_kcmp, p->pid, p->parent, KCMP_VM, 0, 0) == 0; }
+
+int proctree_memory(int root_pid, int64_t *ret_bytes) {
+        struct processes todo = {0};
+        AUTO(str) struct str text = STR_INIT(0);
+        int64_t bytes = 0;
+        int found = 0;
+        *vec_push(&todo) = (struct process){root_pid, 0};
+        for (size_t i = 0; i < todo.len; i++) {
+                struct process p = todo.items[i];
+                if (!read_small(&text, "/proc/%d/status", p.pid))
+                        continue;
+                found++;
+                int64_t mine = status_kib(str_sv(&text), SV("RssAnon:")) + status_kib(str_sv(&text), SV("RssShmem:"));
+                if (read_small(&text, "/proc/%d/smaps_rollup", p.pid) && sv_find(str_sv(&text), SV("Pss_Anon:")) >= 0)
+                        mine = status_kib(str_sv(&text), SV("Pss_Anon:")) + status_kib(str_sv(&text), SV("Pss_Shmem:"));
+                if (!is_same_memory(&p))
+                        bytes += 1024 * mine;
+                add_children(&todo, p.pid, &text);
+        }
+        vec_done(&todo);
+        if (!found)
+                return -ESRCH;
+        *ret_bytes = bytes;
         return 0;
 }

@@ -321,7 +321,9 @@ static void on_signals(struct shim *s) {
 
 static void check_memory(struct shim *s) {
         struct proctree_usage use;
-        if (s->container_ended || !s->container_pid || proctree_usage(s->container_pid, &use) < 0 || use.memory_bytes <= s->memory_limit)
+        int64_t bytes;
+        if (s->container_ended || !s->container_pid || proctree_usage(s->container_pid, &use) < 0 || use.memory_bytes <= s->memory_limit ||
+            proctree_memory(s->container_pid, &bytes) < 0 || bytes <= s->memory_limit)
                 return;
         s->killed_for_memory = true;
         kill(s->container_pid, SIGKILL);
