@@ -95,8 +95,10 @@ static int apply_history(const struct cmd_ctx *ctx, struct instance_settings *s,
 }
 
 int local_apply_options(const struct cmd_ctx *ctx, struct instance_settings *s, struct err *err) {
-        if (option_given(&ctx->o, "port"))
+        if (option_given(&ctx->o, "port")) {
                 s->port = (int)option_int(&ctx->o, "port");
+                s->is_port_fixed = true;
+        }
         const char *bind = option_str(&ctx->o, "bind");
         if (bind) {
                 if (!hostport_is_loopback(bind)) {

@@ -164,23 +164,37 @@ static int wait_ready(const struct instance *i, pid_t pid, int fd, int64_t timeo
         return err_set(err, -EIO, "the server ended with exit code %d while starting", WEXITSTATUS(status));
 }
 
-static int merge(const struct instance *i, const struct instance_server *s, struct err *err) {
-        AUTO(instance_settings) struct instance_settings settings = {0};
+static int put_into(const char *file, const struct instance *i, const struct instance_server *s, bool make_current, struct err *err) {
         AUTO(instance_pki) struct instance_pki pki = {0};
-        int r = instance_load_settings(i, &settings, err);
-        if (r >= 0)
-                r = instance_client_pki(i, &pki, err);
+        int r = instance_client_pki(i, &pki, err);
         if (r < 0)
                 return r;
-        AUTO(free) char *file = kubeconfig_default_path(NULL);
         AUTO(free) char *name = local_context_name(i);
         AUTO(free) char *url = xasprintf("https://%s:%d", s->bind, s->port);
         r = kubeconfig_put(file,
                            &(struct kubeconfig_entry){
-                                   .name = name, .server = url, .ca_pem = sv_of(pki.ca_cert), .token = pki.admin_token, .make_current = true},
+                                   .name = name, .server = url, .ca_pem = sv_of(pki.ca_cert), .token = pki.admin_token, .make_current = make_current},
                            err);
+        return r < 0 ? err_wrap(err, r, "merging the cluster into %s", file) : 0;
+}
+
+/* After a crash the address may be another one, and the file of --merge still has the old. */
+static int merge_again(const struct instance *i, const struct instance_server *s, struct err *err) {
+        AUTO(instance_settings) struct instance_settings settings = {0};
+        int r = instance_load_settings(i, &settings, err);
+        return r < 0 || !settings.merged_into ? r : put_into(settings.merged_into, i, s, false, err);
+}
+
+static int merge(const struct instance *i, const struct instance_server *s, struct err *err) {
+        AUTO(instance_settings) struct instance_settings settings = {0};
+        int r = instance_load_settings(i, &settings, err);
         if (r < 0)
-                return err_wrap(err, r, "merging the cluster into %s", file);
+                return r;
+        AUTO(free) char *file = kubeconfig_default_path(NULL);
+        AUTO(free) char *name = local_context_name(i);
+        r = put_into(file, i, s, true, err);
+        if (r < 0)
+                return r;
         log_info("  context \"%s\" is now the current one in %s", name, file);
         free(settings.merged_into);
         settings.merged_into = TAKE(file);
@@ -303,6 +317,9 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                 }
                 if (r < 0)
                         return r;
+                AUTO(err) struct err why = ERR_INIT;
+                if (!option_on(&ctx->o, "merge") && merge_again(&i, &server, &why) < 0)
+                        log_warn("%s", err_message(&why)); /* the cluster is up all the same */
         }
         if (option_on(&ctx->o, "merge")) {
                 r = merge(&i, &server, err);

@@ -14,6 +14,7 @@ struct following {
         struct progress *progress;
         char *step; /* what the current step is called; NULL before the first */
         bool is_running;
+        char *noted[2]; /* what was said about driver and executors that wait */
 };
 
 static void set_step(struct following *f, const char *text) {
@@ -24,10 +25,26 @@ static void set_step(struct following *f, const char *text) {
         progress_step(f->progress, "%s", text);
 }
 
+/* Without a terminal nobody sees the line that changes: what will not go away by itself is said once. */
+static void note_waiting(struct following *f, int which, const char *reason, const char *message) {
+        static const char *const passing[] = {"ContainerCreating", "PodInitializing", "Pending", "Scheduled"};
+        for (size_t i = 0; i < ARRAY_LEN(passing); i++)
+                if (!reason || streq(reason, passing[i]))
+                        return;
+        /* ErrImagePull and ImagePullBackOff take turns. */
+        if (f->o->quiet || terminal_of(2)->is_tty || !message || streq_null(f->noted[which], reason) || (f->noted[which] && str_starts(reason, "ImagePull")))
+                return;
+        free(f->noted[which]);
+        f->noted[which] = xstrdup(reason);
+        progress_hide(f->progress);
+        fprintf(stderr, "  %s waits: %s: %s\n", which ? "an executor" : "the driver", reason, message);
+}
+
 static void running_text(const struct wait_state *s, struct str *out) {
         str_appendf(out, "%d executor%s", s->executors_running, s->executors_running == 1 ? "" : "s");
         if (s->executors_pending)
-                str_appendf(out, ", %d pending", s->executors_pending);
+                str_appendf(out, ", %d pending%s%s%s", s->executors_pending, s->executor_message ? " (" : "",
+                            s->executor_message ? s->executor_message : "", s->executor_message ? ")" : "");
         if (s->executors_failed)
                 str_appendf(out, ", %d failed", s->executors_failed);
         const struct log_progress *p = &s->progress;
@@ -45,6 +62,7 @@ static void on_state(void *arg, const struct wait_state *s) {
         struct following *f = arg;
         if (streq(s->phase, "Pending")) {
                 set_step(f, "Starting the driver");
+                note_waiting(f, 0, s->reason, s->message);
                 progress_update(f->progress, "%s%s%s", s->reason ? s->reason : "", s->message ? ": " : "", s->message ? s->message : "");
                 return;
         }
@@ -55,6 +73,7 @@ static void on_state(void *arg, const struct wait_state *s) {
         }
         if (!streq(s->phase, "Running"))
                 return;
+        note_waiting(f, 1, s->executor_reason, s->executor_message);
         AUTO(str) struct str text = STR_INIT(0);
         running_text(s, &text);
         set_step(f, "Running");
@@ -171,5 +190,7 @@ int follow_app(const struct follow_options *o, struct err *err) {
         if (r >= 0)
                 r = tell(&f, &result, err);
         free(f.step);
+        free(f.noted[0]);
+        free(f.noted[1]);
         return r;
 }

@@ -107,6 +107,7 @@ int instance_load_settings(const struct instance *i, struct instance_settings *r
         const char *bind = json_get_str(root, "bind");
         s.bind = xstrdup(bind ? bind : "127.0.0.1");
         s.port = (int)json_get_int(root, "port", 0);
+        s.is_port_fixed = json_get_bool(root, "portFixed", false);
         s.memory_bytes = json_get_int(root, "memoryBytes", 0);
         s.cpu_milli = json_get_int(root, "cpuMilli", 0);
         s.event_logs = xstrdup_null(json_get_str(root, "eventLogs"));
@@ -129,6 +130,8 @@ int instance_save_settings(const struct instance *i, const struct instance_setti
         yyjson_mut_doc_set_root(doc, root);
         mjson_set_str(doc, root, "bind", s->bind);
         mjson_set_int(doc, root, "port", s->port);
+        if (s->is_port_fixed)
+                mjson_set_bool(doc, root, "portFixed", true);
         if (s->memory_bytes)
                 mjson_set_int(doc, root, "memoryBytes", s->memory_bytes);
         if (s->cpu_milli)

@@ -44,6 +44,7 @@ char *instance_path(const struct instance *i, const char *name);
 struct instance_settings {
         char *bind;               /* loopback address */
         int port;                 /* 0: none chosen yet */
+        bool is_port_fixed;       /* somebody asked for this one: no other will do */
         int64_t memory_bytes;     /* what the node offers; 0 = what the machine has */
         int64_t cpu_milli;        /* the same */
         struct strv spark_homes;  /* Spark installations that images lead to, besides those found by themselves */

@@ -52,16 +52,16 @@ struct server {
 
 static int take_port(struct server *s, struct err *err) {
         struct instance_settings *settings = s->settings;
-        if (settings->port) {
+        if (settings->port && settings->is_port_fixed) {
                 int r = hostport_listen(settings->bind, settings->port, &s->host_fd, &s->port, err);
                 if (r == -EADDRINUSE)
                         err_hint(err, "end that program, or choose another port: \"firesteel local up --name %s --port PORT\"", s->instance->name);
                 return r;
         }
         AUTO(err) struct err first = ERR_INIT;
-        for (int port = DEFAULT_PORT; port < DEFAULT_PORT + PORTS_TRIED; port++) {
+        for (int n = settings->port ? -1 : 0; n < PORTS_TRIED; n++) {
                 AUTO(err) struct err why = ERR_INIT;
-                int r = hostport_listen(settings->bind, port, &s->host_fd, &s->port, &why);
+                int r = hostport_listen(settings->bind, n < 0 ? settings->port : DEFAULT_PORT + n, &s->host_fd, &s->port, &why);
                 if (r >= 0) {
                         if (first.code)
                                 log_info("%s; using %d", err_message(&first), s->port);

@@ -208,6 +208,7 @@ static void start_log(struct waiting *w) {
 
 struct counts {
         int running, pending, failed;
+        struct pod_reason why; /* of one that is pending */
 };
 
 static bool count_executor(void *arg, yyjson_val *pod) {
@@ -218,6 +219,8 @@ static bool count_executor(void *arg, yyjson_val *pod) {
         c->running += streq(phase, "Running");
         c->pending += streq(phase, "Pending");
         c->failed += streq(phase, "Failed");
+        if (streq(phase, "Pending") && !c->why.message)
+                c->why = pod_reason_of(pod);
         return true;
 }
 
@@ -234,6 +237,8 @@ static void tell_state(struct waiting *w) {
                 .executors_running = counts.running,
                 .executors_pending = counts.pending,
                 .executors_failed = counts.failed,
+                .executor_reason = counts.why.reason,
+                .executor_message = counts.why.message,
                 .progress = w->progress,
                 .elapsed_ms = loop_now_ms(w->loop) - w->started_ms,
                 .is_connected = w->is_connected,

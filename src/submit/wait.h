@@ -15,6 +15,7 @@ struct wait_state {
         const char *reason;           /* why it is not running: ContainerCreating, ImagePullBackOff, Unschedulable ...; or NULL */
         const char *message;          /* what Kubernetes says about it, or NULL */
         int executors_running, executors_pending, executors_failed;
+        const char *executor_reason, *executor_message; /* of one that is not running, as above; or NULL */
         struct log_progress progress; /* from the driver's log */
         int64_t elapsed_ms;
         bool is_connected;            /* the watch is up */
