@@ -84,13 +84,46 @@ static int may_impersonate(struct apiserver *s, const struct user *u, const char
         return rbac_check(s, u, &a, err);
 }
 
+/* Whatever else is asked for needs a user. */
+static int check_no_user(const struct http_request *request, struct err *err) {
+        vec_foreach(h, &request->headers.list) {
+                struct sv name = sv_of(h->name);
+                if (name.len >= 12 && sv_ieq(sv_new(name.data, 12), SV("Impersonate-")) && !sv_ieq(name, SV("Impersonate-User")))
+                        return err_http(err, -EINVAL, 500, "InternalError", "Internal error occurred: requested %s without impersonating a user", h->name);
+        }
+        return 0;
+}
+
+/* Impersonate-Uid and Impersonate-Extra-KEY. */
+static int impersonate_details(struct apiserver *s, const struct http_request *request, const struct user *u, struct user *other, struct err *err) {
+        static const char extra[] = "Impersonate-Extra-";
+        const size_t n = sizeof(extra) - 1;
+        int r = 0;
+        vec_foreach(h, &request->headers.list) {
+                struct sv name = sv_of(h->name);
+                if (r == 0 && sv_ieq(name, SV("Impersonate-Uid"))) {
+                        r = may_impersonate(s, u, "uids", "authentication.k8s.io", "", h->value, err);
+                        free(other->uid);
+                        other->uid = xstrdup(h->value);
+                } else if (r == 0 && name.len > n && sv_ieq(sv_new(name.data, n), sv_of(extra))) {
+                        AUTO(free) char *key = xstrdup(h->name + n), *resource = NULL;
+                        for (char *p = key; *p; p++)
+                                *p = *p >= 'A' && *p <= 'Z' ? (char)(*p | 32) : *p;
+                        resource = xasprintf("userextras/%s", key);
+                        r = may_impersonate(s, u, resource, "authentication.k8s.io", "", h->value, err);
+                        map_set(&other->extra, key, xstrdup(h->value));
+                }
+        }
+        return r;
+}
+
 static int impersonate(struct apiserver *s, const struct http_request *request, struct user *u, struct err *err) {
         const char *name = http_headers_get(&request->headers, "Impersonate-User"), *account = "system:serviceaccount:";
         AUTO(user) struct user other = {.extra = MAP_INIT(free)};
         int r = 0;
 
         if (!name || !*name)
-                return 0;
+                return check_no_user(request, err);
         if (str_starts(name, account)) {
                 struct sv rest = sv_of(name + strlen(account)), ns = SV_NULL, who = SV_NULL;
                 AUTO(free) char *ns_text = NULL, *who_text = NULL;
@@ -111,6 +144,8 @@ static int impersonate(struct apiserver *s, const struct http_request *request, 
                 r = may_impersonate(s, u, "groups", "", "", h->value, err);
                 strv_add(&other.groups, h->value);
         }
+        if (r == 0)
+                r = impersonate_details(s, request, u, &other, err);
         if (r < 0)
                 return r;
         if (!streq(name, "system:anonymous"))
@@ -131,7 +166,7 @@ int authenticate(struct apiserver *s, const struct http_request *request, struct
                 for (size_t i = 0; request->peer_organizations && request->peer_organizations[i]; i++)
                         strv_add(&ret->groups, request->peer_organizations[i]);
                 strv_add(&ret->groups, "system:authenticated");
-        } else if (header && strncasecmp(header, "Bearer ", 7) == 0) {
+        } else if (header && strncasecmp(header, "Bearer ", 7) == 0 && sv_trim(sv_of(header + 7)).len) {
                 r = authenticate_token(s, sv_trim(sv_of(header + 7)), NULL, ret, NULL, err);
                 if (r < 0)
                         return r;

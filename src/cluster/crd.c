@@ -166,54 +166,6 @@ static void crd_prepare_delete(struct draft *d) {
                       "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon");
 }
 
-static void crd_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        yyjson_val *versions = json_at(object, "/spec/versions");
-        const char *group = json_str_at(object, "/spec/group"), *plural = json_str_at(object, "/spec/names/plural"), *scope = json_str_at(object, "/spec/scope");
-        const char *kind = json_str_at(object, "/spec/names/kind");
-        AUTO(free) char *expected = xasprintf("%s.%s", plural ? plural : "", group ? group : "");
-        size_t stored = 0;
-
-        if (d->subresource)
-                return;
-        if (!group || !*group)
-                invalid_required(bad, "spec.group", NULL);
-        else if (!strchr(group, '.'))
-                invalid_string(bad, "spec.group", group, "should be a domain with at least one dot");
-        if (!plural || !*plural)
-                invalid_required(bad, "spec.names.plural", NULL);
-        if (!kind || !*kind)
-                invalid_required(bad, "spec.names.kind", NULL);
-        if (!scope || (!streq(scope, "Cluster") && !streq(scope, "Namespaced")))
-                invalid_not_supported(bad, "spec.scope", scope ? scope : "", (const char *const[]){"Cluster", "Namespaced", NULL});
-        if (group && (str_ends(group, ".k8s.io") || streq(group, "k8s.io") || str_ends(group, ".kubernetes.io")) &&
-            !meta_annotation(object, "api-approved.kubernetes.io"))
-                invalid_required(bad, "metadata.annotations[api-approved.kubernetes.io]",
-                                 "protected groups must have approval annotation \"api-approved.kubernetes.io\", see "
-                                 "https://github.com/kubernetes/enhancements/pull/1111");
-        if (plural && group && !streq_null(meta_name(object), expected))
-                invalid_string(bad, "metadata.name", meta_name(object), "must be spec.names.plural+\".\"+spec.group");
-        if (registry_group(&d->server->registry, group ? group : "") && group) {
-                struct resource *res = registry_by_id(&d->server->registry, expected);
-                if (res && !res->is_custom)
-                        invalid_string(bad, "spec.group", group, "%s is a built-in resource", expected);
-        }
-        EACH(version, i, versions) {
-                yyjson_val *schema = json_at(version, "/schema/openAPIV3Schema");
-                AUTO(free) char *path = yyjson_arr_size(versions) == 1 ? xstrdup("spec.validation.openAPIV3Schema")
-                                                                       : xasprintf("spec.versions[%zu].schema.openAPIV3Schema", i);
-                AUTO(free) char *required_at = xasprintf("spec.versions[%zu].schema.openAPIV3Schema", i);
-                stored += json_get_bool(version, "storage", false);
-                if (!schema)
-                        invalid_required(bad, required_at, NULL);
-                else
-                        structural_check_schema(schema, path, bad);
-        }
-        if (yyjson_arr_size(versions) == 0)
-                invalid_required(bad, "spec.versions", "must have exactly one version marked as storage version");
-        else if (stored != 1)
-                invalid_add(bad, "spec.versions", INVALID_VALUE, NULL, "must have exactly one version marked as storage version");
-}
-
 static void crd_applied(struct apiserver *s, struct object *crd, struct object *old) { crd_follow(s, crd, old); }
 
 const struct kind_hooks crd_hooks = {
@@ -221,6 +173,7 @@ const struct kind_hooks crd_hooks = {
         .prepare_create = crd_prepare_create,
         .prepare_delete = crd_prepare_delete,
         .validate = crd_validate,
+        .validate_update = crd_validate_update,
         .applied = crd_applied,
 };
 

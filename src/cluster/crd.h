@@ -6,6 +6,9 @@
 
 /* Makes the registry say what the CRD says (object NULL: it is gone). Objects already in the database are loaded. */
 void crd_follow(struct apiserver *s, struct object *crd, struct object *before);
+/* Its rules (crd_rules.c). */
+void crd_validate(const struct draft *d, yyjson_val *object, struct invalid *bad);
+void crd_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad);
 /* The controller that accepts names and cleans up after deleted CRDs. */
 struct crd_controller;
 struct crd_controller *crd_controller_new(struct apiserver *s);

@@ -112,7 +112,7 @@ const struct kind_row kind_rows[] = {
         {"batch", "v1", "cronjobs", "cronjob", "CronJob", "cj", "all", KIND_GENERATION, VERBS_ALL, cronjob_subs, SUBDOMAIN, &cronjob_hooks},
         {"batch", "v1", "jobs", "job", "Job", NULL, "all", KIND_GENERATION, VERBS_ALL, job_subs, SUBDOMAIN, &job_hooks},
         {"certificates.k8s.io", "v1", "certificatesigningrequests", "certificatesigningrequest", "CertificateSigningRequest", "csr",
-         NULL, KIND_CLUSTER, VERBS_ALL, csr_subs, SUBDOMAIN, NULL},
+         NULL, KIND_CLUSTER, VERBS_ALL, csr_subs, SUBDOMAIN, &csr_hooks},
         {"networking.k8s.io", "v1", "ingressclasses", "ingressclass", "IngressClass", NULL, NULL, KIND_CLUSTER | KIND_GENERATION,
          VERBS_ALL, NULL, SUBDOMAIN, NULL},
         {"networking.k8s.io", "v1", "ingresses", "ingress", "Ingress", "ing", NULL, KIND_GENERATION, VERBS_ALL, ingress_subs, SUBDOMAIN,

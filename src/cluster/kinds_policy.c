@@ -6,6 +6,7 @@
 #include "cluster/kind_hooks.h"
 #include "cluster/podspec.h"
 #include "cluster/server-internal.h"
+#include "codec/base64.h"
 #include "codec/quantity.h"
 #include "kobj/meta.h"
 #include "kobj/names.h"
@@ -214,3 +215,19 @@ static void ingress_validate(const struct draft *d, yyjson_val *object, struct i
         }
 }
 const struct kind_hooks ingress_hooks = {.prepare_create = reset_status, .validate = ingress_validate};
+
+static void csr_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        const char *request = json_str_at(object, "/spec/request"), *signer = json_str_at(object, "/spec/signerName");
+        AUTO(str) struct str pem = STR_INIT(0);
+        if (d->subresource)
+                return;
+        if (base64_decode(sv_of(request ? request : ""), &pem) < 0 || !str_starts(str_cstr(&pem), "-----BEGIN CERTIFICATE REQUEST-----"))
+                invalid_string(bad, "spec.request", request ? request : "", "PEM block type must be CERTIFICATE REQUEST");
+        if (yyjson_arr_size(json_at(object, "/spec/usages")) == 0)
+                invalid_required(bad, "spec.usages", NULL);
+        if (!signer || !*signer)
+                invalid_required(bad, "spec.signerName", NULL);
+        else if (!strchr(signer, '/'))
+                invalid_string(bad, "spec.signerName", signer, "must be a fully qualified domain and path of the form \"example.com/signer-name\"");
+}
+const struct kind_hooks csr_hooks = {.prepare_create = reset_status, .validate = csr_validate};

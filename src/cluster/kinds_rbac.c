@@ -8,6 +8,8 @@
 #define RBAC_GROUP "rbac.authorization.k8s.io"
 
 static void role_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        if (yyjson_obj_get(object, "aggregationRule") && yyjson_arr_size(json_at(object, "/aggregationRule/clusterRoleSelectors")) == 0)
+                invalid_required(bad, "aggregationRule.clusterRoleSelectors", "at least one clusterRoleSelector required if aggregationRule is non-nil");
         EACH(rule, i, yyjson_obj_get(object, "rules")) {
                 size_t urls = yyjson_arr_size(yyjson_obj_get(rule, "nonResourceURLs"));
                 AUTO(free) char *here = xasprintf("rules[%zu]", i), *verbs_at = xasprintf("%s.verbs", here),
@@ -19,6 +21,9 @@ static void role_validate(const struct draft *d, yyjson_val *object, struct inva
                         AUTO(free) char *text = json_write(yyjson_obj_get(rule, "nonResourceURLs"), false, NULL);
                         if (resource_is_namespaced(d->resource))
                                 invalid_add(bad, urls_at, INVALID_VALUE, text, "namespaced rules cannot apply to non-resource URLs");
+                        if (yyjson_arr_size(yyjson_obj_get(rule, "apiGroups")) || yyjson_arr_size(yyjson_obj_get(rule, "resources")) ||
+                            yyjson_arr_size(yyjson_obj_get(rule, "resourceNames")))
+                                invalid_add(bad, urls_at, INVALID_VALUE, text, "rules cannot apply to both regular resources and non-resource URLs");
                         continue;
                 }
                 if (yyjson_arr_size(yyjson_obj_get(rule, "apiGroups")) == 0)
@@ -27,7 +32,16 @@ static void role_validate(const struct draft *d, yyjson_val *object, struct inva
                         invalid_required(bad, resources_at, "resource rules must supply at least one resource");
         }
 }
-const struct kind_hooks role_hooks = {.validate = role_validate};
+
+/* No rules are null, as in the real server's answers. */
+static void role_defaults(struct draft *d) {
+        if (d->old)
+                return;
+        yyjson_mut_val *rules = yyjson_mut_obj_get(d->root, "rules");
+        if (rules && yyjson_mut_is_arr(rules) && yyjson_mut_arr_size(rules) == 0)
+                mjson_set(d->doc, d->root, "rules", yyjson_mut_null(d->doc));
+}
+const struct kind_hooks role_hooks = {.defaults = role_defaults, .validate = role_validate};
 
 static void rolebinding_defaults(struct draft *d) {
         default_str(d->doc, mjson_obj(d->doc, d->root, "roleRef"), "apiGroup", RBAC_GROUP);
@@ -36,6 +50,15 @@ static void rolebinding_defaults(struct draft *d) {
                 if (kind && (streq(kind, "User") || streq(kind, "Group")))
                         default_str(d->doc, subject, "apiGroup", RBAC_GROUP);
         }
+}
+
+static void check_subject_group(yyjson_val *subject, const char *path, struct invalid *bad) {
+        const char *kind = json_get_str(subject, "kind"), *group = json_get_str(subject, "apiGroup");
+        AUTO(free) char *at = xasprintf("%s.apiGroup", path);
+        if (streq_null(kind, "ServiceAccount") && group && *group)
+                invalid_not_supported(bad, at, group, (const char *const[]){"", NULL});
+        else if (kind && (streq(kind, "User") || streq(kind, "Group")) && !streq_null(group, RBAC_GROUP))
+                invalid_not_supported(bad, at, group ? group : "", (const char *const[]){RBAC_GROUP, NULL});
 }
 
 static void rolebinding_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
@@ -60,6 +83,7 @@ static void rolebinding_validate(const struct draft *d, yyjson_val *object, stru
                         invalid_not_supported(bad, kind_at, of ? of : "", (const char *const[]){"ServiceAccount", "User", "Group", NULL});
                 else if (streq(of, "ServiceAccount") && !namespaced && (!ns || !*ns))
                         invalid_required(bad, ns_at, NULL);
+                check_subject_group(subject, here, bad);
         }
 }
 

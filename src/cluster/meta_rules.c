@@ -19,7 +19,7 @@ static void check_name(const struct resource *res, yyjson_val *meta, struct inva
         invalid_names(bad, "metadata.name", name, &why);
 }
 
-static void check_labels(yyjson_val *labels, const char *path, struct invalid *bad) {
+void meta_check_labels(yyjson_val *labels, const char *path, struct invalid *bad) {
         yyjson_val *key, *value;
         size_t i, n;
         yyjson_obj_foreach(labels, i, n, key, value) {
@@ -103,7 +103,7 @@ static void check_finalizers(yyjson_val *finalizers, struct invalid *bad) {
 void meta_validate(const struct resource *res, yyjson_val *object, struct invalid *bad) {
         yyjson_val *meta = meta_of(object);
         check_name(res, meta, bad);
-        check_labels(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
+        meta_check_labels(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
         check_annotations(yyjson_obj_get(meta, "annotations"), bad);
         check_owners(yyjson_obj_get(meta, "ownerReferences"), bad);
         check_finalizers(yyjson_obj_get(meta, "finalizers"), bad);
@@ -131,7 +131,7 @@ static void check_finalizers_update(yyjson_val *meta, yyjson_val *old, struct in
 
 void meta_validate_update(yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         yyjson_val *meta = meta_of(object), *old_meta = meta_of(old);
-        check_labels(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
+        meta_check_labels(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
         check_annotations(yyjson_obj_get(meta, "annotations"), bad);
         check_owners(yyjson_obj_get(meta, "ownerReferences"), bad);
         check_finalizers(yyjson_obj_get(meta, "finalizers"), bad);

@@ -1,5 +1,6 @@
 /* Get and list. */
 #include "cluster/ops.h"
+#include "cluster/structural.h"
 #include "kobj/meta.h"
 
 int op_get(const struct op *op, struct object **ret, struct err *err) {
@@ -106,11 +107,16 @@ void object_text_as(const struct object *o, const struct resource *res, struct s
                 str_append_sv(out, object_text(o));
                 return;
         }
-        if (res->hooks->from_storage) {
+        if (res->hooks->from_storage || res->structural) {
                 AUTO(mjson) yyjson_mut_doc *doc = object_edit(o);
                 size_t len;
                 yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
-                res->hooks->from_storage(doc, root);
+                if (res->hooks->from_storage)
+                        res->hooks->from_storage(doc, root);
+                if (res->structural) {
+                        structural_default(res->structural, doc, root);
+                        structural_prune(res->structural, root, NULL);
+                }
                 mjson_set_str(doc, root, "kind", res->kind);
                 mjson_set_str(doc, root, "apiVersion", res->api_version);
                 AUTO(free) char *text = mjson_write(root, false, &len);

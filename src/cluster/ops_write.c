@@ -2,6 +2,7 @@
 #include "base/rand.h"
 #include "cluster/admission.h"
 #include "cluster/ops.h"
+#include "cluster/inert.h"
 #include "cluster/structural.h"
 #include "cluster/decode.h"
 #include "codec/ktime.h"
@@ -54,6 +55,8 @@ static int check_kind(const struct op *op, yyjson_mut_val *root, struct err *err
         if ((!kind || !*kind) && op->res->is_custom)
                 return status_bad_request(err, "Object 'Kind' is missing in the body of the request: a %s of %s is expected", op->res->kind,
                                           op->res->api_version);
+        if ((!api_version || !*api_version) && op->res->is_custom)
+                return status_bad_request(err, "the API version in the data () does not match the expected API version (%s)", op->res->api_version);
         if (!kind || !*kind)
                 kind = op->res->kind;
         if (!api_version || !*api_version)
@@ -115,13 +118,13 @@ static int undecodable(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val 
 /* A custom resource: typed metadata, the rest by the CRD's schema. */
 static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct strv *strict, yyjson_mut_val **ret, struct err *err) {
         yyjson_mut_val *out = yyjson_mut_obj(doc), *meta = yyjson_mut_obj_get(root, "metadata"), *typed = NULL, *key, *value;
-        AUTO(strv) struct strv unknown = {0};
+        AUTO(strv) struct strv unknown = {0}, in_meta = {0};
         AUTO(err) struct err why = ERR_INIT;
         size_t i, n;
 
         if (!meta || !yyjson_mut_is_obj(meta))
                 meta = yyjson_mut_obj(doc);
-        if (decode_typed(doc, meta, schema_of_type("ObjectMeta"), NULL, &typed, &why) < 0)
+        if (decode_typed(doc, meta, schema_of_type("ObjectMeta"), &in_meta, &typed, &why) < 0)
                 return undecodable(op, doc, root, &why, err);
         yyjson_mut_obj_add_val(doc, out, "metadata", typed);
         yyjson_mut_obj_foreach(root, i, n, key, value) {
@@ -133,8 +136,16 @@ static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
                 structural_default(op->res->structural, doc, out);
                 structural_prune(op->res->structural, out, &unknown);
         }
+        strv_sort(&unknown);
         for (size_t k = 0; k < unknown.len; k++)
                 strv_addf(strict, "unknown field \"%s\"", unknown.items[k]);
+        for (size_t k = 0; k < in_meta.len; k++) {
+                const char *name = str_starts(in_meta.items[k], "unknown field \"") ? in_meta.items[k] + strlen("unknown field \"") : NULL;
+                if (name)
+                        strv_addf(strict, "unknown field \"metadata.%s", name);
+                else
+                        strv_add(strict, in_meta.items[k]);
+        }
         *ret = out;
         return 0;
 }
@@ -210,8 +221,13 @@ struct object *op_store(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val
         snprintf(revision, sizeof(revision), "%llu", (unsigned long long)store_next_revision(store));
         mjson_set_str(doc, mmeta_of(root), "resourceVersion", revision);
         if (op->res != op->res->storage) {
+                const struct structural *stored = op->res->storage->structural;
                 if (op->res->hooks->to_storage)
                         op->res->hooks->to_storage(doc, root);
+                if (stored) {
+                        structural_default(stored, doc, root);
+                        structural_prune(stored, root, NULL);
+                }
                 mjson_set_str(doc, root, "apiVersion", op->res->storage->api_version);
         }
         o = object_new(op->res->storage, store_next_revision(store), mjson_freeze(root));
@@ -366,6 +382,8 @@ int op_create(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, st
                 return status_internal(err, "resourceVersion should not be set on objects to be created");
         if (collection_find(op->res->objects, op->ns, mmeta_name(root)))
                 return status_already_exists(err, op->res, mmeta_name(root));
+        if (op->warnings)
+                inert_warn(op->res, yyjson_doc_get_root(frozen), op->warnings);
         *ret = op_store(op, doc, root, NULL);
         return 0;
 }
@@ -551,6 +569,8 @@ static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
                 *ret = op_remove(op, now);
                 return 0;
         }
+        if (op->warnings && !op->subresource && !json_equal(object_at(old, "/spec"), json_at(yyjson_doc_get_root(frozen), "/spec")))
+                inert_warn(op->res, yyjson_doc_get_root(frozen), op->warnings);
         if (is_unchanged(yyjson_doc_get_root(frozen), object_root(old))) {
                 *ret = object_ref(old);
                 return 0;

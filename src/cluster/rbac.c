@@ -209,64 +209,84 @@ int rbac_check(struct apiserver *s, const struct user *user, const struct access
 
 /* Nobody grants what they do not have. */
 
-struct coverage {
-        const struct op *op;
-        struct strv missing;
+/* What the user lacks: one for a group and resource, with the verbs; rules about names and URLs stand alone. */
+struct lack {
+        char *group, *resource;
+        struct strv verbs;
 };
 
-static void append_quoted_list(struct str *out, const char *name, yyjson_val *list) {
-        if (yyjson_arr_size(list) == 0)
-                return;
-        str_appendf(out, "%s%s:[", out->len > 1 ? ", " : "", name);
-        EACH(item, i, list) str_appendf(out, "%s\"%s\"", i ? " " : "", yyjson_get_str(item));
-        str_append_c(out, ']');
+struct coverage {
+        const struct op *op;
+        VEC(struct lack) lacks;
+        struct strv others; /* as text */
+};
+
+static void coverage_done(struct coverage *c) {
+        vec_foreach(l, &c->lacks) {
+                free(l->group);
+                free(l->resource);
+                strv_done(&l->verbs);
+        }
+        vec_done(&c->lacks);
+        strv_done(&c->others);
 }
 
-static bool holds(const struct op *op, yyjson_val *rule) {
-        yyjson_val *verbs = yyjson_obj_get(rule, "verbs"), *names = yyjson_obj_get(rule, "resourceNames");
-        EACH(verb, i, verbs) {
-                EACH(path, k, yyjson_obj_get(rule, "nonResourceURLs")) {
-                        struct access a = {.verb = yyjson_get_str(verb), .path = yyjson_get_str(path)};
-                        if (!rbac_allows(op->s, op->user, &a))
-                                return false;
-                }
-                EACH(group, g, yyjson_obj_get(rule, "apiGroups")) EACH(resource, m, yyjson_obj_get(rule, "resources")) {
-                        AUTO(free) char *plural = xstrdup(yyjson_get_str(resource));
-                        char *slash = strchr(plural, '/');
-                        struct access a = {.verb = yyjson_get_str(verb), .group = yyjson_get_str(group), .resource = plural, .ns = op->ns};
-                        if (slash) {
-                                *slash = '\0';
-                                a.subresource = slash + 1;
-                        }
-                        if (yyjson_arr_size(names) == 0) {
-                                if (!rbac_allows(op->s, op->user, &a))
-                                        return false;
-                                continue;
-                        }
-                        EACH(name, n, names) {
-                                a.name = yyjson_get_str(name);
-                                if (!rbac_allows(op->s, op->user, &a))
-                                        return false;
-                        }
-                }
+static void add_lack(struct coverage *c, const char *group, const char *resource, const char *verb) {
+        vec_foreach(l, &c->lacks) {
+                if (!streq(l->group, group) || !streq(l->resource, resource))
+                        continue;
+                if (!strv_has(&l->verbs, verb))
+                        strv_add(&l->verbs, verb);
+                return;
         }
-        return true;
+        struct lack *l = vec_push(&c->lacks);
+        *l = (struct lack){.group = xstrdup(group), .resource = xstrdup(resource)};
+        strv_add(&l->verbs, verb);
+}
+
+static void check_resource(struct coverage *c, const char *verb, const char *group, const char *resource, yyjson_val *names) {
+        AUTO(free) char *plural = xstrdup(resource);
+        char *slash = strchr(plural, '/');
+        struct access a = {.verb = verb, .group = group, .resource = plural, .ns = c->op->ns};
+        if (slash) {
+                *slash = '\0';
+                a.subresource = slash + 1;
+        }
+        if (yyjson_arr_size(names) == 0) {
+                if (!rbac_allows(c->op->s, c->op->user, &a))
+                        add_lack(c, group, resource, verb);
+                return;
+        }
+        EACH(name, n, names) {
+                a.name = yyjson_get_str(name);
+                if (!rbac_allows(c->op->s, c->op->user, &a))
+                        strv_addf(&c->others, "{APIGroups:[\"%s\"], Resources:[\"%s\"], ResourceNames:[\"%s\"], Verbs:[\"%s\"]}", group, resource, a.name, verb);
+        }
 }
 
 static void check_rules(struct coverage *c, yyjson_val *rules) {
         EACH(rule, i, rules) {
-                AUTO(str) struct str text = STR_INIT(0);
-                if (holds(c->op, rule))
-                        continue;
-                str_append_c(&text, '{');
-                append_quoted_list(&text, "APIGroups", yyjson_obj_get(rule, "apiGroups"));
-                append_quoted_list(&text, "NonResourceURLs", yyjson_obj_get(rule, "nonResourceURLs"));
-                append_quoted_list(&text, "ResourceNames", yyjson_obj_get(rule, "resourceNames"));
-                append_quoted_list(&text, "Resources", yyjson_obj_get(rule, "resources"));
-                append_quoted_list(&text, "Verbs", yyjson_obj_get(rule, "verbs"));
-                str_append_c(&text, '}');
-                strv_add(&c->missing, str_cstr(&text));
+                EACH(group, g, yyjson_obj_get(rule, "apiGroups")) EACH(resource, m, yyjson_obj_get(rule, "resources")) EACH(verb, v, yyjson_obj_get(rule, "verbs"))
+                        check_resource(c, yyjson_get_str(verb), yyjson_get_str(group), yyjson_get_str(resource), yyjson_obj_get(rule, "resourceNames"));
+                EACH(path, k, yyjson_obj_get(rule, "nonResourceURLs")) EACH(verb, v, yyjson_obj_get(rule, "verbs")) {
+                        struct access a = {.verb = yyjson_get_str(verb), .path = yyjson_get_str(path)};
+                        if (!rbac_allows(c->op->s, c->op->user, &a))
+                                strv_addf(&c->others, "{NonResourceURLs:[\"%s\"], Verbs:[\"%s\"]}", a.path, a.verb);
+                }
         }
+}
+
+/* A line for each, sorted; NULL when nothing is lacking. */
+static char *describe_lacks(const struct coverage *c) {
+        AUTO(strv) struct strv lines = {0};
+        vec_foreach(l, &c->lacks) {
+                AUTO(free) char *verbs = strv_join(&l->verbs, "\" \"");
+                strv_addf(&lines, "{APIGroups:[\"%s\"], Resources:[\"%s\"], Verbs:[\"%s\"]}", l->group, l->resource, verbs);
+        }
+        for (size_t i = 0; i < c->others.len; i++)
+                strv_add(&lines, c->others.items[i]);
+        strv_sort(&lines);
+        return lines.len ? strv_join(&lines, "\n") : NULL;
 }
 
 int check_escalation(const struct op *op, enum admission_op what, yyjson_val *object, struct object *old, struct err *err) {
@@ -294,18 +314,18 @@ int check_escalation(const struct op *op, enum admission_op what, yyjson_val *ob
                 return 0;
         role = is_binding ? role_of(op->s, object, op->ns) : NULL;
         if (is_binding && !role)
-                r = status_not_found(err, registry_by_id(&op->s->registry, streq(special.resource, "roles") ? ROLES : CLUSTER_ROLES), special.name);
+                r = status_not_found(err, op->res, special.name);
         else
                 check_rules(&c, is_binding ? object_at(role, "/rules") : yyjson_obj_get(object, "rules"));
-        if (c.missing.len) {
-                AUTO(free) char *all = strv_join(&c.missing, "\n");
+        AUTO(free) char *lacks = describe_lacks(&c);
+        if (lacks) {
                 for (size_t i = 0; i < op->user->groups.len; i++)
                         str_appendf(&groups, "%s\"%s\"", i ? " " : "", op->user->groups.items[i]);
                 r = status_forbidden(err, op->res, meta_name(object),
                                      "user \"%s\" (groups=[%s]) is attempting to grant RBAC permissions not currently held:\n%s", op->user->name,
-                                     str_cstr(&groups), all);
+                                     str_cstr(&groups), lacks);
         }
-        strv_done(&c.missing);
+        coverage_done(&c);
         return r;
 }
 

@@ -73,13 +73,50 @@ static struct api_group *group_make(struct registry *r, const char *name) {
         return g;
 }
 
+/* "v2beta3": 2, 1 (0 alpha, 1 beta, 2 stable), 3. False for names of another form. */
+static bool version_rank(const char *name, int64_t ret[3]) {
+        struct sv rest = sv_of(name);
+        size_t digits = 0;
+        memset(ret, 0, 3 * sizeof(*ret));
+        if (rest.len < 2 || *name != 'v')
+                return false;
+        while (name[1 + digits] >= '0' && name[1 + digits] <= '9')
+                digits++;
+        if (!digits || !sv_to_int64(sv_new(name + 1, digits), &ret[0]))
+                return false;
+        name += 1 + digits;
+        ret[1] = *name ? str_starts(name, "beta") : 2;
+        if (!*name)
+                return true;
+        name += str_starts(name, "beta") ? 4 : str_starts(name, "alpha") ? 5 : 0;
+        return sv_to_int64(sv_of(name), &ret[2]);
+}
+
+/* Stable before beta before alpha, higher numbers first, names of another form last: the order in which versions are preferred. */
+static bool is_preferred(const char *a, const char *b) {
+        static const int order[] = {1, 0, 2};
+        int64_t x[3], y[3];
+        bool ranked_a = version_rank(a, x), ranked_b = version_rank(b, y);
+        if (!ranked_a || !ranked_b)
+                return ranked_a != ranked_b ? ranked_a : strcmp(a, b) < 0;
+        for (size_t i = 0; i < ARRAY_LEN(order); i++)
+                if (x[order[i]] != y[order[i]])
+                        return x[order[i]] > y[order[i]];
+        return false;
+}
+
 static struct api_version *version_make(struct api_group *g, const char *name) {
         struct api_version *v;
         vec_foreach(have, &g->versions)
                 if (streq(have->name, name))
                         return have;
-        v = vec_push(&g->versions);
-        v->name = xstrdup(name);
+        size_t at = 0;
+        while (at < g->versions.len && !is_preferred(name, g->versions.items[at].name))
+                at++;
+        (void)vec_push(&g->versions);
+        v = &g->versions.items[at];
+        memmove(v + 1, v, (g->versions.len - 1 - at) * sizeof(*v));
+        *v = (struct api_version){.name = xstrdup(name)};
         return v;
 }
 

@@ -1,12 +1,13 @@
 #include "cluster/structural.h"
 
 #include <math.h>
-#include <pcre2.h>
 
 #include "base/map.h"
 #include "base/str.h"
+#include "cluster/decode.h"
 #include "cluster/edit.h"
-#include "codec/ktime.h"
+#include "cluster/ops.h"
+#include "cluster/structural_format.h"
 #include "kobj/names.h"
 
 struct structural {
@@ -78,6 +79,11 @@ static void prune(yyjson_val *schema, yyjson_mut_val *v, struct str *path, bool 
         vec_done(&drop);
 }
 
+void structural_prune_value(const struct structural *s, yyjson_mut_val *value, struct strv *unknown) {
+        AUTO(str) struct str path = STR_INIT(0);
+        prune(s->schema, value, &path, false, unknown);
+}
+
 void structural_prune(const struct structural *s, yyjson_mut_val *object, struct strv *unknown) {
         AUTO(str) struct str path = STR_INIT(0);
         if (s->schema && !s->preserve)
@@ -98,6 +104,11 @@ static void fill(yyjson_val *schema, yyjson_mut_doc *doc, yyjson_mut_val *v) {
         }
         if (!yyjson_mut_is_obj(v))
                 return;
+        if (is_embedded(schema)) {
+                yyjson_mut_val *meta = yyjson_mut_obj_get(v, "metadata"), *typed = NULL;
+                if (meta && decode_typed(doc, meta, schema_of_type("ObjectMeta"), NULL, &typed, NULL) == 0)
+                        mjson_set(doc, v, "metadata", typed);
+        }
         yyjson_obj_foreach(yyjson_obj_get(schema, "properties"), i, n, key, sub) {
                 const char *name = yyjson_get_str(key);
                 yyjson_val *otherwise = yyjson_obj_get(sub, "default");
@@ -129,10 +140,11 @@ void structural_default(const struct structural *s, yyjson_mut_doc *doc, yyjson_
 
 struct check {
         struct invalid *bad;
+        bool is_part;    /* the value is no whole object: its metadata is nothing special */
         bool only_enums; /* the real validator reports them after everything else */
         struct str path;
         bool quiet; /* only whether it fails: inside anyOf, oneOf, not */
-        size_t failures;
+        size_t failures, visited;
 };
 
 static void check_value(struct check *c, yyjson_val *schema, yyjson_val *v);
@@ -156,9 +168,9 @@ static const char *type_name(yyjson_val *v) {
                 return "string";
         if (yyjson_is_bool(v))
                 return "boolean";
-        if (yyjson_is_int(v))
+        if (yyjson_is_int(v) && !(yyjson_is_uint(v) && yyjson_get_uint(v) > INT64_MAX))
                 return "integer";
-        if (yyjson_is_real(v))
+        if (yyjson_is_num(v))
                 return "number";
         if (yyjson_is_arr(v))
                 return "array";
@@ -203,34 +215,19 @@ static size_t utf8_length(const char *s) {
         return n;
 }
 
-/* 1, 0, or -1 when the pattern cannot be compiled (Go's syntax is nearly a subset of PCRE2's). */
-static int regex_matches(const char *pattern, const char *text) {
-        int code, r;
-        PCRE2_SIZE at;
-        pcre2_code *re = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &at, NULL);
-        pcre2_match_data *data;
-        if (!re)
-                return -1;
-        data = pcre2_match_data_create_from_pattern(re, NULL);
-        r = pcre2_match(re, (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, 0, data, NULL);
-        pcre2_match_data_free(data);
-        pcre2_code_free(re);
-        return r >= 0;
-}
-
 static void check_string(struct check *c, yyjson_val *schema, yyjson_val *v) {
         const char *text = yyjson_get_str(v), *pattern = json_get_str(schema, "pattern");
         AUTO(free) char *quoted = invalid_quote(text);
         int64_t min = json_get_int(schema, "minLength", -1), max = json_get_int(schema, "maxLength", -1);
-        int64_t length = (int64_t)utf8_length(text), ignored;
+        int64_t length = (int64_t)utf8_length(text);
         const char *format = json_get_str(schema, "format");
         if (max >= 0 && length > max)
                 fail(c, INVALID_TOO_LONG, NULL, "may not be more than %lld bytes", (long long)max);
         if (min >= 0 && length < min)
                 fail(c, INVALID_VALUE, quoted, "%s in body should be at least %lld chars long", path_of(c), (long long)min);
-        if (format && streq(format, "date-time") && !ktime_parse(sv_of(text), &ignored))
-                fail(c, INVALID_TYPE, quoted, "%s in body must be of type date-time: %s", path_of(c), quoted);
-        if (pattern && regex_matches(pattern, text) == 0)
+        if (format && !format_matches(format, text))
+                fail(c, INVALID_TYPE, quoted, "%s in body must be of type %s: %s", path_of(c), format, quoted);
+        if (pattern && regex_matches(pattern, text, NULL) == 0)
                 fail(c, INVALID_VALUE, quoted, "%s in body should match '%s'", path_of(c), pattern);
 }
 
@@ -274,6 +271,25 @@ static void check_array(struct check *c, yyjson_val *schema, yyjson_val *v) {
         }
 }
 
+static void check_embedded(struct check *c, yyjson_val *v) {
+        static const char *const needed[] = {"apiVersion", "kind"};
+        size_t before = c->path.len;
+        for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+                const char *text = json_get_str(v, needed[i]);
+                if (text && *text)
+                        continue;
+                c->failures++;
+                str_appendf(&c->path, ".%s", needed[i]);
+                if (!c->quiet && !c->only_enums)
+                        invalid_required(c->bad, path_of(c), NULL);
+                str_truncate(&c->path, before);
+        }
+        if (c->quiet || c->only_enums)
+                return;
+        AUTO(free) char *labels = xasprintf("%s.metadata.labels", path_of(c));
+        meta_check_labels(json_at(v, "/metadata/labels"), labels, c->bad);
+}
+
 static void check_object(struct check *c, yyjson_val *schema, yyjson_val *v) {
         size_t before = c->path.len, i, n;
         int64_t min = json_get_int(schema, "minProperties", -1), max = json_get_int(schema, "maxProperties", -1), count = (int64_t)yyjson_obj_size(v);
@@ -295,10 +311,12 @@ static void check_object(struct check *c, yyjson_val *schema, yyjson_val *v) {
                         invalid_required(c->bad, path_of(c), NULL);
                 str_truncate(&c->path, before);
         }
+        if (is_embedded(schema))
+                check_embedded(c, v);
         extra = additional(schema, &any);
         yyjson_obj_foreach(v, i, n, key, value) {
                 yyjson_val *sub = property(schema, yyjson_get_str(key));
-                if (!before && streq(yyjson_get_str(key), "metadata"))
+                if (!before && !c->is_part && streq(yyjson_get_str(key), "metadata"))
                         continue; /* ObjectMeta has rules of its own */
                 str_appendf(&c->path, "%s%s", before ? "." : "", yyjson_get_str(key));
                 if (sub || extra)
@@ -307,28 +325,69 @@ static void check_object(struct check *c, yyjson_val *schema, yyjson_val *v) {
         }
 }
 
-static bool passes(const struct check *outer, yyjson_val *schema, yyjson_val *v) {
+/* How far a value gets in an alternative. */
+struct attempt {
+        size_t failures, visited;
+};
+
+static struct attempt attempt(const struct check *outer, yyjson_val *schema, yyjson_val *v) {
         struct check c = {.bad = outer->bad, .quiet = true};
         str_append(&c.path, outer->path.data, outer->path.len);
         check_value(&c, schema, v);
         str_done(&c.path);
-        return c.failures == 0;
+        return (struct attempt){c.failures, c.visited};
+}
+
+/* The real validator gives these messages no field. */
+static void fail_combination(struct check *c, const char *fmt, ...) PRINTF(2, 3);
+static void fail_combination(struct check *c, const char *fmt, ...) {
+        va_list ap;
+        c->failures++;
+        if (c->quiet || c->only_enums)
+                return;
+        va_start(ap, fmt);
+        AUTO(free) char *text = xvasprintf(fmt, ap);
+        va_end(ap);
+        invalid_add(c->bad, "<nil>", INVALID_VALUE, "\"\"", "\"%s\" %s", path_of(c), text);
+}
+
+/* How many of the alternatives fit; the one that came furthest without fitting is explained. */
+static size_t count_fitting(const struct check *c, yyjson_val *list, yyjson_val *v, yyjson_val **ret_nearest) {
+        size_t good = 0, furthest = 0;
+        *ret_nearest = NULL;
+        EACH(sub, i, list) {
+                struct attempt a = attempt(c, sub, v);
+                good += a.failures == 0;
+                if (a.failures && (!*ret_nearest || a.visited > furthest)) {
+                        *ret_nearest = sub;
+                        furthest = a.visited;
+                }
+        }
+        return good;
 }
 
 static void check_combinations(struct check *c, yyjson_val *schema, yyjson_val *v) {
-        yyjson_val *any = yyjson_obj_get(schema, "anyOf"), *one = yyjson_obj_get(schema, "oneOf"), *not = yyjson_obj_get(schema, "not");
-        size_t good = 0;
-        EACH(sub, i, yyjson_obj_get(schema, "allOf")) check_value(c, sub, v);
-        EACH(sub, i, any) good += passes(c, sub, v);
-        if (any && good == 0)
-                fail(c, INVALID_VALUE, NULL, "%s in body must validate at least one schema (anyOf)", path_of(c));
-        good = 0;
-        EACH(sub, i, one) good += passes(c, sub, v);
-        if (one && good != 1)
-                fail(c, INVALID_VALUE, NULL, "%s in body must validate one and only one schema (oneOf)%s", path_of(c),
-                     good ? "" : ". Found none valid");
-        if (not &&passes(c, not, v))
-                fail(c, INVALID_VALUE, NULL, "%s in body must not validate the schema (not)", path_of(c));
+        yyjson_val *any = yyjson_obj_get(schema, "anyOf"), *one = yyjson_obj_get(schema, "oneOf"), *all = yyjson_obj_get(schema, "allOf"), *nearest;
+        yyjson_val *not = yyjson_obj_get(schema, "not");
+        size_t good, before;
+        if (any && count_fitting(c, any, v, &nearest) == 0) {
+                fail_combination(c, "must validate at least one schema (anyOf)");
+                check_value(c, nearest, v);
+        }
+        if (one && (good = count_fitting(c, one, v, &nearest)) != 1) {
+                if (good) {
+                        fail_combination(c, "must validate one and only one schema (oneOf). Found %zu valid alternatives", good);
+                } else {
+                        fail_combination(c, "must validate one and only one schema (oneOf). Found none valid");
+                        check_value(c, nearest, v);
+                }
+        }
+        before = c->failures;
+        EACH(sub, i, all) check_value(c, sub, v);
+        if (c->failures > before)
+                fail_combination(c, "must validate all the schemas (allOf)");
+        if (not && attempt(c, not, v).failures == 0)
+                fail_combination(c, "must not validate the schema (not)");
 }
 
 static void check_enum(struct check *c, yyjson_val *schema, yyjson_val *v) {
@@ -342,7 +401,7 @@ static void check_enum(struct check *c, yyjson_val *schema, yyjson_val *v) {
                 AUTO(free) char *shown = json_write(one, false, NULL);
                 if (json_equal(one, v))
                         return;
-                str_appendf(&all, "%s%s", i ? ", " : "", shown);
+                str_appendf(&all, yyjson_is_str(one) ? "%s%s" : "%s\"%s\"", i ? ", " : "", shown);
         }
         text = json_write(v, false, NULL);
         fail(c, INVALID_NOT_SUPPORTED, text, "supported values: %s", str_cstr(&all));
@@ -353,19 +412,20 @@ static void check_value(struct check *c, yyjson_val *schema, yyjson_val *v) {
 
         if (!yyjson_is_obj(schema))
                 return;
+        c->visited++;
         if (yyjson_is_null(v) && json_get_bool(schema, "nullable", false))
                 return;
         if (json_get_bool(schema, "x-kubernetes-int-or-string", false)) {
                 if (!yyjson_is_str(v) && !yyjson_is_int(v)) {
                         AUTO(free) char *quoted = invalid_quote(type_name(v));
                         fail(c, INVALID_TYPE, quoted, "%s in body must be of type integer,string: %s", path_of(c), quoted);
-                        return;
                 }
         } else if (type && *type && !type_matches(type, v)) {
                 AUTO(free) char *quoted = invalid_quote(type_name(v));
                 fail(c, INVALID_TYPE, quoted, "%s in body must be of type %s: %s", path_of(c), type, quoted);
                 return;
         }
+        check_combinations(c, schema, v);
         check_enum(c, schema, v);
         if (yyjson_is_num(v))
                 check_number(c, schema, v);
@@ -375,7 +435,14 @@ static void check_value(struct check *c, yyjson_val *schema, yyjson_val *v) {
                 check_array(c, schema, v);
         else if (yyjson_is_obj(v))
                 check_object(c, schema, v);
-        check_combinations(c, schema, v);
+}
+
+void structural_validate_value(const struct structural *s, yyjson_val *value, struct invalid *bad) {
+        struct check c = {.bad = bad, .is_part = true};
+        check_value(&c, s->schema, value);
+        c.only_enums = true;
+        check_value(&c, s->schema, value);
+        str_done(&c.path);
 }
 
 void structural_validate(const struct structural *s, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
@@ -388,57 +455,3 @@ void structural_validate(const struct structural *s, yyjson_val *object, yyjson_
                 check_value(&c, s->schema, object);
         str_done(&c.path);
 }
-
-/* Rules for schemas. */
-
-static bool is_known_type(const char *type) {
-        static const char *const types[] = {"array", "boolean", "integer", "number", "object", "string"};
-        for (size_t i = 0; i < ARRAY_LEN(types); i++)
-                if (streq(types[i], type))
-                        return true;
-        return false;
-}
-
-static void check_schema(yyjson_val *schema, const char *path, bool is_root, struct invalid *bad) {
-        static const char *const forbidden[] = {"$ref", "definitions", "dependencies", "id", "patternProperties", "additionalItems", "deprecated",
-                                                "discriminator", "readOnly", "writeOnly", "xml", "uniqueItems"};
-        const char *type = json_get_str(schema, "type");
-        bool int_or_string = json_get_bool(schema, "x-kubernetes-int-or-string", false), any;
-        AUTO(free) char *type_at = xasprintf("%s.type", path);
-        yyjson_val *key, *sub, *extra;
-        size_t i, n;
-
-        if (!type || !*type) {
-                if (is_root)
-                        invalid_required(bad, type_at, "must not be empty at the root");
-                else if (!int_or_string && !preserves(schema))
-                        invalid_required(bad, type_at, "must not be empty for specified object fields");
-        } else if (!is_known_type(type)) {
-                invalid_not_supported(bad, type_at, type, (const char *const[]){"array", "boolean", "integer", "number", "object", "string", NULL});
-        } else if (is_root && !streq(type, "object")) {
-                invalid_string(bad, type_at, type, "must be object at the root");
-        }
-        for (i = 0; i < ARRAY_LEN(forbidden); i++) {
-                AUTO(free) char *at = xasprintf("%s.%s", path, forbidden[i]);
-                yyjson_val *given = yyjson_obj_get(schema, forbidden[i]);
-                if (given && !yyjson_is_false(given))
-                        invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "must not be set");
-        }
-        yyjson_obj_foreach(yyjson_obj_get(schema, "properties"), i, n, key, sub) {
-                AUTO(free) char *at = xasprintf("%s.properties[%s]", path, unsafe_yyjson_get_str(key));
-                if (is_root && streq(yyjson_get_str(key), "metadata"))
-                        continue;
-                check_schema(sub, at, false, bad);
-        }
-        extra = additional(schema, &any);
-        if (extra) {
-                AUTO(free) char *at = xasprintf("%s.additionalProperties", path);
-                check_schema(extra, at, false, bad);
-        }
-        if (yyjson_is_obj(yyjson_obj_get(schema, "items"))) {
-                AUTO(free) char *at = xasprintf("%s.items", path);
-                check_schema(yyjson_obj_get(schema, "items"), at, false, bad);
-        }
-}
-
-void structural_check_schema(yyjson_val *schema, const char *path, struct invalid *bad) { check_schema(schema, path, true, bad); }

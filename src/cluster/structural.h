@@ -17,6 +17,9 @@ void structural_free(struct structural *s);
 void structural_prune(const struct structural *s, yyjson_mut_val *object, struct strv *unknown);
 void structural_default(const struct structural *s, yyjson_mut_doc *doc, yyjson_mut_val *object);
 void structural_validate(const struct structural *s, yyjson_val *object, yyjson_val *old, struct invalid *bad);
+/* The same for a part of an object, such as a default (structural_schema.c). */
+void structural_prune_value(const struct structural *s, yyjson_mut_val *value, struct strv *unknown);
+void structural_validate_value(const struct structural *s, yyjson_val *value, struct invalid *bad);
 /* Rules for the schema itself, as a CRD is written: `path` is where it stands ("spec.versions[0].schema.openAPIV3Schema"). */
 void structural_check_schema(yyjson_val *schema, const char *path, struct invalid *bad);
 

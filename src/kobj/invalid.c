@@ -44,6 +44,10 @@ void invalid_add(struct invalid *list, const char *field, enum invalid_type type
         add(list, field, type, value, detail);
 }
 
+void invalid_add_text(struct invalid *list, const char *field, enum invalid_type type, const char *message) {
+        *vec_push(list) = (struct invalid_item){xstrdup(field), type, xstrdup(message)};
+}
+
 void invalid_string(struct invalid *list, const char *field, const char *value, const char *fmt, ...) {
         va_list ap;
         va_start(ap, fmt);

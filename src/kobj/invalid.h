@@ -43,6 +43,8 @@ void invalid_string(struct invalid *list, const char *field, const char *value, 
 void invalid_required(struct invalid *list, const char *field, const char *fmt, ...) PRINTF(3, 4);
 /* Unsupported value: "x": supported values: "a", "b". `supported` ends with a NULL. */
 void invalid_not_supported(struct invalid *list, const char *field, const char *value, const char *const *supported);
+/* An item whose message is complete, as another list had it. */
+void invalid_add_text(struct invalid *list, const char *field, enum invalid_type type, const char *message);
 /* Each message of a name check (names.h) as one item. */
 void invalid_names(struct invalid *list, const char *field, const char *value, const struct strv *messages);
 /* Go's %q, for messages; owned by the caller. */

@@ -137,7 +137,15 @@ bool schema_list_key(struct schema s, size_t i, char ret[128]) {
         return false;
 }
 
-const char *schema_key_default(struct schema s, const char *key) {
+char *schema_key_default(struct schema s, const char *key) {
         struct schema member = schema_member(schema_element(s), key);
-        return member.openapi ? json_get_str(member.openapi, "default") : member.field ? member.field->fallback : NULL;
+        if (member.openapi) {
+                yyjson_val *otherwise = yyjson_obj_get(member.openapi, "default");
+                return otherwise ? json_write(otherwise, false, NULL) : NULL;
+        }
+        if (!member.field || !member.field->fallback)
+                return NULL;
+        AUTO(str) struct str quoted = STR_INIT(0);
+        json_append_quoted(&quoted, sv_of(member.field->fallback));
+        return str_take(&quoted);
 }

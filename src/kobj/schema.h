@@ -95,7 +95,7 @@ bool schema_is_atomic(struct schema s); /* objects and maps that are owned as a 
 /* The i-th listMapKey, copied into `ret`; false when there are no more. */
 bool schema_list_key(struct schema s, size_t i, char ret[128]);
 /* The default of a list key that an element leaves out (protocol of ports: TCP), or NULL. */
-const char *schema_key_default(struct schema s, const char *key);
+char *schema_key_default(struct schema s, const char *key);
 
 extern const struct schema_type schema_types[];
 

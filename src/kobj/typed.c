@@ -53,14 +53,9 @@ static char *list_element(yyjson_val *v, struct schema list, enum shape shape) {
         size_t n = 0;
         for (size_t i = 0; i < ARRAY_LEN(keys) && yyjson_is_obj(v) && schema_list_key(list, i, keys[n].name); i++) {
                 yyjson_val *have = yyjson_obj_get(v, keys[n].name);
-                const char *otherwise = have ? NULL : schema_key_default(list, keys[n].name);
-                if (have) {
-                        keys[n++].text = json_write(have, false, NULL);
-                } else if (otherwise) {
-                        AUTO(str) struct str quoted = STR_INIT(0);
-                        json_append_quoted(&quoted, sv_of(otherwise));
-                        keys[n++].text = str_take(&quoted);
-                }
+                char *text = have ? json_write(have, false, NULL) : schema_key_default(list, keys[n].name);
+                if (text)
+                        keys[n++].text = text;
         }
         if (!n)
                 return NULL;

@@ -7,7 +7,8 @@
 
 An area is a module areas/<name>.py with a list REQUESTS of areas.R(...) rows, run in order in a namespace of its own
 that is made first and removed last. No pod is ever scheduled (schedulerName: nobody), so no node is needed. The bar: every status equal,
-95 % of the answers identical after normalising what is random (uids, times, resource versions, generated names).
+95 % of the answers identical after normalising what is random (uids, times, resource versions, generated names), every difference explained
+in exceptions.json but for a few that are a matter of time.
 Only the standard library is used.
 """
 import base64
@@ -28,6 +29,7 @@ import urllib.parse
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 BAR = 0.95
+UNNAMED = 5  # differences without a reason: how far controllers are at a moment is a matter of load
 
 # Members whose value is random or a time, and what stands for it.
 RANDOM = {
@@ -265,7 +267,7 @@ def exceptions():
 def compare(first, second, show_all=False):
     real, other, known = load(first), load(second), exceptions()
     same_status = identical = 0
-    status_bad = []
+    status_bad, unnamed = [], []
     for name, a in real.items():
         b = other.get(name, {"code": 0, "type": None, "body": "not recorded"})
         same_status += a["code"] == b["code"]
@@ -274,14 +276,18 @@ def compare(first, second, show_all=False):
         if a["code"] == b["code"] and a["type"] == b["type"] and not different:
             identical += 1
             continue
-        if a["code"] != b["code"] and name not in known:
+        if a["code"] != b["code"]:
             status_bad.append(name)
+        if name not in known:
+            unnamed.append(name)
         print(f"{name}: {a['request']}  status {a['code']}/{b['code']}" + (f"  type {a['type']}/{b['type']}" if a["type"] != b["type"] else "")
               + f"  {len(different)} differences" + (f"  (known: {known[name]})" if name in known else ""))
         for key in different[:None if show_all else 4]:
             print(f"    {key or '.'}: real={x.get(key, '-')!r:.160} other={y.get(key, '-')!r:.160}")
     print(f"{len(real)} requests: same status {same_status}, identical {identical} ({100 * identical / max(1, len(real)):.1f} %)")
-    return 0 if not status_bad and identical >= BAR * len(real) else 1
+    if unnamed:
+        print(f"without a reason in exceptions.json: {' '.join(unnamed)}")
+    return 0 if not status_bad and identical >= BAR * len(real) and len(unnamed) <= UNNAMED else 1
 
 
 def main(argv):

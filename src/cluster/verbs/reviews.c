@@ -70,6 +70,13 @@ static bool review_access(struct request *q, yyjson_mut_val *spec, const struct 
         return rbac_explain(q->s, u, &a, ret_reason);
 }
 
+static void check_selector(yyjson_mut_val *selector, const char *path, struct invalid *bad) {
+        const char *raw = mjson_get_str(selector, "rawSelector");
+        AUTO(free) char *at = xasprintf("%s.rawSelector", path);
+        if (raw && *raw && yyjson_mut_arr_size(yyjson_mut_obj_get(selector, "requirements")))
+                invalid_string(bad, at, raw, "may not specified at the same time as requirements");
+}
+
 static int check_review(struct request *q, yyjson_mut_val *root, struct err *err) {
         yyjson_mut_val *spec = member_obj(root, "spec"), *r = member_obj(spec, "resourceAttributes"), *path = member_obj(spec, "nonResourceAttributes");
         const char *user = mjson_get_str(spec, "user"), *ns = mjson_get_str(r, "namespace");
@@ -86,6 +93,12 @@ static int check_review(struct request *q, yyjson_mut_val *root, struct err *err
                 invalid_add(&bad, "spec.nonResourceAttributes", INVALID_VALUE, str_cstr(&text), "cannot be specified in combination with resourceAttributes");
         } else if (!r && !path) {
                 invalid_add(&bad, "spec.resourceAttributes", INVALID_VALUE, "null", "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+        }
+        check_selector(member_obj(r, "labelSelector"), "spec.resourceAttributes.labelSelector", &bad);
+        check_selector(member_obj(r, "fieldSelector"), "spec.resourceAttributes.fieldSelector", &bad);
+        if (mmeta_name(root) && *mmeta_name(root) && !streq(q->res->plural, "localsubjectaccessreviews")) {
+                AUTO(free) char *text = mjson_write(mmeta_of(root), false, NULL);
+                invalid_add(&bad, "metadata", INVALID_VALUE, text, "must be empty");
         }
         if (str_ends(q->res->plural, "subjectaccessreviews") && !str_starts(q->res->plural, "self") && (!user || !*user) &&
             yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "groups")) == 0)
@@ -191,11 +204,13 @@ static int token_review(struct request *q, struct err *err) {
         if (r < 0)
                 return r;
         token = mjson_str_at(root, "/spec/token");
+        if (!token || !*token)
+                return status_bad_request(err, "token is required for TokenReview in authentication");
         MUT_EACH(audience, member_obj(root, "spec"), "audiences") strv_add(&asked, yyjson_mut_get_str(audience));
         status = yyjson_mut_obj(doc);
         r = authenticate_token(q->s, sv_of(token), asked.len ? &asked : NULL, &u, &matched, &why);
-        mjson_set_bool(doc, status, "authenticated", r == 0);
         if (r == 0) {
+                mjson_set_bool(doc, status, "authenticated", true);
                 mjson_set(doc, status, "user", user_info(doc, &u));
                 for (size_t i = 0; i < matched.len; i++)
                         mjson_add_str(doc, mjson_arr(doc, status, "audiences"), matched.items[i]);
@@ -272,6 +287,18 @@ int virtual_kind(struct request *q, struct err *err) {
 
 /* TokenRequest. */
 
+/* With the kind where the plural usually is. */
+static int conflict_of_kind(struct err *err, const struct resource *res, const char *name, const char *fmt, ...) PRINTF(4, 5);
+static int conflict_of_kind(struct err *err, const struct resource *res, const char *name, const char *fmt, ...) {
+        struct resource named = *res;
+        va_list ap;
+        va_start(ap, fmt);
+        AUTO(free) char *why = xvasprintf(fmt, ap);
+        va_end(ap);
+        named.plural = named.id = named.kind;
+        return status_conflict(err, &named, name, "%s", why);
+}
+
 static int check_bound(struct request *q, yyjson_mut_val *spec, struct token_request *t, struct err *err) {
         yyjson_mut_val *ref = member_obj(spec, "boundObjectRef");
         struct resource *res;
@@ -282,14 +309,16 @@ static int check_bound(struct request *q, yyjson_mut_val *spec, struct token_req
         t->bound_uid = mjson_get_str(ref, "uid");
         if (!t->bound_kind)
                 return 0;
+        const char *version = mjson_get_str(ref, "apiVersion");
+        AUTO(free) char *bare = xasprintf("/%s", version ? version : "");
         if (!streq(t->bound_kind, "Pod") && !streq(t->bound_kind, "Secret"))
-                return status_bad_request(err, "cannot bind token to object of type %s", t->bound_kind);
+                return status_bad_request(err, "cannot bind token to object of type %s, Kind=%s", version && strchr(version, '/') ? version : version ? bare : "/", t->bound_kind);
         res = registry_by_id(&q->s->registry, streq(t->bound_kind, "Pod") ? "pods" : "secrets");
         o = t->bound_name ? collection_find(res->objects, q->ns, t->bound_name) : NULL;
         if (!o)
                 return status_not_found(err, res, t->bound_name ? t->bound_name : "");
         if (t->bound_uid && *t->bound_uid && !streq(t->bound_uid, o->uid))
-                return status_conflict(err, res, t->bound_name, "the UID in the bound object reference (%s) does not match the UID in record. The object might have been deleted and then recreated",
+                return conflict_of_kind(err, res, t->bound_name, "the UID in the bound object reference (%s) does not match the UID in record. The object might have been deleted and then recreated",
                                        t->bound_uid);
         t->bound_uid = o->uid;
         return 0;
@@ -330,7 +359,8 @@ int sub_token(struct request *q, struct err *err) {
                 mjson_add_str(doc, list, tokens_issuer(q->s->tokens));
                 mjson_set(doc, spec, "audiences", list);
         }
-        default_int(doc, spec, "expirationSeconds", TOKEN_DEFAULT_LIFETIME_S);
+        if (!mjson_get_int(spec, "expirationSeconds", 0))
+                mjson_set_int(doc, spec, "expirationSeconds", TOKEN_DEFAULT_LIFETIME_S);
         t.lifetime_s = mjson_get_int(spec, "expirationSeconds", TOKEN_DEFAULT_LIFETIME_S);
         snprintf(seconds, sizeof(seconds), "%lld", (long long)t.lifetime_s);
         if (t.lifetime_s < TOKEN_MIN_LIFETIME_S)

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "cluster/structural.h"
+#include "cluster/structural_format.h"
 
 static const char schema_text[] =
         "{\"type\":\"object\",\"required\":[\"spec\"],\"properties\":{\"spec\":{\"type\":\"object\",\"required\":[\"n\"],\"properties\":{"
@@ -95,9 +96,43 @@ static void a_schema_must_be_structural(void **state) {
         assert_int_equal(json_parse(SV("{\"properties\":{\"a\":{\"type\":\"thing\"},\"b\":{}}}"), &doc, NULL), 0);
         structural_check_schema(yyjson_doc_get_root(doc), "s", &bad);
         assert_int_equal(bad.len, 3);
-        assert_string_equal(bad.items[0].field, "s.type");
-        assert_string_equal(bad.items[1].field, "s.properties[a].type");
-        assert_string_equal(bad.items[2].message, "Required value: must not be empty for specified object fields");
+        assert_string_equal(bad.items[0].field, "s.properties[a].type");
+        assert_string_equal(bad.items[1].message, "Required value: must not be empty for specified object fields");
+        assert_string_equal(bad.items[2].field, "s.type");
+}
+
+static void checks_the_formats_of_text(void **state) {
+        static const struct {
+                const char *format, *good, *bad;
+        } cases[] = {
+                {"byte", "AAEC", "!!"},           {"cidr", "10.0.0.0/8", "10.0.0.0"},    {"date", "2026-02-28", "2026-13-01"},   {"date-time", "2026-02-28T01:02:03Z", "today"},
+                {"duration", "1h30m", "1 parsec"}, {"duration", "3 days", "days"},       {"email", "a@b.c", "a"},                {"hostname", "a-1.example.com", "-a-"},
+                {"ipv4", "1.2.3.4", "1.2.3"},     {"ipv6", "::1", "1.2.3.4"},            {"mac", "01:23:45:67:89:ab", "01:23"},  {"hexcolor", "#fFf", "#ff"},
+                {"uri", "https://a/b", ":"},      {"uuid", "11111111-2222-3333-4444-555555555555", "x"},
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                assert_true(format_matches(cases[i].format, cases[i].good));
+                assert_false(format_matches(cases[i].format, cases[i].bad));
+        }
+        assert_true(format_matches("password", "anything"));
+        assert_true(format_matches("no-such-format", "anything"));
+}
+
+static void explains_which_alternative_came_nearest(void **state) {
+        static const char text[] = "{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"integer\"}},"
+                                   "\"anyOf\":[{\"required\":[\"a\"]},{\"properties\":{\"b\":{\"minimum\":5}},\"required\":[\"b\"]}]}}}";
+        AUTO(json) yyjson_doc *schema = NULL, *doc = NULL;
+        AUTO(invalid) struct invalid bad = {0};
+        (void)state;
+        assert_int_equal(json_parse(sv_of(text), &schema, NULL), 0);
+        assert_int_equal(json_parse(SV("{\"v\":{\"b\":1}}"), &doc, NULL), 0);
+        struct structural *s = structural_new(yyjson_doc_get_root(schema), false);
+        structural_validate(s, yyjson_doc_get_root(doc), NULL, &bad);
+        structural_free(s);
+        assert_int_equal(bad.len, 2);
+        assert_string_equal(bad.items[0].message, "Invalid value: \"\": \"v\" must validate at least one schema (anyOf)");
+        assert_string_equal(bad.items[1].message, "Invalid value: 1: v.b in body should be greater than or equal to 5");
 }
 
 int main(void) {
@@ -107,6 +142,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(fills_in_defaults_also_inside_lists, make, unmake),
                 cmocka_unit_test_setup_teardown(prunes_what_the_schema_does_not_know, make, unmake),
                 cmocka_unit_test(a_schema_must_be_structural),
+                cmocka_unit_test(checks_the_formats_of_text),
+                cmocka_unit_test(explains_which_alternative_came_nearest),
         };
         return cmocka_run_group_tests_name("cluster/structural", tests, NULL, NULL);
 }
