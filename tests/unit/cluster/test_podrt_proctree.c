@@ -13,6 +13,7 @@
 
 enum { SIZE = 64 << 20, STACK = 64 << 10 };
 
+#ifndef __SANITIZE_THREAD__
 static int wait_for_end(void *arg) {
         for (;;)
                 pause();
@@ -56,6 +57,7 @@ static void check(int clone_flags) {
 
 static void what_forked_processes_share_counts_once(void **state) { check(0); }
 static void a_process_before_its_exec_is_its_parent(void **state) { check(CLONE_VM); }
+#endif
 
 static void nothing_is_known_of_what_is_gone(void **state) {
         int64_t bytes = 0;
@@ -70,8 +72,10 @@ static void nothing_is_known_of_what_is_gone(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+#ifndef __SANITIZE_THREAD__ /* it loses its way in a child that clone() made */
                 cmocka_unit_test(what_forked_processes_share_counts_once),
                 cmocka_unit_test(a_process_before_its_exec_is_its_parent),
+#endif
                 cmocka_unit_test(nothing_is_known_of_what_is_gone),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
