@@ -25,9 +25,9 @@ third_party/.setup: tools/setup VERSION
 	@tools/setup build
 	@touch $@
 
-$(BUILD)/build.ninja: third_party/.setup
-	@test -f $@ || $$(tools/setup meson) setup $(BUILD) >/dev/null || $$(tools/setup meson) setup $(BUILD)
-	@touch $@
+# Once: ninja makes it anew by itself when a meson.build is newer.
+$(BUILD)/build.ninja: | third_party/.setup
+	@$$(tools/setup meson) setup $(BUILD) >/dev/null || $$(tools/setup meson) setup $(BUILD)
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) firesteel
