@@ -302,18 +302,23 @@ static void fill_in(struct submit_args *a, const struct map *env) {
                 a->values[SUBMIT_NAME] = xstrdup_null(a->values[SUBMIT_CLASS]);
 }
 
-static int check_memory(const char *text, const char *what, struct err *err) {
+/* The messages are Spark's; which setting it is, and how it is written, the hint adds. */
+static int check_memory(const char *text, const char *what, const char *key, struct err *err) {
         int64_t bytes = 0;
-        if (text && (spark_parse_bytes(text, SPARK_UNIT_BYTE, &bytes, NULL) < 0 || bytes <= 0))
-                return err_set(err, -EINVAL, "%s memory must be a positive number", what);
-        return 0;
+        if (!text || (spark_parse_bytes(text, SPARK_UNIT_BYTE, &bytes, NULL) >= 0 && bytes > 0))
+                return 0;
+        err_set(err, -EINVAL, "%s memory must be a positive number", what);
+        err_hint(err, "%s is \"%s\": write a size such as 512m or 2g", key, text);
+        return -EINVAL;
 }
 
-static int check_count(const char *text, const char *what, struct err *err) {
+static int check_count(const char *text, const char *what, const char *key, struct err *err) {
         int n = 0;
-        if (text && (!java_parse_int(text, &n) || n <= 0))
-                return err_set(err, -EINVAL, "%s must be a positive number", what);
-        return 0;
+        if (!text || (java_parse_int(text, &n) && n > 0))
+                return 0;
+        err_set(err, -EINVAL, "%s must be a positive number", what);
+        err_hint(err, "%s is \"%s\"", key, text);
+        return -EINVAL;
 }
 
 static int check_submit(struct submit_args *a, struct err *err) {
@@ -321,17 +326,17 @@ static int check_submit(struct submit_args *a, struct err *err) {
                 return err_set(err, -EINVAL, "Remote cannot be specified with master and/or deploy mode.");
         if (!a->resource)
                 return err_set(err, -EINVAL, "Must specify a primary resource (JAR or Python or R file)");
-        int r = check_memory(a->values[SUBMIT_DRIVER_MEMORY], "Driver", err);
+        int r = check_memory(a->values[SUBMIT_DRIVER_MEMORY], "Driver", "spark.driver.memory", err);
         if (r >= 0)
-                r = check_memory(a->values[SUBMIT_EXECUTOR_MEMORY], "Executor", err);
+                r = check_memory(a->values[SUBMIT_EXECUTOR_MEMORY], "Executor", "spark.executor.memory", err);
         if (r >= 0)
-                r = check_count(a->values[SUBMIT_DRIVER_CORES], "Driver cores", err);
+                r = check_count(a->values[SUBMIT_DRIVER_CORES], "Driver cores", "spark.driver.cores", err);
         if (r >= 0)
-                r = check_count(a->values[SUBMIT_EXECUTOR_CORES], "Executor cores", err);
+                r = check_count(a->values[SUBMIT_EXECUTOR_CORES], "Executor cores", "spark.executor.cores", err);
         if (r >= 0)
-                r = check_count(a->values[SUBMIT_TOTAL_EXECUTOR_CORES], "Total executor cores", err);
+                r = check_count(a->values[SUBMIT_TOTAL_EXECUTOR_CORES], "Total executor cores", "spark.cores.max", err);
         if (r >= 0 && !a->dynamic_allocation)
-                r = check_count(a->values[SUBMIT_NUM_EXECUTORS], "Number of executors", err);
+                r = check_count(a->values[SUBMIT_NUM_EXECUTORS], "Number of executors", "spark.executor.instances", err);
         if (r >= 0 && a->values[SUBMIT_PROXY_USER] && a->values[SUBMIT_PRINCIPAL])
                 return err_set(err, -EINVAL, "Only one of --proxy-user or --principal can be provided.");
         return r;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/rand.h"
+#include "codec/quantity.h"
 #include "submit/gather.h"
 #include "submit/submit.h"
 
@@ -71,6 +72,22 @@ static int check_keys(struct submit_job *job, bool strict, struct err *err) {
         return 0;
 }
 
+/* Spark passes these on as they are: the driver's the API server refuses, the executors' the driver finds out about, minutes later. */
+static int check_quantities(const struct submit_job *job, struct err *err) {
+        static const char *const keys[] = {"spark.kubernetes.driver.request.cores", "spark.kubernetes.driver.limit.cores",
+                                           "spark.kubernetes.executor.request.cores", "spark.kubernetes.executor.limit.cores"};
+        for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+                const char *text = map_get(&job->args.properties, keys[i]);
+                struct quantity q;
+                if (!text || (quantity_parse(sv_of(text), &q, NULL) >= 0 && quantity_milli(q) >= 0))
+                        continue;
+                err_set(err, -EINVAL, "%s is \"%s\", which is no quantity of processors", keys[i], text);
+                err_hint(err, "write 2, 0.5 or 500m");
+                return -EINVAL;
+        }
+        return 0;
+}
+
 int submit_job_finish(struct submit_job *job, const struct submit_job_options *o, struct err *err) {
         struct submit_args *a = &job->args;
         int r = take_cluster_options(job, o, err);
@@ -87,7 +104,8 @@ int submit_job_finish(struct submit_job *job, const struct submit_job_options *o
         if (!job->version_known)
                 gather_version_of_image(a, &job->version);
         a->line = job->version.line;
-        return check_keys(job, o->strict, err);
+        r = check_quantities(job, err);
+        return r < 0 ? r : check_keys(job, o->strict, err);
 }
 
 int submit_job_access(const struct submit_job *job, const struct submit_job_options *o, struct kube_access *ret, struct err *err) {
