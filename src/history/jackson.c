@@ -5,11 +5,31 @@
 #include "codec/ktime.h"
 #include "spark/jformat.h"
 
-static void newline(struct jackson *j) {
-        static const char blanks[] = "\n                                                                ";
-        size_t n = 1 + 2u * j->depth;
-        str_append(j->out, blanks, n < sizeof(blanks) - 1 ? n : sizeof(blanks) - 1);
+/* Room for n bytes behind the text; what is written there becomes text with put_end(). NULL past the buffer's limit. */
+static inline char *put_begin(struct str *s, size_t n) {
+        if (s->cap - s->len <= n && !str_reserve(s, n)) /* cap is 0 while there is no memory */
+                return NULL;
+        return s->data + s->len;
 }
+
+static inline void put_end(struct str *s, const char *end) {
+        s->len = (size_t)(end - s->data);
+        s->data[s->len] = '\0';
+}
+
+static inline char *copy(char *to, const char *from, size_t n) {
+        memcpy(to, from, n);
+        return to + n;
+}
+
+static const char blanks[] = "\n                                                                ";
+
+static inline size_t indent(const struct jackson *j) {
+        size_t n = 1 + 2u * j->depth;
+        return n < sizeof(blanks) - 1 ? n : sizeof(blanks) - 1;
+}
+
+static void newline(struct jackson *j) { str_append(j->out, blanks, indent(j)); }
 
 /* In front of a value: nothing after a key, else the separator of an array. */
 static void value(struct jackson *j) {
@@ -54,24 +74,69 @@ void jackson_end_array(struct jackson *j) {
         j->has_items = true;
 }
 
-static void quoted(struct str *s, struct sv v) {
-        static const char hex[] = "0123456789ABCDEF";
-        const char *p = v.data, *end = v.data + v.len, *from = p;
-        str_append(s, "\"", 1);
-        for (; p < end; p++) {
-                unsigned char c = (unsigned char)*p;
-                if (c >= 0x20 && c != '"' && c != '\\')
-                        continue;
-                if (p > from)
-                        str_append(s, from, (size_t)(p - from));
-                from = p + 1;
-                static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
-                const char *at = c ? strchr(plain, c) : NULL;
-                char esc[6] = {'\\', at ? letter[at - plain] : 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-                str_append(s, esc, at ? 2 : 6);
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Has one of eight bytes to be escaped: below a blank, a quote or a backslash? */
+static inline bool has_special(uint64_t v) {
+        uint64_t quote = v ^ EACH('"'), slash = v ^ EACH('\\');
+        return (((v - EACH(0x20)) & ~v) | ((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash)) & EACH(0x80);
+}
+
+/* Where the first byte to be escaped may be: at or before it, never behind. */
+static size_t clean_prefix(const char *p, size_t n) {
+        size_t i = 0;
+        uint64_t v;
+        for (; i + sizeof(v) <= n; i += sizeof(v)) {
+                memcpy(&v, p + i, sizeof(v));
+                if (has_special(v))
+                        break;
         }
-        if (p > from)
-                str_append(s, from, (size_t)(p - from));
+        return i;
+}
+
+static char *escape(char *to, unsigned char c) {
+        static const char hex[] = "0123456789ABCDEF", plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+        const char *at = c ? strchr(plain, c) : NULL;
+        *to++ = '\\';
+        if (at) {
+                *to++ = letter[at - plain];
+                return to;
+        }
+        to = copy(to, "u00", 3);
+        *to++ = hex[c >> 4];
+        *to++ = hex[c & 15];
+        return to;
+}
+
+static char *escaped(char *to, struct sv v) {
+        for (size_t i = 0; i < v.len;) {
+                size_t clean = clean_prefix(v.data + i, v.len - i);
+                to = copy(to, v.data + i, clean);
+                i += clean;
+                /* Eight bytes with something in them, or the last few. */
+                for (size_t end = i + 8 < v.len ? i + 8 : v.len; i < end; i++) {
+                        unsigned char c = (unsigned char)v.data[i];
+                        if (c >= 0x20 && c != '"' && c != '\\')
+                                *to++ = (char)c;
+                        else
+                                to = escape(to, c);
+                }
+        }
+        return to;
+}
+
+/* In pieces, so that room for the worst case is not asked for long texts. */
+static void quoted(struct str *s, struct sv v) {
+        enum { PIECE = 4096, WORST = 6 };
+        str_append(s, "\"", 1);
+        while (v.len) {
+                size_t n = v.len < PIECE ? v.len : PIECE;
+                char *to = put_begin(s, n * WORST);
+                if (!to)
+                        return;
+                put_end(s, escaped(to, sv_new(v.data, n)));
+                v = sv_new(v.data + n, v.len - n);
+        }
         str_append(s, "\"", 1);
 }
 
@@ -85,7 +150,21 @@ void jackson_key_sv(struct jackson *j, struct sv key) {
         j->after_key = true;
 }
 
-void jackson_key(struct jackson *j, const char *key) { jackson_key_sv(j, sv_of(key)); }
+/* Names in the program's text need no escapes. */
+void jackson_key(struct jackson *j, const char *key) {
+        size_t n = strlen(key), blank = indent(j);
+        char *to = put_begin(j->out, n + blank + 6);
+        if (!to)
+                return;
+        if (j->has_items)
+                *to++ = ',';
+        to = copy(to, blanks, blank);
+        *to++ = '"';
+        to = copy(to, key, n);
+        put_end(j->out, copy(to, "\" : ", 4));
+        j->has_items = true;
+        j->after_key = true;
+}
 
 void jackson_int(struct jackson *j, int64_t v) {
         char digits[24];
@@ -98,7 +177,9 @@ void jackson_int(struct jackson *j, int64_t v) {
         if (v < 0)
                 digits[--n] = '-';
         value(j);
-        str_append(j->out, digits + n, sizeof(digits) - n);
+        char *to = put_begin(j->out, sizeof(digits));
+        if (to)
+                put_end(j->out, copy(to, digits + n, sizeof(digits) - n));
 }
 
 void jackson_bool(struct jackson *j, bool v) {
@@ -131,7 +212,18 @@ void jackson_format_date(int64_t ms, char ret[40]) {
         }
         int year, month, day, hour, minute, second, weekday;
         ktime_to_civil(seconds, &year, &month, &day, &hour, &minute, &second, &weekday);
-        snprintf(ret, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%03dGMT", year, month, day, hour, minute, second, (int)part);
+        if (year < 0 || year > 9999) {
+                snprintf(ret, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%03dGMT", year, month, day, hour, minute, second, (int)part);
+                return;
+        }
+        static const char form[] = "0000-00-00T00:00:00.000GMT";
+        const struct {
+                int value, at, digits;
+        } fields[] = {{year, 0, 4}, {month, 5, 2}, {day, 8, 2}, {hour, 11, 2}, {minute, 14, 2}, {second, 17, 2}, {(int)part, 20, 3}};
+        memcpy(ret, form, sizeof(form));
+        for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+                for (int v = fields[i].value, k = fields[i].digits; k-- > 0; v /= 10)
+                        ret[fields[i].at + k] = (char)('0' + v % 10);
 }
 
 void jackson_date(struct jackson *j, int64_t ms) {

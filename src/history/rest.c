@@ -251,20 +251,22 @@ static const struct param sql_params[] = {{"offset", PARAM_INT, NULL, 0}, {"leng
 static const struct param thread_params[] = {{"taskId", PARAM_LONG, NULL, 0}, {NULL, PARAM_NONE, NULL, 0}};
 
 /* Guesses of sizes, from what the parts of real answers take. */
-enum { TASK_BYTES = 2600, STAGE_BYTES = 5000, JOB_BYTES = 1500, EXECUTOR_BYTES = 3000, PARTITION_BYTES = 400, SQL_BYTES = 2000 };
+enum { TASK_BYTES = 2600, STAGE_BYTES = 5000, JOB_BYTES = 1500, EXECUTOR_BYTES = 3000, PARTITION_BYTES = 400, ROW_BYTES = 80, SQL_BYTES = 2000 };
 
 static uint64_t size_jobs(struct rest_call *c) { return (uint64_t)c->m->num_jobs * JOB_BYTES; }
 static uint64_t size_executors(struct rest_call *c) { return (uint64_t)c->m->num_executors * EXECUTOR_BYTES; }
 
-static uint64_t stage_size(const struct am_stage *s, bool details) {
-        return STAGE_BYTES + (details ? (uint64_t)s->stored_tasks * TASK_BYTES + (uint64_t)s->stored_executors * EXECUTOR_BYTES : 0);
+static uint64_t stage_size(const struct rest_call *c, const struct am_stage *s, bool details) {
+        /* A summary is short, but made of all rows. */
+        bool summaries = param_bool(c, "withSummaries", false);
+        return STAGE_BYTES + (summaries ? (uint64_t)s->stored_tasks * ROW_BYTES : 0) + (details ? (uint64_t)s->stored_tasks * TASK_BYTES + (uint64_t)s->stored_executors * EXECUTOR_BYTES : 0);
 }
 
 static uint64_t size_stages(struct rest_call *c) {
         uint64_t sum = 0;
         bool details = param_bool(c, "details", false);
         for (uint32_t i = 0; i < c->m->num_stages; i++)
-                sum += stage_size(&c->m->stages[i], details);
+                sum += stage_size(c, &c->m->stages[i], details);
         return sum;
 }
 
@@ -272,7 +274,7 @@ static uint64_t size_stage(struct rest_call *c) {
         uint64_t sum = 0;
         int64_t row = appmodel_stage_row(c->m, c->ids[0]);
         for (; row >= 0 && row < c->m->num_stages && c->m->stages[row].id == c->ids[0]; row++)
-                sum += stage_size(&c->m->stages[row], param_bool(c, "details", true));
+                sum += stage_size(c, &c->m->stages[row], param_bool(c, "details", true));
         return sum;
 }
 

@@ -9,13 +9,34 @@ struct cursor {
         const char *p, *end;
 };
 
-static bool literal(struct cursor *c, const char *text, size_t len) {
-        if ((size_t)(c->end - c->p) < len || memcmp(c->p, text, len) != 0)
+/* memcmp() == 0 for names, most of which are too short to be worth a call. */
+static inline bool same(const char *a, const char *b, size_t n) {
+        uint64_t x, y;
+        if (n < sizeof(x)) {
+                for (size_t i = 0; i < n; i++)
+                        if (a[i] != b[i])
+                                return false;
+                return true;
+        }
+        for (size_t i = 0;; i = i + 2 * sizeof(x) <= n ? i + sizeof(x) : n - sizeof(x)) { /* the last two may overlap */
+                memcpy(&x, a + i, sizeof(x));
+                memcpy(&y, b + i, sizeof(y));
+                if (x != y)
+                        return false;
+                if (i + sizeof(x) == n)
+                        return true;
+        }
+}
+
+static inline bool literal(struct cursor *c, const char *text, size_t len) {
+        if ((size_t)(c->end - c->p) < len || !same(c->p, text, len))
                 return false;
         c->p += len;
         return true;
 }
-#define LITERAL(c, text) literal((c), text, sizeof(text) - 1)
+/* Of constant text: the compiler compares it in place. */
+#define LITERAL(c, text)                                                                                                                   \
+        ((size_t)((c)->end - (c)->p) >= sizeof(text) - 1 && memcmp((c)->p, text, sizeof(text) - 1) == 0 ? ((c)->p += sizeof(text) - 1, true) : false)
 
 static inline bool ends_number(char ch) { return ch == ',' || ch == '}' || ch == ']'; }
 
@@ -183,26 +204,25 @@ static bool fast_optional_text(struct cursor *c, struct sv *ret) {
         return true;
 }
 
-static const char internal_prefix[] = "internal.metrics.";
 static const char internal_tail[] = ",\"Internal\":true,\"Count Failed Values\":true";
 
 static bool fast_accumulable(struct cursor *c) {
         struct scan_accumulable a = {0};
         if (!LITERAL(c, "{\"ID\":") || !fast_int(c, &a.id))
                 return false;
-        if (LITERAL(c, ",\"Name\":")) {
-                if (!fast_string(c, &a.name))
-                        return false;
-                /* Nobody asks for the internal task metrics: jump to the closing brace when the object is as usual. */
-                if (a.name.len >= sizeof(internal_prefix) - 1 && memcmp(a.name.data, internal_prefix, sizeof(internal_prefix) - 1) == 0) {
-                        const char *close = memchr(c->p, '}', (size_t)(c->end - c->p));
-                        if (close && close - c->p > (ptrdiff_t)sizeof(internal_tail) &&
-                            memcmp(close - (sizeof(internal_tail) - 1), internal_tail, sizeof(internal_tail) - 1) == 0) {
-                                c->p = close + 1;
-                                return true;
-                        }
+        /* Nobody asks for the internal task metrics: jump to the closing brace when the object is as usual. */
+        const char *name = c->p;
+        if (LITERAL(c, ",\"Name\":\"internal.metrics.")) {
+                const char *close = memchr(c->p, '}', (size_t)(c->end - c->p));
+                if (close && close - c->p > (ptrdiff_t)sizeof(internal_tail) &&
+                    memcmp(close - (sizeof(internal_tail) - 1), internal_tail, sizeof(internal_tail) - 1) == 0) {
+                        c->p = close + 1;
+                        return true;
                 }
+                c->p = name;
         }
+        if (LITERAL(c, ",\"Name\":") && !fast_string(c, &a.name))
+                return false;
         if (LITERAL(c, ",\"Update\":") && !fast_optional_text(c, &a.update))
                 return false;
         if (LITERAL(c, ",\"Value\":") && !fast_optional_text(c, &a.value))
