@@ -50,6 +50,15 @@ static int read_conf(struct cmd_ctx *ctx, struct history_conf *c, struct err *er
         const char *dir = option_str(&ctx->o, "dir");
         if (r >= 0 && dir)
                 r = history_conf_set(c, "spark.history.fs.logDirectory", dir, err);
+        AUTO(str) struct str readers = STR_INIT(0);
+        n = option_list(&ctx->o, "readers", &list);
+        for (size_t i = 0; i < n; i++)
+                str_appendf(&readers, "%s%s", i ? ";" : "", list[i]);
+        if (r >= 0 && n)
+                r = history_conf_set(c, "spark.firesteel.history.readers", str_cstr(&readers), err);
+        const char *htpasswd = option_str(&ctx->o, "htpasswd");
+        if (r >= 0 && htpasswd)
+                r = history_conf_set(c, "spark.firesteel.history.htpasswd", htpasswd, err);
         if (r >= 0 && option_given(&ctx->o, "port"))
                 r = history_conf_set(c, "spark.history.ui.port", option_str(&ctx->o, "port"), err);
         return r;
@@ -97,7 +106,7 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
 }
 
 static const struct option options[] = {
-        {"dir", 'd', OPTION_STRING, "DIR", "where the event logs are: a directory or s3a://bucket/prefix (default: spark.history.fs.logDirectory)", .complete = "dir"},
+        {"dir", 'd', OPTION_STRING, "DIR", "where the event logs are: a directory or s3a://bucket/prefix; several are separated by commas (default: spark.history.fs.logDirectory)", .complete = "dir"},
         {"bind", 0, OPTION_STRING, "ADDRESS", "address to listen on; several are separated by commas", "127.0.0.1"},
         {"port", 'p', OPTION_INT, "PORT", "port to listen on, 0 for any (default: spark.history.ui.port, 18080)", .max = 65535},
         {"listen-fd", 0, OPTION_INT, "FD", "a listening socket to serve on", .hidden = true},
@@ -106,6 +115,8 @@ static const struct option options[] = {
         {"user-header", 0, OPTION_STRING, "NAME", "request header in which a trusted proxy names the user"},
         {"group-header", 0, OPTION_STRING, "NAME", "request header in which a trusted proxy names the user's groups, separated by commas"},
         {"trusted-proxy", 0, OPTION_LIST, "ADDRESS", "address of a proxy whose headers count, besides this machine; may be given several times"},
+        {"htpasswd", 0, OPTION_STRING, "FILE", "ask for a user and password of this file, as htpasswd writes it", .complete = "file"},
+        {"readers", 0, OPTION_LIST, "DIR=NAME,...", "who may see the logs of a directory: users, groups with @ in front, or * for all who are known; may be given several times"},
         {"access-log", 0, OPTION_SWITCH, NULL, "write a JSON line for each request to standard output"},
         {"cleaner-dry-run", 0, OPTION_SWITCH, NULL, "the cleaner only says what it would remove"},
         {0},

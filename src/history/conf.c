@@ -15,6 +15,7 @@ static const struct entry {
         const char *otherwise; /* the default, or for KIND_NOTE why it means nothing */
 } entries[] = {
         {"spark.history.fs.logDirectory", KIND_TEXT, AT(log_dir), "file:/tmp/spark-events"},
+        {"spark.firesteel.history.htpasswd", KIND_TEXT, AT(htpasswd), NULL},
         {"spark.firesteel.history.readers", KIND_TEXT, AT(readers), NULL},
         {"spark.history.fs.update.interval", KIND_TIME_S, AT(update_interval_ms), "10s"},
         {"spark.history.fs.update.batchSize", KIND_INT, AT(batch_size), "2147483647"},

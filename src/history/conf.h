@@ -9,7 +9,7 @@
 #include "spark/eventlog.h"
 
 struct history_conf {
-        char *log_dir, *readers, *store_path, *title, *executor_log_url, *redaction, *proxy_base;
+        char *log_dir, *readers, *htpasswd, *store_path, *title, *executor_log_url, *redaction, *proxy_base;
         char *admin_acls, *admin_groups;
         char *allow_framing_from, *xss_protection, *hsts;
         char *tls_cert, *tls_key;

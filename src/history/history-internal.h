@@ -4,6 +4,7 @@
 
 #include "history/api.h"
 #include "history/history.h"
+#include "history/htpasswd.h"
 #include "history/index.h"
 #include "net/http_server.h"
 
@@ -16,6 +17,12 @@ struct loaded {
 struct load;
 struct job;
 struct call;
+
+/* Work of one kind of which only so much is done at a time. */
+struct lane {
+        size_t busy, max;
+        VEC(struct job *) queue;
+};
 
 /* A log directory and who may see what is in it. */
 struct log_dir {
@@ -41,6 +48,8 @@ struct history {
         char *index_dir, *listing_path; /* NULL: nowhere to keep them */
         struct redaction *redaction;
         struct acl acl;
+        struct htpasswd *htpasswd;
+        struct map admitted; /* hash of an Authorization header -> struct admitted */
         struct api_settings api;
         struct tls_context *tls;
         struct http_server *http;
@@ -58,8 +67,8 @@ struct history {
         size_t busy; /* jobs on workers or waiting for one, large answers under way */
         size_t num_large;
         VEC(struct call *) large_queue;
-        size_t store_busy;            /* of them those that wait for disks and networks */
-        VEC(struct job *) store_queue; /* what waits for one of those to end */
+        struct lane store_lane; /* of them those that wait for disks and networks */
+        struct lane auth_lane;  /* those that check passwords, which is slow on purpose */
         void (*stopped)(void *arg);
         void *stopped_arg;
         struct history_metrics metrics;
@@ -74,9 +83,11 @@ void history_work(struct history *h, void (*work)(void *arg), void (*done)(void 
 /* Stopping waits for what is held. */
 void history_hold(struct history *h);
 void history_release(struct history *h);
-/* The same for what may wait for a disk or a network: only some of the workers do that at a time, the others are left to render, and to
- * look up names for those that wait. */
-void history_store_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+/* The same within a lane: what waits for a disk or a network leaves some workers to render, and to look up names for those that wait. */
+void history_lane_work(struct history *h, struct lane *lane, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+static inline void history_store_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg) {
+        history_lane_work(h, &h->store_lane, work, done, arg);
+}
 /* The directories whose logs a user may see, a bit each; user NULL: nobody is known to ask. */
 uint64_t history_visible(const struct history *h, const char *user, const char *groups);
 /* A reference to the listing as somebody sees it who may see those directories. */
@@ -101,6 +112,8 @@ struct page_request {
         const char *dirs; /* the log directories that are shown */
 };
 void page_list(const struct page_request *p, struct str *out);
+/* Makes a page of an error's text. */
+void page_error(const char *prefix, struct rest_answer *a);
 void page_app(const struct log_record *r, const char *key, const char *tab, const struct rest_query *q, const struct appmodel *m,
               const struct history_conf *conf, const struct redaction *redaction, const char *prefix, int64_t now_ms, struct str *out);
 

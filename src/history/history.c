@@ -16,11 +16,11 @@ struct job {
         void (*work)(void *arg);
         void (*done)(void *arg);
         void *arg;
-        bool is_store;
+        struct lane *lane; /* NULL: none */
 };
 
 /* Of the twelve workers that the command asks for. */
-enum { MAX_STORE_JOBS = 6 };
+enum { MAX_STORE_JOBS = 6, MAX_AUTH_JOBS = 2 };
 
 static void maybe_stopped(struct history *h) {
         if (h->stopping && h->busy == 0 && h->stopped) {
@@ -38,12 +38,12 @@ static void on_done(void *arg) {
         struct job *j = arg;
         struct history *h = j->h;
         h->busy--;
-        if (j->is_store && h->store_queue.len) {
-                struct job *next = h->store_queue.items[0];
-                vec_remove(&h->store_queue, 0);
+        if (j->lane && j->lane->queue.len) {
+                struct job *next = j->lane->queue.items[0];
+                vec_remove(&j->lane->queue, 0);
                 loop_work(h->loop, on_work, on_done, next);
-        } else if (j->is_store) {
-                h->store_busy--;
+        } else if (j->lane) {
+                j->lane->busy--;
         }
         j->done(j->arg);
         free(j);
@@ -57,24 +57,24 @@ void history_release(struct history *h) {
         maybe_stopped(h);
 }
 
-static struct job *job_new(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg, bool is_store) {
+static struct job *job_new(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg, struct lane *lane) {
         struct job *j = NEW(struct job);
-        *j = (struct job){h, work, done, arg, is_store};
+        *j = (struct job){h, work, done, arg, lane};
         h->busy++;
         return j;
 }
 
 void history_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg) {
-        loop_work(h->loop, on_work, on_done, job_new(h, work, done, arg, false));
+        loop_work(h->loop, on_work, on_done, job_new(h, work, done, arg, NULL));
 }
 
-void history_store_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg) {
-        struct job *j = job_new(h, work, done, arg, true);
-        if (h->store_busy >= MAX_STORE_JOBS) {
-                *vec_push(&h->store_queue) = j;
+void history_lane_work(struct history *h, struct lane *lane, void (*work)(void *arg), void (*done)(void *arg), void *arg) {
+        struct job *j = job_new(h, work, done, arg, lane);
+        if (lane->busy >= lane->max) {
+                *vec_push(&lane->queue) = j;
                 return;
         }
-        h->store_busy++;
+        lane->busy++;
         loop_work(h->loop, on_work, on_done, j);
 }
 
@@ -394,7 +394,8 @@ static int listen_on(struct history *h, struct err *err) {
         h->http = http_server_new(h->loop, &(struct http_server_options){.tls = h->tls, .max_body = 1 << 16, .handler = history_on_request, .arg = h});
         if (h->o.listen_fd > 2)
                 return take_socket(h, err);
-        h->port = (int)(h->tls && h->conf->tls_port ? h->conf->tls_port : h->tls ? h->conf->port + 400 : h->conf->port);
+        /* As Spark counts; of no port in particular none in particular. */
+        h->port = (int)(h->tls && h->conf->tls_port ? h->conf->tls_port : h->tls && h->conf->port ? h->conf->port + 400 : h->conf->port);
         for (size_t i = 0; i < addresses.len; i++) {
                 int r = http_server_listen(h->http, addresses.items[i], h->port, &h->port, err);
                 if (r < 0)
@@ -462,6 +463,8 @@ static int prepare(struct history *h, struct err *err) {
                 r = set_readers(h, err);
         if (r >= 0)
                 r = redaction_new(c->redaction, &h->redaction, err);
+        if (r >= 0 && c->htpasswd)
+                r = htpasswd_open(c->htpasswd, &h->htpasswd, err);
         if (r >= 0)
                 r = open_tls(h, err);
         if (r < 0)
@@ -490,7 +493,7 @@ static int prepare(struct history *h, struct err *err) {
 int history_start(struct loop *l, const struct history_options *o, struct history **ret, struct err *err) {
         struct history *h = NEW(struct history);
         *h = (struct history){.loop = l, .o = *o, .conf = o->conf, .models = MAP_INIT(loaded_free), .loads = MAP_INIT(NULL), .views = MAP_INIT(view_free),
-                              .waiting_fd = -1, .started_ms = clock_now_ms()};
+                              .store_lane = {.max = MAX_STORE_JOBS}, .auth_lane = {.max = MAX_AUTH_JOBS}, .admitted = MAP_INIT(free), .waiting_fd = -1, .started_ms = clock_now_ms()};
         replays_init(&h->replays);
         int r = prepare(h, err);
         if (r >= 0)
@@ -545,7 +548,10 @@ void history_free(struct history *h) {
         vec_done(&h->stores);
         vec_foreach(d, &h->dirs) strv_done(&d->readers);
         vec_done(&h->dirs);
-        vec_done(&h->store_queue);
+        vec_done(&h->store_lane.queue);
+        vec_done(&h->auth_lane.queue);
+        map_done(&h->admitted);
+        htpasswd_free(h->htpasswd);
         vec_done(&h->large_queue);
         free(h->store_urls);
         free(h->index_dir);

@@ -18,6 +18,10 @@ struct call {
         uint64_t dirs;                  /* those that the user may see */
         const char *path;               /* without the prefix; of the request */
         char *user, *groups;
+        char *password;      /* to be checked */
+        uint64_t generation; /* of the file it was checked with */
+        bool ok;
+        bool is_page; /* for people: errors, too */
         char *page; /* the tab of an application's page; NULL: the REST API */
         int64_t start_us;
         uint64_t sent;

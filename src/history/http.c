@@ -1,8 +1,11 @@
 /* Requests: who asks, what for, and the answer's way back. */
+#include <openssl/crypto.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/base64.h"
+#include "codec/sha256.h"
 #include "history/http-internal.h"
 
 /* ---- ends ---- */
@@ -45,12 +48,15 @@ void call_end(struct call *c, int status) {
         listing_unref(c->listing);
         str_done(&c->a.body);
         free(c->user);
+        free(c->password);
         free(c->groups);
         free(c->page);
         free(c);
 }
 
 void call_respond(struct call *c) {
+        if (c->is_page && c->a.status >= 400)
+                page_error(c->h->prefix, &c->a);
         c->sent = c->a.body.len;
         http_respond(c->x, c->a.status, c->a.content_type, str_sv(&c->a.body));
         call_end(c, c->a.status);
@@ -292,6 +298,7 @@ static void api_request(struct call *c, const char *path, const struct http_requ
 static void app_page(struct call *c, const char *path, const struct http_request *r) {
         static const char *const tabs[] = {"jobs", "stages", "stage", "storage", "environment", "executors", "sql", "SQL"};
         AUTO(strv) struct strv s = {0};
+        c->is_page = true;
         struct sv rest = sv_of(path), part;
         while (sv_split(&rest, '/', &part))
                 if (part.len)
@@ -397,6 +404,93 @@ static void set_security_headers(struct history *h, struct http_exchange *x) {
         http_set_header(x, "Referrer-Policy", "no-referrer");
 }
 
+/* ---- who asks ---- */
+
+/* A header that was checked a while ago need not be checked again: hashes are slow on purpose. */
+struct admitted {
+        int64_t until_ms;
+        uint64_t generation;
+};
+enum { ADMITTED_MS = 60 * 1000, MAX_ADMITTED = 1000 };
+
+static void begin(struct call *c) {
+        struct history *h = c->h;
+        const struct http_request *r = http_request_of(c->x);
+        c->dirs = history_visible(h, c->user, c->groups);
+        c->listing = history_listing(h, c->dirs);
+        if (!streq(r->method, "GET") && !streq(r->method, "HEAD")) {
+                http_set_header(c->x, "Allow", "GET, HEAD");
+                rest_html_error(&c->a, 405, r->path);
+                call_respond(c);
+                return;
+        }
+        route(c);
+}
+
+static void refuse(struct call *c) {
+        http_set_header(c->x, "WWW-Authenticate", "Basic realm=\"History Server\", charset=\"UTF-8\"");
+        respond_error(c, 401, "Who are you? Give a user and a password.");
+}
+
+/* "Basic dXNlcjpwYXNz" */
+static bool parse_basic(const char *header, char **ret_user, char **ret_password) {
+        AUTO(str) struct str text = STR_INIT(4096);
+        if (!header || strncasecmp(header, "Basic ", 6) != 0 || base64_decode(sv_trim(sv_of(header + 6)), &text) < 0 || str_overflowed(&text))
+                return false;
+        const char *colon = text.len ? memchr(text.data, ':', text.len) : NULL;
+        if (!colon || memchr(text.data, 0, text.len))
+                return false;
+        *ret_user = xstrndup(text.data, (size_t)(colon - text.data));
+        *ret_password = xstrdup(colon + 1);
+        return true;
+}
+
+static char *admission_key(const char *header) {
+        char *hex = xmalloc(2 * SHA256_SIZE + 1);
+        sha256_hex(sv_of(header), hex);
+        return hex;
+}
+
+static void auth_work(void *arg) {
+        struct call *c = arg;
+        c->generation = htpasswd_generation(c->h->htpasswd);
+        c->ok = htpasswd_check(c->h->htpasswd, c->user, c->password);
+}
+
+static void auth_done(void *arg) {
+        struct call *c = arg;
+        struct map *admitted = &c->h->admitted;
+        OPENSSL_cleanse(c->password, strlen(c->password));
+        if (!c->ok) {
+                free(TAKE(c->user));
+                refuse(c);
+                return;
+        }
+        if (admitted->len >= MAX_ADMITTED)
+                map_clear(admitted);
+        AUTO(free) char *key = admission_key(http_headers_get(&http_request_of(c->x)->headers, "Authorization"));
+        struct admitted *a = NEW(struct admitted);
+        *a = (struct admitted){clock_now_ms() + ADMITTED_MS, c->generation};
+        map_set(admitted, key, a);
+        begin(c);
+}
+
+static void authenticate(struct call *c) {
+        const char *header = http_headers_get(&http_request_of(c->x)->headers, "Authorization");
+        if (!parse_basic(header, &c->user, &c->password)) {
+                refuse(c);
+                return;
+        }
+        AUTO(free) char *key = admission_key(header);
+        const struct admitted *a = map_get(&c->h->admitted, key);
+        if (a && a->until_ms > clock_now_ms() && a->generation == htpasswd_generation(c->h->htpasswd))
+                begin(c);
+        else
+                history_lane_work(c->h, &c->h->auth_lane, auth_work, auth_done, c);
+}
+
+static bool is_probe(const char *path) { return streq(path, "/healthz") || streq(path, "/readyz"); }
+
 void history_on_request(struct http_exchange *x, const struct http_request *r, void *arg) {
         struct history *h = arg;
         struct call *c = NEW(struct call);
@@ -409,21 +503,14 @@ void history_on_request(struct http_exchange *x, const struct http_request *r, v
                 c->user = xstrdup_null(h->o.user_header ? http_headers_get(&r->headers, h->o.user_header) : NULL);
                 c->groups = xstrdup_null(h->o.group_header ? http_headers_get(&r->headers, h->o.group_header) : NULL);
         }
-        c->dirs = history_visible(h, c->user, c->groups);
-        c->listing = history_listing(h, c->dirs);
-        if (!streq(r->method, "GET") && !streq(r->method, "HEAD")) {
-                http_set_header(x, "Allow", "GET, HEAD");
-                rest_html_error(&c->a, 405, r->path);
-                call_respond(c);
-                return;
-        }
         const char *path = *h->prefix ? below(r->path, h->prefix) : r->path;
         if (path && *h->prefix)
                 path = *path ? path - 1 : "/";
-        if (!path) {
-                /* Probes do not know the prefix. */
-                path = streq(r->path, "/healthz") || streq(r->path, "/readyz") || streq(r->path, "/metrics") ? r->path : "/no-such-path";
-        }
+        if (!path) /* probes do not know the prefix */
+                path = is_probe(r->path) || streq(r->path, "/metrics") ? r->path : "/no-such-path";
         c->path = path;
-        route(c);
+        if (h->htpasswd && !c->user && !is_probe(path))
+                authenticate(c);
+        else
+                begin(c);
 }

@@ -259,3 +259,21 @@ void page_list(const struct page_request *p, struct str *s) {
         list_problems(s, p->listing);
         html_end(s);
 }
+
+void page_error(const char *prefix, struct rest_answer *a) {
+        AUTO(str) struct str text = a->body;
+        static const struct {
+                int status;
+                const char *title;
+        } titles[] = {{401, "Who are you?"}, {403, "Not for you"}, {404, "Not found"}, {500, "This log could not be opened"}, {503, "Not now"}};
+        const char *title = "Error";
+        for (size_t i = 0; i < ARRAY_LEN(titles); i++)
+                title = titles[i].status == a->status ? titles[i].title : title;
+        a->body = STR_INIT(0);
+        a->content_type = "text/html;charset=utf-8";
+        html_begin(&a->body, title, prefix);
+        str_append_s(&a->body, "<p>");
+        html_text(&a->body, str_sv(&text));
+        str_appendf(&a->body, "</p><p><a href=\"%s/\">All applications</a></p>", prefix);
+        html_end(&a->body);
+}

@@ -1,91 +1,35 @@
 #!/usr/bin/env python3
-"""The History Server against Spark's own on the same logs in one run: start to complete listing, first open of a large application,
-requests, memory. Prints figures and ratios (Spark's / ours).
+"""The History Server beside Spark's own on the same logs in one run: start, listing, first open of a large application, requests, memory.
+Prints figures and ratios (Spark's / ours).
 
-    tests/bench/history.py [--tasks 100000] [--logs 1000] [--spark SPARK_HOME] [--keep DIR]
+    tests/bench/history.py [--tasks 100000] [--logs 1000] [--full] [--spark SPARK_HOME] [--keep DIR] [--json FILE]
 
-Without SPARK_HOME (or --spark) only ours is measured. CPU seconds (user + system of the process) are what to compare: wall times depend
-on what else the machine does. Logs are synthetic, in the form of Spark 4.1's; the page cache is warm for both.
+--full is 1,000,000 tasks (6.4 GB) and 5,000 logs (1.4 GB). Without SPARK_HOME (or --spark) only ours is measured. CPU seconds (user + system of the
+process) are what to compare: wall times depend on what else the machine does. Logs are synthetic (eventlog.py); the page cache is warm for both as
+far as memory allows. zstd logs need the program zstd and are left out without it.
 """
 import argparse
+import http.client
 import json
 import os
 import pathlib
-import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+
+import eventlog
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-METRICS = ("executorDeserializeTime", "executorDeserializeCpuTime", "executorRunTime", "executorCpuTime", "resultSize", "jvmGCTime",
-           "resultSerializationTime", "memoryBytesSpilled", "diskBytesSpilled", "peakExecutionMemory", "shuffle.read.remoteBlocksFetched",
-           "shuffle.read.localBlocksFetched", "shuffle.read.remoteBytesRead", "shuffle.read.localBytesRead", "shuffle.read.fetchWaitTime",
-           "shuffle.read.recordsRead", "shuffle.write.bytesWritten", "shuffle.write.recordsWritten", "shuffle.write.writeTime", "input.bytesRead",
-           "input.recordsRead")
-SQL = ("number of output rows", "scan time", "size of files read", "shuffle bytes written", "peak memory", "spill size", "duration")
-SQL_TYPES = ("sum", "timing", "size", "size", "size", "size", "timing")
-PEAKS = ("JVMHeapMemory", "JVMOffHeapMemory", "OnHeapExecutionMemory", "OffHeapExecutionMemory", "OnHeapStorageMemory", "OffHeapStorageMemory",
-         "OnHeapUnifiedMemory", "OffHeapUnifiedMemory", "DirectPoolMemory", "MappedPoolMemory", "ProcessTreeJVMVMemory", "ProcessTreeJVMRSSMemory",
-         "ProcessTreePythonVMemory", "ProcessTreePythonRSSMemory", "ProcessTreeOtherVMemory", "ProcessTreeOtherRSSMemory", "MinorGCCount", "MinorGCTime",
-         "MajorGCCount", "MajorGCTime", "TotalGCTime", "ConcurrentGCCount", "ConcurrentGCTime")
 
 
-def write_log(path, app, tasks, executors=100, per_stage=2000):
-    """One application: jobs of one stage each, every task with metrics and accumulables."""
-    rnd = random.Random(7)
-    t = 1760000000000
-
-    def event(out, **fields):
-        out.write(json.dumps({k.replace("_", " "): v for k, v in fields.items()}, separators=(",", ":")) + "\n")
-
-    with open(path, "w", buffering=1 << 20) as out:
-        event(out, Event="SparkListenerLogStart", Spark_Version="4.1.4")
-        event(out, Event="SparkListenerEnvironmentUpdate", JVM_Information={"Java Home": "/j", "Java Version": "17", "Scala Version": "2.13"},
-              Spark_Properties={"spark.app.id": app}, Hadoop_Properties={f"hadoop.{i}": "v" for i in range(500)}, System_Properties={}, Metrics_Properties={},
-              Classpath_Entries={f"/jars/{i}.jar": "System Classpath" for i in range(250)})
-        event(out, Event="SparkListenerApplicationStart", App_Name="bench", App_ID=app, Timestamp=t, User="bench")
-        for i in range(executors):
-            event(out, Event="SparkListenerExecutorAdded", Timestamp=t, Executor_ID=str(i), Executor_Info={"Host": f"10.0.0.{i}", "Total Cores": 4, "Log Urls": {}})
-        task = stage = 0
-        while task < tasks:
-            n = min(per_stage, tasks - task)
-            base = 1000 * stage
-            info = {"Stage ID": stage, "Stage Attempt ID": 0, "Stage Name": f"collect at job.py:{stage}", "Number of Tasks": n, "RDD Info": [], "Parent IDs": [],
-                    "Details": "org.apache.spark.Layer.call(Layer.scala:1)\n" * 12, "Accumulables": [], "Resource Profile Id": 0}
-            metrics = [{"name": m, "accumulatorId": base + 100 + i, "metricType": k} for i, (m, k) in enumerate(zip(SQL, SQL_TYPES))]
-            plan = {"nodeName": "Scan parquet", "simpleString": "Scan parquet [k#1,v#2]", "children": [], "metadata": {}, "metrics": metrics}
-            event(out, Event="org.apache.spark.sql.execution.ui.SparkListenerSQLExecutionStart", executionId=stage, rootExecutionId=stage, description=f"query {stage}",
-                  details="", physicalPlanDescription="== Physical Plan ==\n" * 20, sparkPlanInfo=plan, time=t, modifiedConfigs={})
-            properties = {"spark.sql.execution.id": str(stage)}
-            event(out, Event="SparkListenerJobStart", Job_ID=stage, Submission_Time=t, Stage_Infos=[info], Stage_IDs=[stage], Properties=properties)
-            info["Submission Time"] = t
-            event(out, Event="SparkListenerStageSubmitted", Stage_Info=info, Properties=properties)
-            tail = ',"Internal":true,"Count Failed Values":true'
-            accumulables = ",".join(['{"ID":%d,"Name":"internal.metrics.%s","Update":%%d,"Value":%%d%s}' % (base + i, m, tail) for i, m in enumerate(METRICS)] +
-                                    ['{"ID":%d,"Name":"%s","Update":"%%d","Value":"%%d"%s,"Metadata":"sql"}' % (base + 100 + i, m, tail) for i, m in enumerate(SQL)])
-            peaks = ",".join('"%s":%d' % (m, (i * 7919 + 1) * 4096 if i in (0, 1, 2, 6, 8, 20) else 0) for i, m in enumerate(PEAKS))
-            for i in range(n):
-                ex, launch, run = task % executors, t + i % 50, 200 + rnd.randrange(3000)
-                head = '"Task Info":{"Task ID":%d,"Index":%d,"Attempt":0,"Partition ID":%d,"Launch Time":%d,"Executor ID":"%d","Host":"10.0.0.%d","Locality":"ANY","Speculative":false,"Getting Result Time":0,"Finish Time":' % (task, i, i, launch, ex, ex)
-                out.write('{"Event":"SparkListenerTaskStart","Stage ID":%d,"Stage Attempt ID":0,%s0,"Failed":false,"Killed":false,"Accumulables":[]}}\n' % (stage, head))
-                values = [v for k in range(len(METRICS) + len(SQL)) for v in (run * 57 + k, run * 57 * (i + 1))]
-                out.write('{"Event":"SparkListenerTaskEnd","Stage ID":%d,"Stage Attempt ID":0,"Task Type":"ResultTask","Task End Reason":{"Reason":"Success"},%s%d,"Failed":false,"Killed":false,"Accumulables":[%s]},"Task Executor Metrics":{%s},'
-                          '"Task Metrics":{"Executor Deserialize Time":5,"Executor Deserialize CPU Time":4000000,"Executor Run Time":%d,"Executor CPU Time":%d,"Peak Execution Memory":%d,"Result Size":2000,"JVM GC Time":%d,"Result Serialization Time":1,"Memory Bytes Spilled":0,"Disk Bytes Spilled":0,'
-                          '"Shuffle Read Metrics":{"Remote Blocks Fetched":40,"Local Blocks Fetched":9,"Fetch Wait Time":3,"Remote Bytes Read":%d,"Remote Bytes Read To Disk":0,"Local Bytes Read":%d,"Total Records Read":%d,"Remote Requests Duration":2},'
-                          '"Shuffle Write Metrics":{"Shuffle Bytes Written":%d,"Shuffle Write Time":9000000,"Shuffle Records Written":%d},"Input Metrics":{"Bytes Read":0,"Records Read":0},"Output Metrics":{"Bytes Written":0,"Records Written":0},"Updated Blocks":[]}}\n'
-                          % (stage, head, launch + run + 20, accumulables % tuple(values), peaks, run, run * 800000, run * 3000, run // 25, run * 40, run * 9, run * 3, run * 20, run * 2))
-                task += 1
-            t += 5000
-            info["Completion Time"] = t
-            event(out, Event="SparkListenerStageCompleted", Stage_Info=info)
-            event(out, Event="SparkListenerJobEnd", Job_ID=stage, Completion_Time=t, Job_Result={"Result": "JobSucceeded"})
-            event(out, Event="org.apache.spark.sql.execution.ui.SparkListenerSQLExecutionEnd", executionId=stage, time=t, errorMessage="")
-            stage += 1
-        event(out, Event="SparkListenerApplicationEnd", Timestamp=t)
+def free_port():
+    import socket
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 class Running:
@@ -94,109 +38,188 @@ class Running:
         self.process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}", timeout=600) as r:
-            return r.read()
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=3600)
+        try:
+            c.request("GET", "/api/v1/" + path)
+            r = c.getresponse()
+            body = r.read()
+            if r.status != 200:
+                raise OSError(f"{path}: {r.status} {body[:200]!r}")
+            return body
+        finally:
+            c.close()
 
     def wait_listed(self, count):
         while True:
             try:
                 if len(json.loads(self.get("applications"))) >= count:
                     return time.monotonic() - self.began
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 pass
             if self.process.poll() is not None:
-                sys.exit("the server ended")
-            time.sleep(0.01)
+                sys.exit("bench: the server ended")
+            time.sleep(0.005)
 
     def cpu(self):
         field = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
         return (int(field[11]) + int(field[12])) / os.sysconf("SC_CLK_TCK")
 
-    def peak_mb(self):
-        return int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{self.process.pid}/status").read()).group(1)) / 1024
+    def megabytes(self, which):
+        return int(re.search(which + r":\s+(\d+)", open(f"/proc/{self.process.pid}/status").read()).group(1)) / 1024
 
     def stop(self):
         self.process.terminate()
         self.process.wait()
 
 
-def ours(logs, cache, port):
+def ours(logs, cache):
+    port = free_port()
     env = dict(os.environ, XDG_CACHE_HOME=str(cache))
     return Running([os.environ.get("FIRESTEEL", str(ROOT / "build/firesteel")), "history", "--dir", str(logs), "--port", str(port)], env, port)
 
 
-def spark(home, logs, port):
+def spark(home, heap, logs):
+    port = free_port()
     env = dict(os.environ, SPARK_LOCAL_IP="127.0.0.1")
-    return Running(["java", "-Xmx2g", "-cp", f"{home}/jars/*", f"-Dspark.history.fs.logDirectory=file:{logs}", f"-Dspark.history.ui.port={port}",
-                    "org.apache.spark.deploy.history.HistoryServer"], env, port)
+    return Running(["java", f"-Xmx{heap}", "-cp", f"{home}/jars/*", f"-Dspark.history.fs.logDirectory=file:{logs}", f"-Dspark.history.ui.port={port}",
+                    "-Dspark.history.fs.update.interval=600s", "org.apache.spark.deploy.history.HistoryServer"], env, port)
 
 
-def measure(start, small, count, big, tasks):
-    """Figures of one server, in a fixed order of names."""
-    f = {}
-    s = start(small)
-    f[f"listing of {count} logs, wall s"] = s.wait_listed(count)
-    f[f"listing of {count} logs, CPU s"] = s.cpu()
-    f[f"listing of {count} logs, peak MB"] = s.peak_mb()
+def median_ms(s, path, times):
+    took = []
+    for _ in range(times):
+        began = time.monotonic()
+        s.get(path)
+        took.append(time.monotonic() - began)
+    return sorted(took)[times // 2] * 1000
+
+
+def measure_listing(f, start, logs, count):
+    s = start(logs)
+    f[f"listing {count} logs, cold: wall", "s"] = s.wait_listed(count)
+    f[f"listing {count} logs, cold: CPU", "s"] = s.cpu()
+    f[f"listing {count} logs, cold: peak memory", "MB"] = s.megabytes("VmHWM")
     s.stop()
-    s = start(big)
+
+
+def measure_open(f, start, logs, app, label):
+    s = start(logs)
     s.wait_listed(1)
     before, began = s.cpu(), time.monotonic()
-    s.get("applications/bench/stages")
-    f[f"first open of {tasks} tasks, wall s"] = time.monotonic() - began
-    f[f"first open of {tasks} tasks, CPU s"] = s.cpu() - before
-    f[f"first open of {tasks} tasks, peak MB"] = s.peak_mb()
-    for path in ("stages", "stages/0/0/taskList?length=50&sortBy=-runtime", "stages/0/0/taskSummary", "sql?length=1000", "executors"):
-        times = []
-        for _ in range(5):
-            began = time.monotonic()
-            s.get("applications/bench/" + path)
-            times.append(time.monotonic() - began)
-        f[f"request {path}, ms"] = sorted(times)[2] * 1000
+    s.get(f"applications/{app}/stages")
+    f[f"{label}, first open: wall", "s"] = time.monotonic() - began
+    f[f"{label}, first open: CPU", "s"] = s.cpu() - before
+    return s
+
+
+def measure_requests(f, s, app):
+    stages = json.loads(s.get(f"applications/{app}/stages"))
+    largest = max(stages, key=lambda g: (g["numTasks"], g["stageId"]))["stageId"]
+    for name, path, times in (("stages", "stages", 9), ("a stage with its tasks", f"stages/{largest}/0", 5),
+                              ("task list, 50 slowest", f"stages/{largest}/0/taskList?length=50&sortBy=-runtime", 9), ("task summary", f"stages/{largest}/0/taskSummary", 9),
+                              ("jobs", "jobs", 9), ("executors", "allexecutors", 9), ("SQL", "sql?length=1000", 9), ("environment", "environment", 9)):
+        s.get(f"applications/{app}/{path}")
+        f[f"request: {name}", "ms"] = median_ms(s, f"applications/{app}/{path}", times)
+    s.get(f"applications/{app}/stages?withSummaries=true")
+
+
+def measure(start, a, where):
+    """Figures of one server, in a fixed order of names."""
+    f = {}
+    s = start(where / "empty")
+    s.wait_listed(0)
+    f["start, nothing to list: wall", "s"] = time.monotonic() - s.began
+    f["start, nothing to list: CPU", "s"] = s.cpu()
+    f["idle: resident memory", "MB"] = s.megabytes("VmRSS")
     s.stop()
+    measure_listing(f, start, where / "small", a.logs)
+    label = f"{a.tasks} tasks"
+    s = measure_open(f, start, where / "big", "bench", label)
+    measure_requests(f, s, "bench")
+    f[f"{label}, after all requests: peak memory", "MB"] = s.megabytes("VmHWM")
+    s.stop()
+    if (where / "zstd").exists():
+        measure_open(f, start, where / "zstd", "bench", f"{label}, zstd").stop()
     return f
+
+
+def prepare(a, where):
+    for d in ("empty", "small", "big"):
+        (where / d).mkdir(parents=True, exist_ok=True)
+    done = where / f"made-{a.tasks}-{a.logs}"
+    if done.exists():
+        return
+    for d in ("small", "big", "zstd"):
+        shutil.rmtree(where / d, ignore_errors=True)
+    (where / "small").mkdir()
+    (where / "big").mkdir()
+    eventlog.write_log(where / "big" / "bench", "bench", a.tasks)
+    if shutil.which("zstd"):
+        (where / "zstd").mkdir()
+        subprocess.run(["zstd", "-q", "-1", str(where / "big/bench"), "-o", str(where / "zstd/bench.zstd")], check=True)
+    eventlog.write_log(where / "template", "bench-000000", 20, executors=10, per_stage=10, environment=400)
+    text = (where / "template").read_text()
+    for i in range(a.logs):
+        (where / "small" / f"bench-{i:06d}").write_text(text.replace("bench-000000", f"bench-{i:06d}"))
+    done.touch()
+
+
+def restarts(f, where, a, cache):
+    """What a restart costs that finds its indexes. (Spark's server keeps nothing unless it is told to.)"""
+    for turn in ("fresh", "restarted"):
+        s = ours(where / "small", cache)
+        listed = s.wait_listed(a.logs)
+        time.sleep(0.5)
+        s.stop()
+    f[f"listing {a.logs} logs, restarted: wall", "ms"] = listed * 1000
+    for turn in ("fresh", "restarted"):
+        s = ours(where / "big", cache)
+        s.wait_listed(1)
+        began = time.monotonic()
+        s.get("applications/bench/stages")
+        took = time.monotonic() - began
+        s.stop()
+    f[f"{a.tasks} tasks, open after a restart: wall", "ms"] = took * 1000
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tasks", type=int, default=100000)
     parser.add_argument("--logs", type=int, default=1000)
+    parser.add_argument("--full", action="store_true", help="1,000,000 tasks and 5,000 logs")
+    parser.add_argument("--heap", default="1g", help="of Spark's server; 1g is what it starts with")
     parser.add_argument("--spark", default=os.environ.get("SPARK_HOME") or os.environ.get("SPARK_HOME_4_1"))
     parser.add_argument("--keep", help="a directory for the logs, reused when they are there")
+    parser.add_argument("--json", help="write the table to this file")
     a = parser.parse_args()
+    if a.full:
+        a.tasks, a.logs = 1000000, 5000
     where = pathlib.Path(a.keep or tempfile.mkdtemp(prefix="bench-history-"))
-    small, big = where / "small", where / "big"
-    for d in (small, big):
-        d.mkdir(parents=True, exist_ok=True)
-    if not (big / "bench").exists():
-        write_log(big / "bench", "bench", a.tasks)
-    if len(list(small.iterdir())) != a.logs:
-        template = where / "template"
-        write_log(template, "bench-000000", 20, 3)
-        text = template.read_text()
-        for i in range(a.logs):
-            (small / f"bench-{i:06d}").write_text(text.replace("bench-000000", f"bench-{i:06d}"))
-    size = (big / "bench").stat().st_size
-    for p in list(small.iterdir()) + [big / "bench"]:  # warm, for both
-        p.open("rb").read() if p.stat().st_size < 1 << 30 else None
-    print(f"{a.logs} logs of {next(small.iterdir()).stat().st_size} bytes; one of {a.tasks} tasks, {size / 1e6:.0f} MB; load {os.getloadavg()[0]:.1f}")
+    prepare(a, where)
+    size = (where / "big/bench").stat().st_size
+    for p in [*(where / "small").iterdir(), *(where / "zstd").glob("*"), where / "big/bench"]:  # warm, for both
+        with p.open("rb") as f:
+            while f.read(1 << 24):
+                pass
+    print(f"{a.logs} logs of {next((where / 'small').iterdir()).stat().st_size} bytes; one of {a.tasks} tasks, {size / 1e6:.0f} MB; load {os.getloadavg()[0]:.1f}", flush=True)
     caches = iter(where / f"cache-{i}-{os.getpid()}" for i in range(10))
-    mine = measure(lambda logs: ours(logs, next(caches), 18091), small, a.logs, big, a.tasks)
-    theirs = measure(lambda logs: spark(a.spark, logs, 18092), small, a.logs, big, a.tasks) if a.spark else {}
+    mine = measure(lambda logs: ours(logs, next(caches)), a, where)
+    restarts(mine, where, a, next(caches))
+    theirs = measure(lambda logs: spark(a.spark, a.heap, logs), a, where) if a.spark else {}
     print(f"{'':60} {'ours':>10} {'Spark':>10} {'ratio':>8}")
-    for name, value in mine.items():
-        other = theirs.get(name)
-        print(f"{name:60} {value:10.3f} " + (f"{other:10.3f} {other / value if value else float('inf'):8.1f}" if other is not None else ""))
-    cpu = mine[f"first open of {a.tasks} tasks, CPU s"]
-    print(f"replay: {size / 1e6 / cpu:.0f} MB of events a CPU second" if cpu else "")
-    # A restart reads neither logs nor events.
-    cache = where / f"cache-restart-{os.getpid()}"
-    for turn in ("fresh", "restarted"):
-        s = ours(small, cache, 18093)
-        listed = s.wait_listed(a.logs)
-        print(f"{turn}: {a.logs} logs listed after {listed * 1000:.0f} ms, {s.cpu() * 1000:.0f} ms CPU")
-        time.sleep(0.5)
-        s.stop()
+    rows = []
+    for (name, unit), value in mine.items():
+        other = theirs.get((name, unit))
+        ratio = other / value if other is not None and value else None
+        rows.append({"what": name, "value": value, "unit": unit, "spark": other, "ratio": ratio})
+        print(f"{name:60} {value:10.3f} " + (f"{other:10.3f} {ratio if ratio is not None else float('inf'):8.1f}" if other is not None else f"{'':10} {'':8}") + f" {unit}")
+    for label in (f"{a.tasks} tasks", f"{a.tasks} tasks, zstd"):
+        cpu = mine.get((f"{label}, first open: CPU", "s"))
+        if cpu:
+            rows.append({"what": f"{label}: events read", "value": size / 1e9 / cpu, "unit": "GB a CPU second"})
+            print(f"{label + ': events read':60} {size / 1e9 / cpu:10.3f} {'':10} {'':8} GB a CPU second")
+    if a.json:
+        pathlib.Path(a.json).write_text(json.dumps(rows, indent=1))
     for p in where.glob("cache-*"):
         shutil.rmtree(p, ignore_errors=True)
     if not a.keep:
