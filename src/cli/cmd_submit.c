@@ -1,6 +1,7 @@
 /* firesteel submit: spark-submit's options, our own manners. */
 #include <stdio.h>
 
+#include "base/log.h"
 #include "cli/client_mode.h"
 #include "cli/follow.h"
 #include "cli/output.h"
@@ -212,8 +213,13 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
         t.progress = progress_new(t.quiet);
         progress_step(t.progress, "Submitting %s", t.job.s->app_name);
         r = submit_run(&(struct submit_options){.client = t.session.client, .conf = &t.job.conf, .in = &t.job.in, .say = on_say, .progress = on_upload, .arg = &t}, t.job.s, NULL, err);
+        if (r < 0 && t.session.interrupted) {
+                progress_hide(t.progress);
+                log_err(err);
+                return EXIT_INTERRUPTED;
+        }
         if (r < 0)
-                return t.session.interrupted ? EXIT_INTERRUPTED : r;
+                return r;
         progress_done(t.progress, "Submitted %s as %s (Spark %s)", t.job.s->app_name, t.job.s->submission_id, t.job.version.number);
         if (option_on(&ctx->o, "no-wait") || !t.job.wait) {
                 print_result(&t, "Submitted");

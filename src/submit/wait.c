@@ -319,7 +319,9 @@ static void spark_end(struct waiting *w) {
 
 static void run(struct waiting *w) {
         while (!w->done) {
-                loop_run_until(w->loop, &w->done);
+                /* It may have come just before, while something else ran the loop. */
+                if (!w->o->interrupted || !*w->o->interrupted)
+                        loop_run_until(w->loop, &w->done);
                 if (!w->done && (!w->o->interrupted || *w->o->interrupted))
                         finish(w, WAIT_INTERRUPTED);
         }
