@@ -37,6 +37,9 @@ struct scheduler {
         struct timer *flush;
         struct map waiting; /* uid -> waiting */
         bool is_armed;
+        /* Pods that have a node, as one round sees them: many pods may wait, and each of them asks. Forgotten when the round changes something. */
+        struct object_list placed;
+        bool placed_known;
 };
 
 /* ---- resources ---- */
@@ -187,14 +190,24 @@ static bool affinity_matches(yyjson_val *pod, yyjson_val *node) {
         return false;
 }
 
+static void forget_placed(struct scheduler *s) {
+        object_list_done(&s->placed);
+        s->placed = (struct object_list){0};
+        s->placed_known = false;
+}
+
+static bool know_placed(struct scheduler *s) {
+        if (!s->placed_known)
+                s->placed_known = api_list(s->api, "pods", NULL, NULL, "spec.nodeName!=", &s->placed, NULL) >= 0;
+        return s->placed_known;
+}
+
 /* The pods that take room on the node, without those in `but` (NULL-terminated, may be NULL). */
 static void node_pods(struct scheduler *s, const char *node, const struct object_list *but, struct object_list *ret) {
-        AUTO(object_list) struct object_list all = {0};
-        AUTO(free) char *field = xasprintf("spec.nodeName=%s", node);
-        if (api_list(s->api, "pods", NULL, NULL, field, &all, NULL) < 0)
+        if (!know_placed(s))
                 return;
-        vec_foreach(p, &all) {
-                bool skipped = is_finished(object_root(*p));
+        vec_foreach(p, &s->placed) {
+                bool skipped = !streq_null(object_str(*p, "/spec/nodeName"), node) || is_finished(object_root(*p));
                 for (size_t i = 0; but && i < but->len; i++)
                         skipped |= streq(but->items[i]->uid, (*p)->uid);
                 if (!skipped)
@@ -357,6 +370,7 @@ static bool preempt(struct scheduler *s, const struct object *pod, const struct 
                                 continue;
                         api_event(s->api, *v, "Normal", "Preempted", "Preempted by pod %s on node %s", pod->uid, nodes->items[i]->name);
                         o.uid = (*v)->uid;
+                        forget_placed(s);
                         if (api_delete(s->api, "pods", (*v)->namespace, (*v)->name, &o, &err) < 0)
                                 log_debug("preempting %s/%s: %s", (*v)->namespace, (*v)->name, err_message(&err));
                 }
@@ -491,6 +505,7 @@ static void schedule(struct scheduler *s, const struct object *pod) {
                         say_unschedulable(s, pod, err_message(&err));
         } else {
                 map_remove(&s->waiting, pod->uid);
+                forget_placed(s);
                 api_event(s->api, pod, "Normal", "Scheduled", "Successfully assigned %s/%s to %s", pod->namespace, pod->name, best->name);
         }
         strv_done(&v.reasons);
@@ -520,6 +535,7 @@ static void run(void *arg) {
         struct scheduler *s = arg;
         AUTO(object_list) struct object_list pods = {0};
         s->is_armed = false;
+        forget_placed(s); /* of an earlier round */
         if (api_list(s->api, "pods", NULL, NULL, "spec.nodeName=", &pods, NULL) < 0)
                 return;
         if (pods.len)
@@ -531,6 +547,7 @@ static void run(void *arg) {
                 AUTO(object) struct object *kept = object_ref(now);
                 schedule(s, kept);
         }
+        forget_placed(s);
 }
 
 /* Changes come in bursts: one round for all of them. */

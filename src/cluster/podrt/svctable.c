@@ -47,24 +47,34 @@ static int target_port(const struct object *pod, yyjson_val *port) {
         return sv_to_int64(sv_of(yyjson_get_str(target)), &number) ? (int)number : 0;
 }
 
-static void add_pods(struct svc *s, const struct object *service, struct api *api) {
-        AUTO(object_list) struct object_list pods = {0};
-        AUTO(str) struct str selector = STR_INIT(0);
-        yyjson_val *key, *value, *map = object_at(service, "/spec/selector"), *port;
+static bool is_reachable(const struct object *pod) {
+        const char *ip = object_str(pod, "/status/podIP"), *phase = object_str(pod, "/status/phase");
+        return ip && ip[0] && !(phase && (streq(phase, "Succeeded") || streq(phase, "Failed"))) && !object_is_deleting(pod);
+}
+
+static bool has_labels(const struct object *pod, yyjson_val *selector) {
+        yyjson_val *key, *value, *labels = object_at(pod, "/metadata/labels");
+        size_t i, max;
+        yyjson_obj_foreach(selector, i, max, key, value) {
+                const char *label = json_get_str(labels, yyjson_get_str(key));
+                if (!label || !streq(label, yyjson_is_str(value) ? yyjson_get_str(value) : ""))
+                        return false;
+        }
+        return true;
+}
+
+/* pods: those that can be reached, listed once for all services. */
+static void add_pods(struct svc *s, const struct object *service, const struct object_list *pods) {
+        yyjson_val *selector = object_at(service, "/spec/selector"), *port;
         bool unready_too = object_bool(service, "/spec/publishNotReadyAddresses", false);
         size_t i, max;
-        yyjson_obj_foreach(map, i, max, key, value)
-            str_appendf(&selector, "%s%s=%s", selector.len ? "," : "", yyjson_get_str(key), yyjson_is_str(value) ? yyjson_get_str(value) : "");
-        if (api_list(api, "pods", s->ns, str_cstr(&selector), NULL, &pods, NULL) < 0)
-                return;
-        for (size_t n = 0; n < pods.len; n++) {
-                const struct object *pod = pods.items[n];
-                const char *ip = object_str(pod, "/status/podIP"), *phase = object_str(pod, "/status/phase"), *hostname = object_str(pod, "/spec/hostname");
-                bool over = phase && (streq(phase, "Succeeded") || streq(phase, "Failed"));
-                if (!ip || !ip[0] || over || object_is_deleting(pod) || (!unready_too && !is_ready(pod)))
+        for (size_t n = 0; n < pods->len; n++) {
+                const struct object *pod = pods->items[n];
+                if (!streq(pod->namespace, s->ns) || !has_labels(pod, selector) || (!unready_too && !is_ready(pod)))
                         continue;
+                const char *hostname = object_str(pod, "/spec/hostname");
                 struct endpoint *e = vec_push(&s->endpoints);
-                e->ip = xstrdup(ip);
+                e->ip = xstrdup(object_str(pod, "/status/podIP"));
                 e->hostname = hostname && streq_null(object_str(pod, "/spec/subdomain"), s->name) ? xstrdup(hostname) : NULL;
                 yyjson_arr_foreach(object_at(service, "/spec/ports"), i, max, port) *vec_push(&e->ports) = target_port(pod, port);
         }
@@ -102,7 +112,7 @@ static void add_slices(struct svc *s, struct api *api) {
         }
 }
 
-static void add_service(struct svctable *t, const struct object *o, struct api *api) {
+static void add_service(struct svctable *t, const struct object *o, const struct object_list *pods, struct api *api) {
         const char *ip = object_str(o, "/spec/clusterIP"), *type = object_str(o, "/spec/type");
         yyjson_val *port, *ports = object_at(o, "/spec/ports");
         size_t i, max;
@@ -123,17 +133,22 @@ static void add_service(struct svctable *t, const struct object *o, struct api *
         }
         yyjson_val *selector = object_at(o, "/spec/selector");
         if (selector && yyjson_obj_size(selector))
-                add_pods(s, o, api);
+                add_pods(s, o, pods);
         else
                 add_slices(s, api);
 }
 
 void svctable_load(struct svctable *t, struct api *api) {
         AUTO(object_list) struct object_list list = {0};
-        if (api_list(api, "services", NULL, NULL, NULL, &list, NULL) < 0)
+        AUTO(object_list) struct object_list all = {0};
+        AUTO(object_list) struct object_list pods = {0};
+        if (api_list(api, "services", NULL, NULL, NULL, &list, NULL) < 0 || api_list(api, "pods", NULL, NULL, NULL, &all, NULL) < 0)
                 return;
+        vec_foreach(pod, &all)
+                if (is_reachable(*pod))
+                        *vec_push(&pods) = object_ref(*pod);
         for (size_t i = 0; i < list.len; i++)
-                add_service(t, list.items[i], api);
+                add_service(t, list.items[i], &pods, api);
 }
 
 /* ---- hosts ---- */
