@@ -230,13 +230,27 @@ static void tab_stage(struct page *p) {
 
 /* ---- executors, storage, environment ---- */
 
+/* Ids are numbers as a rule; "driver" comes first. */
+static int by_executor_id(const void *a, const void *b, void *arg) {
+        const struct appmodel *m = arg;
+        const struct am_executor *x = *(const struct am_executor *const *)a, *y = *(const struct am_executor *const *)b;
+        int64_t i = -1, k = -1;
+        sv_to_int64(am_sv(m, x->id), &i);
+        sv_to_int64(am_sv(m, y->id), &k);
+        return i != k ? (i > k) - (i < k) : (x > y) - (x < y);
+}
+
 static void tab_executors(struct page *p) {
         static const char *const names[] = {"Executor", "Address", "State",  "#Cores", "Tasks",         "#Task time",     "#GC",        "#Storage memory",
                                             "#Input",   "#Shuffle read", "#Shuffle write", "#Peak heap", "Removed", NULL};
         struct str *s = p->out;
         html_head(s, names);
+        AUTO(free) const struct am_executor **order = xcalloc(p->m->num_executors + 1, sizeof(*order));
+        for (uint32_t i = 0; i < p->m->num_executors; i++)
+                order[i] = &p->m->executors[i];
+        qsort_r(order, p->m->num_executors, sizeof(*order), by_executor_id, (void *)p->m);
         for (uint32_t i = 0; i < p->m->num_executors; i++) {
-                const struct am_executor *x = &p->m->executors[i];
+                const struct am_executor *x = order[i];
                 str_append_s(s, "<tr>");
                 cell_text(s, text(p, x->id));
                 cell_text(s, text(p, x->host_port.off != UINT32_MAX ? x->host_port : x->host));
