@@ -26,7 +26,7 @@ static void on_signal(void *arg) {
 
 /* Properties file, then SPARK_HISTORY_OPTS, then --conf, then the options of their own: the later counts. */
 static int read_conf(struct cmd_ctx *ctx, struct history_conf *c, struct err *err) {
-        const char *file = option_str(&ctx->o, "properties-file"), *opts = getenv("SPARK_HISTORY_OPTS"), *const *list;
+        const char *file = option_str(&ctx->o, "properties-file"), *const *list;
         int r = 0;
         AUTO(free) char *otherwise = NULL;
         if (!file) {
@@ -37,8 +37,10 @@ static int read_conf(struct cmd_ctx *ctx, struct history_conf *c, struct err *er
         }
         if (file)
                 r = history_conf_read(c, file, err);
-        if (r >= 0 && opts)
-                r = history_conf_set_opts(c, opts, err);
+        static const char *const variables[] = {"SPARK_DAEMON_JAVA_OPTS", "SPARK_HISTORY_OPTS"}; /* as Spark's start script joins them */
+        for (size_t i = 0; r >= 0 && i < ARRAY_LEN(variables); i++)
+                if (getenv(variables[i]))
+                        r = history_conf_set_opts(c, variables[i], getenv(variables[i]), err);
         size_t n = option_list(&ctx->o, "conf", &list);
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 const char *eq = strchr(list[i], '=');

@@ -72,6 +72,7 @@ static const struct entry {
         {"spark.history.kerberos.principal", KIND_QUIET, 0, NULL},
         {"spark.history.kerberos.keytab", KIND_QUIET, 0, NULL},
         {"spark.ui.filters", KIND_NOTE, 0, "servlet filters are Java; put an authenticating proxy in front and use --user-header"},
+        {"spark.user.groups.mapping", KIND_NOTE, 0, "groups come from --group-header"},
         {"spark.ssl.historyServer.keyStore", KIND_NOTE, 0,
          "Java key stores are not read; give PEM files with spark.ssl.historyServer.certChain and .privateKey"},
 };
@@ -184,12 +185,12 @@ static bool next_word(const char **p, struct str *word) {
         return true;
 }
 
-int history_conf_set_opts(struct history_conf *c, const char *opts, struct err *err) {
+int history_conf_set_opts(struct history_conf *c, const char *variable, const char *opts, struct err *err) {
         AUTO(str) struct str word = STR_INIT(0);
         while (next_word(&opts, &word)) {
                 const char *text = str_cstr(&word), *eq = strchr(text, '=');
                 if (!str_starts(text, "-D")) {
-                        strv_addf(&c->notes, "SPARK_HISTORY_OPTS: %s is for a JVM", text);
+                        strv_addf(&c->notes, "%s: %s is for a JVM", variable, text);
                         continue;
                 }
                 if (!str_starts(text, "-Dspark."))
@@ -197,7 +198,7 @@ int history_conf_set_opts(struct history_conf *c, const char *opts, struct err *
                 AUTO(free) char *key = eq ? xstrndup(text + 2, (size_t)(eq - text - 2)) : xstrdup(text + 2);
                 int r = history_conf_set(c, key, eq ? eq + 1 : "", err);
                 if (r < 0)
-                        return err_wrap(err, r, "SPARK_HISTORY_OPTS");
+                        return err_wrap(err, r, "%s", variable);
         }
         return 0;
 }

@@ -26,8 +26,8 @@ void history_conf_done(struct history_conf *c);
 DEFINE_AUTO_VALUE(history_conf, struct history_conf, history_conf_done)
 /* -EINVAL with Spark's words on a malformed value. */
 MUST_USE int history_conf_set(struct history_conf *c, const char *key, const char *value, struct err *err);
-/* "-Dspark.history.ui.port=1 -Dx='a b'": what SPARK_HISTORY_OPTS holds. JVM options are noted. */
-MUST_USE int history_conf_set_opts(struct history_conf *c, const char *opts, struct err *err);
+/* "-Dspark.history.ui.port=1 -Dx='a b'": what SPARK_HISTORY_OPTS (`variable`) holds. JVM options are noted. */
+MUST_USE int history_conf_set_opts(struct history_conf *c, const char *variable, const char *opts, struct err *err);
 /* A spark-defaults.conf. */
 MUST_USE int history_conf_read(struct history_conf *c, const char *path, struct err *err);
 struct eventlog_options history_conf_retention(const struct history_conf *c);

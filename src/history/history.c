@@ -19,6 +19,8 @@ struct job {
         struct lane *lane; /* NULL: none */
 };
 
+/* However short an interval is asked for ("500ms" is none: Spark counts seconds). */
+enum { MIN_INTERVAL_MS = 1000 };
 /* Of the twelve workers that the command asks for. */
 enum { MAX_STORE_JOBS = 6, MAX_AUTH_JOBS = 2 };
 
@@ -163,7 +165,7 @@ static void scan_done(void *arg) {
         free(s);
         let_in(h);
         if (!h->stopping)
-                timer_again(h->scan_timer, h->conf->update_interval_ms, 0);
+                timer_again(h->scan_timer, h->conf->update_interval_ms > MIN_INTERVAL_MS ? h->conf->update_interval_ms : MIN_INTERVAL_MS, 0);
 }
 
 void history_scan(struct history *h) {
