@@ -12,5 +12,8 @@ MUST_USE int stream_find_pod(struct request *q, struct object **ret, struct err 
 MUST_USE int stream_container(struct request *q, struct object *pod, char **ret, struct err *err);
 /* 400 when the pod has no node, 500 when there is no pod runtime. */
 MUST_USE int stream_check_host(struct request *q, struct object *pod, struct err *err);
+/* portforward over plain WebSocket channels (portchannels.c). */
+#define PORT_CHANNELS_PROTOCOL "v4.channel.k8s.io"
+MUST_USE int portforward_channels(struct request *q, struct object *pod, struct err *err);
 
 #endif

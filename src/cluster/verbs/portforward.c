@@ -303,6 +303,8 @@ int sub_portforward(struct request *q, struct err *err) {
                 r = stream_check_host(q, pod, err);
         if (r < 0)
                 return r;
+        if (!bare && ws_is_upgrade(q->http) && ws_offers(q->http, PORT_CHANNELS_PROTOCOL) && !ws_offers(q->http, WS_PROTOCOL))
+                return portforward_channels(q, pod, err);
         if (!bare && !(ws_is_upgrade(q->http) && ws_offers(q->http, WS_PROTOCOL)))
                 return status_bad_request(err, "Upgrade request required");
         f = NEW(struct forward);
