@@ -100,6 +100,7 @@ struct pod {
         struct volume_plan *volumes; /* NULL until they were set up */
         bool volumes_ready;
         VEC(struct container *) containers; /* init containers first, in order */
+        bool is_refused;     /* pods cannot run here, and this one has been told so */
         bool is_busy;        /* a worker prepares sandbox or volumes */
         bool is_gone;        /* deleted from the API: nothing is reported any more */
         bool is_ending;      /* containers are being ended */

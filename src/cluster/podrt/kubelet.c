@@ -362,13 +362,25 @@ static void drop_pod(struct pod *p) {
         check_stopped(k);
 }
 
+/* Nothing can be started: the pod waits, and says why. */
+static void refuse(struct pod *p) {
+        struct kubelet *k = p->kubelet;
+        AUTO(free) char *message = xasprintf("Pods cannot run on this machine: %s", k->o.isolation->why_not);
+        api_event(k->api, p->object, "Warning", "FailedCreatePodSandBox", "%s", message);
+        vec_foreach(c, &p->containers) container_wait(*c, "CreatePodSandboxError", message);
+        pod_report(p);
+}
+
 void pod_sync(struct pod *p) {
         struct kubelet *k = p->kubelet;
         if (!k->o.isolation->is_possible) {
                 if (pod_is_deleting(p))
                         finalize(p);
-                else
-                        api_event(k->api, p->object, "Warning", "FailedCreatePodSandBox", "Pods cannot run on this machine: %s", k->o.isolation->why_not);
+                else if (!p->is_refused)
+                        refuse(p);
+                p->is_refused = true;
+                if (k->is_stopping)
+                        check_stopped(k);
                 return;
         }
         check_ends(p);
@@ -544,7 +556,8 @@ size_t kubelet_adopted(const struct kubelet *k) { return k->adopted; }
 static void check_stopped(struct kubelet *k) {
         if (!k->is_stopping || !k->stopped || k->jobs || archives_are_busy(k->archives))
                 return;
-        map_foreach(e, &k->pods) if (!((struct pod *)e->value)->is_finished) return;
+        if (k->o.isolation->is_possible)
+                map_foreach(e, &k->pods) if (!((struct pod *)e->value)->is_finished) return;
         void (*done)(void *) = k->stopped;
         k->stopped = NULL;
         loop_post(k->o.loop, done, k->stopped_arg);
