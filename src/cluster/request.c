@@ -332,6 +332,17 @@ static void held_end(struct session *session) {
 
 static void held_durable(void *arg, const struct err *err) {
         struct held *h = arg;
+        const struct http_request *request = http_request_of(h->x);
+        if (err && (streq(request->method, "GET") || streq(request->method, "HEAD"))) {
+                /* What was read has been taken back; reading again gives what is true. */
+                struct http_exchange *x = h->x;
+                struct apiserver *s = h->session.s;
+                http_hold(x);
+                held_free(h);
+                apiserver_handle(x, request, s);
+                http_release(x);
+                return;
+        }
         if (err) {
                 AUTO(str) struct str text = STR_INIT(0);
                 AUTO(err) struct err copy = ERR_INIT;

@@ -457,6 +457,8 @@ static void take_back(struct store *s, const struct err *err) {
                         s->observe(s->observe_arg, e.collection, e.old, e.change == STORE_DELETED ? NULL : e.object);
                 event_done(&e);
         }
+        /* Nothing is on its way any more: the revisions given out since are nobody's, and what is read now need not wait for them. */
+        s->durable = s->revision;
         s->walking++;
         fire_waiters(s, UINT64_MAX, err);
         s->walking--;
