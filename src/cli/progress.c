@@ -100,6 +100,7 @@ static void finish(struct progress *p, enum style style, const char *mark, const
         int64_t took = clock_mono_ms() - p->began_ms;
         AUTO(free) char *text = fmt ? xvasprintf(fmt, ap) : xstrdup(p->step ? p->step : "");
         progress_hide(p);
+        fflush(stdout); /* both may lead to one file */
         fprintf(stderr, "%s%s%s %s", style_begin(2, style), mark, style_end(2), text);
         if (p->step && took < 1000)
                 fprintf(stderr, "  %s%lld ms%s", style_begin(2, STYLE_DIM), (long long)took, style_end(2));

@@ -17,15 +17,15 @@ static const struct rule driver_rules[] = {
 };
 static const struct rule pvc_rules[] = {{"", "persistentvolumeclaims", "create deletecollection list patch"}, {NULL}};
 static const struct rule stateful_set_rules[] = {{"apps", "statefulsets", "create delete get"}, {"apps", "statefulsets/scale", "get patch update"}, {NULL}};
-/* What submitting, waiting, reading logs and killing asks for. */
+/* What submitting, waiting, reading logs and killing asks for; deleting: what was made for a driver pod that is then refused. */
 static const struct rule submitter_rules[] = {
-        {"", "pods", "create delete get list patch watch"},
+        {"", "pods", "create delete get list watch"},
         {"", "pods/log", "get"},
         {"", "events", "list"},
-        {"", "services", "create get patch"},
-        {"", "configmaps", "create get patch"},
-        {"", "secrets", "create patch"},
-        {"", "persistentvolumeclaims", "create patch"},
+        {"", "services", "create delete patch"},
+        {"", "configmaps", "create delete patch"},
+        {"", "secrets", "create delete patch"},
+        {"", "persistentvolumeclaims", "create delete patch"},
         {NULL},
 };
 

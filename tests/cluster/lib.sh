@@ -39,15 +39,13 @@ certificate() {
         openssl req -new -key "$pki/$1.key" -subj "$2" 2>/dev/null |
                 openssl x509 -req -CA "$pki/$5.crt" -CAkey "$pki/$5.key" -CAcreateserial -days 30 -extfile "$pki/$1.ext" -out "$pki/$1.crt" 2>/dev/null
 }
-# kubeconfig NAME CERTIFICATE SERVER
+# kubeconfig NAME CERTIFICATE SERVER: JSON, which is YAML too, a line a member
 kubeconfig() {
         cat >"$dir/$1.kubeconfig" <<EOF
-apiVersion: v1
-kind: Config
-clusters: [{name: real, cluster: {server: "$3", certificate-authority-data: $(base64 -w0 "$pki/ca.crt")}}]
-users: [{name: $1, user: {client-certificate-data: $(base64 -w0 "$pki/$2.crt"), client-key-data: $(base64 -w0 "$pki/$2.key")}}]
-contexts: [{name: real, context: {cluster: real, user: $1}}]
-current-context: real
+{"apiVersion": "v1", "kind": "Config", "current-context": "real",
+"clusters": [{"name": "real", "cluster": {"server": "$3", "certificate-authority-data": "$(base64 -w0 "$pki/ca.crt")"}}],
+"users": [{"name": "$1", "user": {"client-certificate-data": "$(base64 -w0 "$pki/$2.crt")", "client-key-data": "$(base64 -w0 "$pki/$2.key")"}}],
+"contexts": [{"name": "real", "context": {"cluster": "real", "user": "$1"}}]}
 EOF
 }
 

@@ -19,9 +19,9 @@ own_namespace() {
 # The objects of a namespace that somebody made: all kinds that a submission has
 left() { kubectl -n "$1" get pods,services,configmaps,secrets,persistentvolumeclaims -o name | grep -v '^configmap/kube-root-ca.crt$' || true; }
 nothing_left() { [ -z "$(left "$1")" ] || fail "left behind in namespace $1: $(left "$1")"; }
-# kubeconfig_of NAME CREDENTIALS: as the administrator's, with other credentials (YAML in one line); prints the file
+# kubeconfig_of NAME CREDENTIALS: as the administrator's, with other credentials (JSON); prints the file
 kubeconfig_of() {
-        sed "s|^users:.*|users: [{name: admin, user: {$2}}]|" "$CLUSTER_KUBECONFIG" >"$TEST_TMP/$1.kubeconfig"
+        sed "s|^\"users\":.*|\"users\": [{\"name\": \"admin\", \"user\": {$2}}],|" "$CLUSTER_KUBECONFIG" >"$TEST_TMP/$1.kubeconfig"
         echo "$TEST_TMP/$1.kubeconfig"
 }
 submit() { # WANTED_CODE NAMESPACE OPTIONS...
@@ -30,8 +30,26 @@ submit() { # WANTED_CODE NAMESPACE OPTIONS...
         expect "$wanted" "$FIRESTEEL" submit -n "$namespace" -c spark.kubernetes.container.image=$image --no-wait --name pi "$@" local:///opt/spark/pi.py
 }
 
+# used ACCOUNT: "verb resource" of all that a service account (NAMESPACE:NAME) asked the API server for, by its audit log; refused ones with "REFUSED"
+used() {
+        python3 - "$(dirname "$CLUSTER_KUBECONFIG")/audit.log" "system:serviceaccount:$1" <<'P'
+import json, sys
+seen = set()
+for line in open(sys.argv[1]):
+    e = json.loads(line)
+    o = e.get("objectRef") or {}
+    if e["user"].get("username") != sys.argv[2] or not o.get("resource"):
+        continue
+    name = o["resource"] + ("/" + o["subresource"] if o.get("subresource") else "")
+    refused = e.get("annotations", {}).get("authorization.k8s.io/decision") != "allow" or (e.get("responseStatus") or {}).get("code") == 403
+    seen.add(("REFUSED " if refused else "") + e["verb"] + " " + name)
+print("\n".join(sorted(seen)))
+P
+}
+
 remove_namespaces() {
         local status=$?
+        set +e
         [ ${#namespaces[@]} -eq 0 ] || kubectl delete namespace "${namespaces[@]}" --wait=false >/dev/null 2>&1 || true
         (exit $status)
         clean_up

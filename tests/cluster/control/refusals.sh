@@ -101,10 +101,10 @@ jwt() { # SECONDS_FROM_NOW: a token such as the cluster makes
 kubectl -n $n-plain create serviceaccount gone >/dev/null
 gone=$(kubectl -n $n-plain create token gone)
 kubectl -n $n-plain delete serviceaccount gone >/dev/null
-expect 0 kubectl --kubeconfig "$(kubeconfig_of good "token: $(jwt 3600)")" auth whoami # the same kind of token, not expired
+expect 0 kubectl --kubeconfig "$(kubeconfig_of good "\"token\": \"$(jwt 3600)\"")" auth whoami # the same kind of token, not expired
 says "system:serviceaccount:$n-plain:default"
 for token in nonsense "$(jwt -60)" "$gone"; do
-        bad=$(kubeconfig_of bad "token: $token")
+        bad=$(kubeconfig_of bad "\"token\": \"$token\"")
         submit 1 $n-plain --kubeconfig "$bad"
         says Unauthorized
         says "does not accept the credentials of context real of $bad"
@@ -119,17 +119,17 @@ submit 1 $n-plain --kubeconfig "$(kubeconfig_of nobody "")"
 says 'User "system:anonymous" cannot patch resource "services"'
 nothing_left $n-plain
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$TEST_TMP/other.key" -out "$TEST_TMP/other.crt" -subj /CN=other -days 1 2>/dev/null
-sed "s|certificate-authority-data: [^}]*|certificate-authority: $TEST_TMP/other.crt|" "$KUBECONFIG" >"$TEST_TMP/authority.kubeconfig"
+sed "s|\"certificate-authority-data\": \"[^\"]*\"|\"certificate-authority\": \"$TEST_TMP/other.crt\"|" "$KUBECONFIG" >"$TEST_TMP/authority.kubeconfig"
 submit 1 $n-plain --kubeconfig "$TEST_TMP/authority.kubeconfig"
 says certificate
-sed "s|server: \"[^\"]*\"|server: \"https://127.0.0.1:1\"|" "$KUBECONFIG" >"$TEST_TMP/dead.kubeconfig"
+sed "s|\"server\": \"[^\"]*\"|\"server\": \"https://127.0.0.1:1\"|" "$KUBECONFIG" >"$TEST_TMP/dead.kubeconfig"
 submit 1 $n-plain --kubeconfig "$TEST_TMP/dead.kubeconfig"
 says 'https://127.0.0.1:1'
 says 'is the cluster running'
 
 # --- rights: an account with none
 kubectl -n $n-plain create serviceaccount poor >/dev/null
-poor=$(kubeconfig_of poor "token: $(kubectl -n $n-plain create token poor)")
+poor=$(kubeconfig_of poor "\"token\": \"$(kubectl -n $n-plain create token poor)\"")
 submit 1 $n-plain --kubeconfig "$poor"
 says 'is forbidden'
 says 'firesteel rbac --submitter'
