@@ -308,7 +308,8 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                         return r;
                 char age[40];
                 local_age(server.started_ms, age);
-                log_info("instance \"%s\" is already running at https://%s:%d (process %d, for %s)", i.name, server.bind, server.port, (int)server.pid, age);
+                if (!option_on(&ctx->o, "quiet"))
+                        log_info("instance \"%s\" is already running at https://%s:%d (process %d, for %s)", i.name, server.bind, server.port, (int)server.pid, age);
         } else {
                 r = start(ctx, &i, &server, err);
                 if (r == -ETIMEDOUT) {
