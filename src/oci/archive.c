@@ -115,6 +115,8 @@ static int index_tar(struct source *s, struct err *err) {
                         p->link = unpack_clean_path(e->target);
                 map_set(&s->parts, name, p);
         }
+        if (r == -EBADMSG && tar_offset(t) <= 512)
+                return err_set(err, -EINVAL, "%s is no image: neither a directory nor a tar", s->path);
         return r < 0 ? err_wrap(err, r, "%s", s->path) : 0;
 }
 

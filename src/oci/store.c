@@ -32,7 +32,9 @@ void oci_image_done(struct oci_image *i) {
 }
 
 static char *default_dir(void) {
-        const char *own = getenv("FIRESTEEL_CACHE"), *xdg = getenv("XDG_CACHE_HOME");
+        const char *here = getenv("FIRESTEEL_IMAGES"), *own = getenv("FIRESTEEL_CACHE"), *xdg = getenv("XDG_CACHE_HOME");
+        if (here && *here)
+                return fs_absolute(here);
         if (own && *own)
                 return fs_join(own, "images");
         return xdg && *xdg ? xasprintf("%s/firesteel/images", xdg) : fs_absolute("~/.cache/firesteel/images");

@@ -23,7 +23,7 @@ struct oci_store {
 };
 void oci_store_done(struct oci_store *s);
 DEFINE_AUTO_VALUE(oci_store, struct oci_store, oci_store_done)
-/* dir NULL: $FIRESTEEL_CACHE/images, else ${XDG_CACHE_HOME:-~/.cache}/firesteel/images. Makes it. */
+/* dir NULL: $FIRESTEEL_IMAGES, else $FIRESTEEL_CACHE/images, else ${XDG_CACHE_HOME:-~/.cache}/firesteel/images. Makes it. */
 MUST_USE int oci_store_open(const char *dir, struct oci_store *ret, struct err *err);
 /* A descriptor whose closing ends the hold. alone: nobody else adds or removes; wait false: -EBUSY. */
 MUST_USE int oci_store_lock(const struct oci_store *s, bool alone, bool wait, int *ret_fd, struct err *err);

@@ -10,14 +10,16 @@ uid=21345
 chmod 755 "$TEST_TMP"
 mkdir -m 755 "$TEST_TMP/copy" "$TEST_TMP/user"
 cp "$FIRESTEEL" "$TEST_TMP/copy/firesteel"
-cp "$here"/*.sh "$TEST_TMP/copy/"
+cp "$here"/*.sh "$here/mkimage.py" "$TEST_TMP/copy/"
 chown $uid:$uid "$TEST_TMP/user"
+registry=${TEST_REGISTRY:-${FIRESTEEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/firesteel}/registry/registry}
+[ ! -x "$registry" ] || install -m 755 "$registry" "$TEST_TMP/copy/registry"
 
 as_user() { # SCRIPT
         local status=0
         mkdir -p "$TEST_TMP/user/$1"
         chown $uid:$uid "$TEST_TMP/user/$1"
-        (cd / && setpriv --reuid=$uid --regid=$uid --clear-groups env TEST_TMP="$TEST_TMP/user/$1" HOME="$TEST_TMP/user/$1" \
+        (cd / && setpriv --reuid=$uid --regid=$uid --clear-groups env -u FIRESTEEL_IMAGES TEST_REGISTRY="$TEST_TMP/copy/registry" TEST_TMP="$TEST_TMP/user/$1" HOME="$TEST_TMP/user/$1" \
                 XDG_STATE_HOME="$TEST_TMP/user/$1/state" FIRESTEEL="$TEST_TMP/copy/firesteel" bash "$TEST_TMP/copy/$1.sh") >"$TEST_TMP/$1.log" 2>&1 || status=$?
         if [ $status -eq 77 ]; then
                 echo "$1: skipped: $(tail -n 1 "$TEST_TMP/$1.log")"
@@ -31,3 +33,4 @@ try setpriv --reuid=$uid --regid=$uid --clear-groups unshare --user --map-root-u
 [ $code = 0 ] || skip "ordinary users may not make user namespaces here: $out"
 as_user local_lifecycle
 as_user kubectl_pods
+as_user images

@@ -10,7 +10,7 @@ if [ -z "${TEST_TMP:-}" ]; then
         export XDG_STATE_HOME=$TEST_TMP/state HOME=$TEST_TMP/home
 fi
 mkdir -p "$HOME"
-export NO_COLOR=1
+export NO_COLOR=1 FIRESTEEL_IMAGES=${FIRESTEEL_IMAGES:-$TEST_TMP/images}
 unset KUBECONFIG
 out= code=
 
