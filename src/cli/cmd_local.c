@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "cli/local.h"
+#include "cluster/podrt/dnsserver.h"
 #include "cluster/hostport.h"
 #include "codec/ktime.h"
 #include "codec/quantity.h"
@@ -114,6 +115,15 @@ int local_apply_options(const struct cmd_ctx *ctx, struct instance_settings *s, 
                 r = apply_quantity(ctx, "cpus", 100, true, &s->cpu_milli, err);
         if (r >= 0)
                 r = apply_history(ctx, s, err);
+        s->has_no_egress = option_on(&ctx->o, "no-egress");
+        const char *const *list;
+        for (size_t i = 0, n = option_list(&ctx->o, "insecure-registry", &list); i < n; i++)
+                strv_add(&s->insecure_registries, list[i]);
+        for (size_t i = 0, n = option_list(&ctx->o, "resolver", &list); r >= 0 && i < n; i++) {
+                if (!resolver_is_valid(list[i]))
+                        return err_set(err, -EINVAL, "--resolver %s: not an IPv4 address, with or without a port (1.1.1.1, 127.0.0.1:5353)", list[i]);
+                strv_add(&s->resolvers, list[i]);
+        }
         const char *const *homes;
         size_t count = option_list(&ctx->o, "spark-home", &homes);
         for (size_t i = 0; r >= 0 && i < count; i++)

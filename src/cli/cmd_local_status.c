@@ -82,7 +82,7 @@ static yyjson_mut_doc *describe(const struct instance *i, int state, const struc
         mjson_set_int(doc, root, "startedMs", s->started_ms);
         mjson_set_int(doc, root, "residentBytes", resident_bytes(s->pid));
         yyjson_val *details = yyjson_doc_get_root(s->doc);
-        static const char *const copied[] = {"serviceAddress", "isolation", "sparkHomes", "readyMs"};
+        static const char *const copied[] = {"serviceAddress", "egress", "isolation", "sparkHomes", "readyMs"};
         for (size_t n = 0; n < ARRAY_LEN(copied); n++) {
                 yyjson_val *v = yyjson_obj_get(details, copied[n]);
                 if (v)
@@ -146,6 +146,8 @@ static void print_running(const struct instance *i, const struct instance_server
         if (mjson_get_str(root, "serviceAddress"))
                 line("Service", mjson_get_str(root, "serviceAddress"));
         print_isolation(root);
+        if (mjson_get_str(root, "egress"))
+                line("Egress", mjson_get_str(root, "egress"));
         yyjson_mut_val *node = yyjson_mut_obj_get(root, "node");
         if (node && mjson_get_str(node, "cpu")) {
                 AUTO(free) char *text = xasprintf("%s: %s CPU, %s memory", mjson_get_str(node, "name"), mjson_get_str(node, "cpu"),

@@ -65,6 +65,14 @@ static int spawn(const struct cmd_ctx *ctx, const struct instance *i, pid_t *ret
                 AUTO(free) char *dir = fs_absolute(option_str(&ctx->o, "event-logs"));
                 strv_addf(&argv, "--event-logs=%s", dir);
         }
+        if (option_on(&ctx->o, "no-egress"))
+                strv_add(&argv, "--no-egress");
+        static const char *const lists[] = {"insecure-registry", "resolver"};
+        for (size_t n = 0; n < ARRAY_LEN(lists); n++) {
+                const char *const *values;
+                for (size_t at = 0, many = option_list(&ctx->o, lists[n], &values); at < many; at++)
+                        strv_addf(&argv, "--%s=%s", lists[n], values[at]);
+        }
         const char *const *homes;
         size_t count = option_list(&ctx->o, "spark-home", &homes);
         for (size_t n = 0; n < count; n++) {
@@ -235,7 +243,8 @@ static bool is_other_history(const struct cmd_ctx *ctx, const struct instance_se
 static int refuse_changes(const struct cmd_ctx *ctx, const struct instance *i, const struct instance_server *s, struct err *err) {
         bool other_port = option_given(&ctx->o, "port") && option_int(&ctx->o, "port") != s->port;
         bool other_bind = option_given(&ctx->o, "bind") && !streq(option_str(&ctx->o, "bind"), s->bind);
-        if (!other_port && !other_bind && !is_other_history(ctx, s) && !option_given(&ctx->o, "memory") && !option_given(&ctx->o, "cpus") && !option_given(&ctx->o, "spark-home"))
+        if (!other_port && !other_bind && !is_other_history(ctx, s) && !option_given(&ctx->o, "memory") && !option_given(&ctx->o, "cpus") && !option_given(&ctx->o, "spark-home") &&
+            !option_given(&ctx->o, "no-egress") && !option_given(&ctx->o, "insecure-registry") && !option_given(&ctx->o, "resolver"))
                 return 0;
         err_set(err, -EBUSY, "instance \"%s\" is already running (https://%s:%d) and takes other settings only when it starts", i->name, s->bind, s->port);
         err_hint(err, "\"firesteel local down --name %s\" first", i->name);

@@ -16,6 +16,9 @@
                 {"history-port", 0, OPTION_STRING, "PORT", "port of the History Server, auto or off (default: 18080 or the next free one)"},  \
                 {"memory", 0, OPTION_STRING, "QUANTITY", "memory the node offers, e.g. 8Gi (default: the machine's)"},                     \
                 {"cpus", 0, OPTION_STRING, "QUANTITY", "processors the node offers, e.g. 4 or 2500m (default: the machine's)"},            \
+                {"no-egress", 0, OPTION_SWITCH, NULL, "pods reach nothing outside the cluster"},                                            \
+                {"resolver", 0, OPTION_LIST, "ADDRESS[:PORT]", "asked for names outside the cluster (default: the host's)"},                \
+                {"insecure-registry", 0, OPTION_LIST, "HOST[:PORT]", "a registry of images that speaks plain HTTP"},                        \
         {                                                                                                                                  \
                 "spark-home", 0, OPTION_LIST, "[VERSION=]DIR", "a Spark installation for images apache/spark:VERSION", .complete = "dir"   \
         }

@@ -75,6 +75,8 @@ void instance_settings_done(struct instance_settings *s) {
         free(s->merged_into);
         free(s->event_logs);
         strv_done(&s->spark_homes);
+        strv_done(&s->insecure_registries);
+        strv_done(&s->resolvers);
         *s = (struct instance_settings){0};
 }
 

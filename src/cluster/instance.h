@@ -51,6 +51,10 @@ struct instance_settings {
         char *event_logs;         /* directory of event logs; NULL = the instance's own */
         int history_port;         /* of the History Server; 0: any free one, -1: none */
         int history_last_port;    /* the one that was free last time; 0: none yet */
+        /* Of one run, not kept: */
+        struct strv insecure_registries; /* that speak plain HTTP */
+        struct strv resolvers;           /* where names outside the cluster are asked for, ADDRESS[:PORT]; none = the host's */
+        bool has_no_egress;              /* pods reach nothing outside */
         char *merged_into;        /* kubeconfig file that also has this cluster; NULL = none */
 };
 void instance_settings_done(struct instance_settings *s);

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -128,7 +129,11 @@ static int start_api(struct server *s, struct err *err) {
         /* The same server inside: what pods know as kubernetes.default.svc. */
         int fd, port;
         r = hostport_listen(SERVER_SERVICE_ADDRESS, SERVICE_PORT, &fd, &port, err);
-        return r < 0 ? err_wrap(err, r, "inside the cluster's network") : http_server_adopt(s->http, fd, err);
+        if (r < 0)
+                return err_wrap(err, r, "inside the cluster's network");
+        int one = 1;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one); /* egress.h listens on 443 of all other addresses */
+        return http_server_adopt(s->http, fd, err);
 }
 
 /* ---------------------------------------------------------------- pods */
@@ -163,6 +168,9 @@ static int start_kubelet(struct server *s, struct err *err) {
                 .holder = s->has_namespaces ? &s->holder : NULL,
                 .dialer = s->dialer,
                 .event_logs = events,
+                .insecure_registries = &s->settings->insecure_registries,
+                .resolvers = &s->settings->resolvers,
+                .has_no_egress = s->settings->has_no_egress,
                 .images = {.spark_dirs = (const char *const *)spark.items},
                 .cpu_milli = s->settings->cpu_milli,
                 .memory_bytes = s->settings->memory_bytes,
@@ -226,6 +234,8 @@ static int announce(struct server *s, struct err *err) {
         yyjson_mut_doc_set_root(doc, root);
         if (s->has_namespaces)
                 mjson_set_str(doc, root, "serviceAddress", SERVER_SERVICE_ADDRESS);
+        if (s->has_namespaces)
+                mjson_set_str(doc, root, "egress", kubelet_egress(s->kubelet));
         mjson_set_int(doc, root, "readyMs", clock_mono_ms() - s->began_ms);
         describe_isolation(&s->isolation, doc, root);
         for (size_t n = 0; n < s->settings->spark_homes.len; n++)

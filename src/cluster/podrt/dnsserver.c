@@ -3,10 +3,13 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include "cluster/podrt/dnsforward.h"
+
 enum { HEADER = 12, TTL_S = 5, CLASS_IN = 1, RCODE_NAME = 3, RCODE_REFUSED = 5, PACKETS_AT_ONCE = 64 };
 
 struct dnsserver {
         int fd;
+        struct dnsforward *forward; /* NULL: names outside are refused */
         struct fdwatch *watch;
         bool (*resolve)(void *arg, const char *name, struct strv *ret);
         void *arg;
@@ -94,14 +97,15 @@ static void on_packet(void *arg) {
                 AUTO(str) struct str answer = STR_INIT(DNS_MAX_PACKET);
                 bool known = s->resolve(s->arg, q.name, &addresses);
                 bool ours = str_ends(q.name, ".cluster.local");
+                if (!known && !ours && s->forward && dnsforward_ask(s->forward, packet, &from))
+                        continue;
                 dns_answer(packet, &q, known ? 0 : ours ? RCODE_NAME : RCODE_REFUSED, &addresses, &answer);
                 (void)!sendto(s->fd, answer.data, answer.len, MSG_DONTWAIT, (struct sockaddr *)&from, from_len);
         }
 }
 
-struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, bool (*resolve)(void *arg, const char *name, struct strv *ret), void *arg) {
+struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, const struct strv *resolvers, bool (*resolve)(void *arg, const char *name, struct strv *ret), void *arg) {
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(53)};
-        (void)dialer;
         if (inet_pton(AF_INET, address, &a.sin_addr) != 1)
                 return NULL;
         AUTO(fd) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -110,12 +114,15 @@ struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dial
         struct dnsserver *s = NEW(struct dnsserver);
         *s = (struct dnsserver){.fd = TAKE_FD(fd), .resolve = resolve, .arg = arg};
         s->watch = fdwatch_new(l, s->fd, on_packet, s);
+        if (dialer)
+                s->forward = dnsforward_new(l, dialer, resolvers, s->fd);
         return s;
 }
 
 void dnsserver_free(struct dnsserver *s) {
         if (!s)
                 return;
+        dnsforward_free(s->forward);
         fdwatch_free(s->watch);
         close(s->fd);
         free(s);

@@ -1,4 +1,4 @@
-/* A small DNS server (UDP) for the cluster's names; everything else is resolved on the host through the dialer when there is one.
+/* A small DNS server (UDP) for the cluster's names; everything else goes to the host's resolvers (dnsforward.h).
  *
  * Answers A queries of names the callback knows; AAAA of such names is empty; other names in the cluster's domain do not exist. Names outside
  * are refused when the way out is missing. Malformed packets are dropped. Sources: RFC 1035, Kubernetes DNS specification 1.1.
@@ -12,8 +12,11 @@
 
 struct dnsserver;
 /* resolve: true when the name (no final dot) exists; its IPv4 addresses into ret. NULL when the address cannot be bound. */
-struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, bool (*resolve)(void *arg, const char *name, struct strv *ret), void *arg);
+/* dialer NULL: names outside are refused. resolvers: ADDRESS[:PORT]; NULL or empty: those of /etc/resolv.conf. */
+struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, const struct strv *resolvers, bool (*resolve)(void *arg, const char *name, struct strv *ret), void *arg);
 void dnsserver_free(struct dnsserver *s);
+/* ADDRESS[:PORT] with a numeric IPv4 address. */
+bool resolver_is_valid(const char *text);
 
 enum { DNS_MAX_PACKET = 512, DNS_NAME_SIZE = 256, DNS_A = 1, DNS_AAAA = 28 };
 struct dns_query {

@@ -28,6 +28,8 @@ struct kubelet {
         struct services *services;
         struct node *node;
         struct archives *archives;
+        struct egress *egress; /* NULL: none */
+        char *egress_words;
         struct pod_backend backend;
         int64_t node_cpu_milli, node_memory_bytes;
         size_t adopted;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "cluster/podrt/egress.h"
 #include "cluster/podrt/kubelet-internal.h"
 #include "codec/ktime.h"
 #include "codec/sha256.h"
@@ -508,6 +509,19 @@ static int make_directories(struct kubelet *k, struct err *err) {
         return copy_program(k, err);
 }
 
+static void start_egress(struct kubelet *k) {
+        AUTO(err) struct err err = ERR_INIT;
+        if (!k->o.holder || !k->o.dialer) {
+                k->egress_words = xstrdup("none");
+        } else if (k->o.has_no_egress) {
+                k->egress_words = xstrdup("off (--no-egress)");
+        } else if (egress_new(k->o.loop, k->o.dialer, &k->o.ranges, &k->egress, &err) < 0) {
+                k->egress_words = xasprintf("none: %s", err_message(&err));
+        } else {
+                k->egress_words = xstrdup("TCP and UDP by a relay in user space; names by the host's resolvers");
+        }
+}
+
 int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct err *err) {
         struct kubelet *k = NEW(struct kubelet);
         *k = (struct kubelet){.o = *o, .dir = xstrdup(o->dir), .node_name = xstrdup(o->instance), .event_logs = xstrdup_null(o->event_logs), .pods = MAP_INIT(pod_free)};
@@ -534,6 +548,7 @@ int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct er
         k->pulls = image_pulls_new(&pulls);
         k->api = api_new(o->server, "kubelet");
         k->services = services_new(k);
+        start_egress(k);
         k->node = node_new(k);
         k->archives = archives_new(k);
         k->backend.self = k;
@@ -550,6 +565,7 @@ int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct er
 }
 
 const struct pod_backend *kubelet_backend(struct kubelet *k) { return &k->backend; }
+const char *kubelet_egress(const struct kubelet *k) { return k->egress_words; }
 size_t kubelet_adopted(const struct kubelet *k) { return k->adopted; }
 
 /* Pods that are over stay known for their logs; the others must be gone. */
@@ -602,6 +618,8 @@ void kubelet_free(struct kubelet *k) {
         }
         node_free(k->node);
         archives_free(k->archives);
+        egress_free(k->egress);
+        free(k->egress_words);
         map_done(&k->pods);
         image_pulls_free(k->pulls);
         services_free(k->services);

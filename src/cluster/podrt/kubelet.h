@@ -34,6 +34,8 @@ struct kubelet_options {
         struct dialer *dialer;              /* the way out of the network namespace; borrowed, may be NULL */
         const char *event_logs;             /* Spark's pods see it at Spark's default place for event logs; NULL = they do not */
         struct image_store_options images;
+        const struct strv *resolvers;           /* ADDRESS[:PORT]; borrowed; empty or NULL = the host's */
+        bool has_no_egress;
         const struct strv *insecure_registries; /* that speak plain HTTP; borrowed, may be NULL */
         int64_t cpu_milli, memory_bytes;    /* what the node offers; 0 = what the machine has */
         const char *api_address;            /* 10.96.0.1 */
@@ -42,6 +44,8 @@ struct kubelet_options {
 
 MUST_USE int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct err *err);
 const struct pod_backend *kubelet_backend(struct kubelet *k);
+/* How pods reach what is outside, in words. */
+const char *kubelet_egress(const struct kubelet *k);
 /* How many containers were found running and taken over. Known once the first list of pods has arrived. */
 size_t kubelet_adopted(const struct kubelet *k);
 /* Ends every pod, each with its own grace but at most grace_s; done once all have ended. Called again: with less grace. */

@@ -166,6 +166,7 @@ struct relay *relay_new(struct loop *l, const char *address, int port, const str
         if (fd < 0)
                 return NULL;
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one); /* egress.h listens on the same ports of all other addresses */
         if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, BACKLOG) < 0)
                 return NULL;
         struct relay *r = NEW(struct relay);

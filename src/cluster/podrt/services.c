@@ -41,7 +41,7 @@ struct services *services_new(struct kubelet *k) {
         s->slice_watch = api_watch_start(k->api, "endpointslices.discovery.k8s.io", NULL, NULL, NULL, on_change, s);
         svctable_load(&s->table, k->api);
         if (k->o.holder)
-                s->dns = dnsserver_new(k->o.loop, k->o.dns_address, k->o.dialer, resolve, s);
+                s->dns = dnsserver_new(k->o.loop, k->o.dns_address, k->o.has_no_egress ? NULL : k->o.dialer, k->o.resolvers, resolve, s);
         return s;
 }
 
