@@ -67,8 +67,7 @@ says 5000000
 # Nobody listens there: an error, not a pause.
 expect 0 py "
 import socket
-s = socket.create_connection(('198.51.100.1', 8098), 30)
-try: print('got', s.recv(1))
+try: print('got', socket.create_connection(('198.51.100.1', 8098), 30).recv(1))
 except ConnectionResetError: print('reset')"
 says reset
 expect 0 py "

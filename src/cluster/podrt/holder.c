@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/vec.h"
+#include "cluster/podrt/isolation.h"
 #include "codec/json.h"
 
 enum { START_TIMEOUT_MS = 20000, TALK_FD = 3, MAX_SUBIDS = 65536 };
@@ -258,7 +259,7 @@ static int tidy_cgroups(bool in_user_namespace) {
 }
 
 static int become_holder(const struct podnet_ranges *ranges) {
-        bool user = geteuid() != 0;
+        bool user = !isolation_is_root();
         if (user) {
                 if (unshare(CLONE_NEWUSER) < 0)
                         return complain("this machine lets ordinary users make no user namespace", errno);

@@ -21,6 +21,16 @@ const char *cgroup_mode_name(enum cgroup_mode mode) {
         return mode == CGROUP_V1 ? "v1" : mode == CGROUP_V2 ? "v2" : "none";
 }
 
+bool isolation_is_root(void) {
+        AUTO(str) struct str text = STR_INIT(4096);
+        unsigned long inside, outside, count;
+        if (geteuid() != 0)
+                return false;
+        if (fs_read("/proc/self/uid_map", 4096, &text, NULL) < 0 || sscanf(str_cstr(&text), "%lu %lu %lu", &inside, &outside, &count) != 3)
+                return true; /* no user namespaces in this kernel */
+        return inside == 0 && outside == 0 && count == UINT32_MAX;
+}
+
 /* What the probing child found, as bits of its exit code. */
 enum { FOUND_NAMESPACES = 1, FOUND_OVERLAY = 2, FOUND_PROC = 4 };
 
@@ -33,9 +43,9 @@ static int put(const char *path, const char *text) {
 }
 
 /* The child: makes the namespaces pods would have, tries the mounts in them. */
-static int probe_child(const char *scratch, uid_t uid, gid_t gid) {
+static int probe_child(const char *scratch, bool is_root, uid_t uid, gid_t gid) {
         char map[32];
-        if (uid != 0) {
+        if (!is_root) {
                 if (unshare(CLONE_NEWUSER) < 0)
                         return 0;
                 put("/proc/self/setgroups", "deny");
@@ -52,7 +62,7 @@ static int probe_child(const char *scratch, uid_t uid, gid_t gid) {
         AUTO(free) char *upper = fs_join(scratch, "upper");
         AUTO(free) char *work = fs_join(scratch, "work");
         AUTO(free) char *merged = fs_join(scratch, "merged");
-        AUTO(free) char *options = xasprintf("lowerdir=/usr,upperdir=%s,workdir=%s%s", upper, work, uid ? ",userxattr" : "");
+        AUTO(free) char *options = xasprintf("lowerdir=/usr,upperdir=%s,workdir=%s%s", upper, work, is_root ? "" : ",userxattr");
         if (mount("overlay", merged, "overlay", 0, options) == 0) {
                 found |= FOUND_OVERLAY;
                 umount2(merged, MNT_DETACH);
@@ -67,7 +77,7 @@ static int probe_child(const char *scratch, uid_t uid, gid_t gid) {
         return found;
 }
 
-static int probe_namespaces(const char *scratch) {
+static int probe_namespaces(const char *scratch, bool is_root) {
         AUTO(free) char *dir = fs_join(scratch, "probe");
         static const char *const parts[] = {"upper", "work", "merged"};
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
@@ -77,7 +87,7 @@ static int probe_namespaces(const char *scratch) {
         }
         pid_t pid = fork();
         if (pid == 0)
-                _exit(probe_child(dir, geteuid(), getegid()));
+                _exit(probe_child(dir, is_root, geteuid(), getegid()));
         int status = 0;
         int found = pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 0;
         (void)!fs_remove_tree(dir, NULL);
@@ -166,8 +176,8 @@ static void decide(struct isolation *i, int found) {
 }
 
 void isolation_probe(struct isolation *ret, const char *scratch) {
-        struct isolation i = {.is_root = geteuid() == 0};
-        int found = probe_namespaces(scratch);
+        struct isolation i = {.is_root = isolation_is_root()};
+        int found = probe_namespaces(scratch, i.is_root);
         i.has_user_namespaces = !i.is_root && (found & FOUND_NAMESPACES);
         i.has_overlay = found & FOUND_OVERLAY;
         i.has_proc = found & FOUND_PROC;

@@ -25,6 +25,8 @@ struct isolation {
         struct strv notes;
 };
 
+/* Root of the machine, not of a user namespace, whose rights end at its edge. */
+bool isolation_is_root(void);
 void isolation_done(struct isolation *i);
 DEFINE_AUTO_VALUE(isolation, struct isolation, isolation_done)
 /* scratch: a directory of the file system on which pods will live. Never fails: what cannot be found out is not there. */
