@@ -31,6 +31,12 @@ as_user() { # SCRIPT
 
 try setpriv --reuid=$uid --regid=$uid --clear-groups unshare --user --map-root-user true
 [ $code = 0 ] || skip "ordinary users may not make user namespaces here: $out"
+as_them() { (cd / && setpriv --reuid=$uid --regid=$uid --clear-groups env HOME="$TEST_TMP/user" XDG_STATE_HOME="$TEST_TMP/user/state" "$TEST_TMP/copy/firesteel" "$@"); }
+grep -q "^$uid:" /etc/subuid /etc/subgid 2>/dev/null && fail "user $uid has subordinate ids"
+expect 0 as_them local up -q
+expect 0 as_them local status
+says 'runAsUser and fsGroup are squashed'
+expect 0 as_them local reset --yes
 as_user local_lifecycle
 as_user kubectl_pods
 as_user images
