@@ -78,6 +78,18 @@ static int map_image(int fd, const uint8_t fingerprint[AM_FINGERPRINT], struct h
 
 /* ---- loading ---- */
 
+static int open_temporary(const char *path, char **ret_name) {
+        char suffix[9];
+        rand_hex(suffix, 8);
+        AUTO(free) char *name = xasprintf("%s.%s.tmp", path, suffix);
+        int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0)
+                log_debug("%s: %s; the index stays in memory", name, strerror(errno));
+        else
+                *ret_name = TAKE(name);
+        return fd;
+}
+
 int history_model_load(struct logstore *s, const struct event_log *log, const char *dir, const struct eventlog_options *options, struct replays *kept,
                        struct history_model **ret, struct err *err) {
         uint8_t fingerprint[AM_FINGERPRINT];
@@ -95,22 +107,26 @@ int history_model_load(struct logstore *s, const struct event_log *log, const ch
                 close(TAKE_FD(fd));
         }
         int64_t start_us = clock_mono_us();
-        if (path) {
-                char suffix[9];
-                rand_hex(suffix, 8);
-                temporary = xasprintf("%s.%s.tmp", path, suffix);
-                fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-                if (fd < 0) {
-                        log_debug("%s: %s; the index stays in memory", temporary, strerror(errno));
-                        free(TAKE(temporary));
-                }
-        }
+        if (path)
+                fd = open_temporary(path, &temporary);
         if (fd < 0)
                 fd = memfd_create("history-index", MFD_CLOEXEC);
         if (fd < 0)
                 return err_errno(err, -errno, "making an index");
         struct replay_stats stats;
-        int r = replay_log(s, log, options, fingerprint, dir, kept, fd, &stats, err);
+        AUTO(err) struct err why = ERR_INIT;
+        int r = replay_log(s, log, options, fingerprint, dir, kept, fd, &stats, &why);
+        if ((r == -ENOSPC || r == -EDQUOT) && temporary) {
+                log_warn("%s; the index stays in memory", err_message(&why));
+                err_clear(&why);
+                unlink(temporary);
+                free(TAKE(temporary));
+                close(TAKE_FD(fd));
+                fd = memfd_create("history-index", MFD_CLOEXEC);
+                r = fd < 0 ? err_errno(&why, -errno, "making an index") : replay_log(s, log, options, fingerprint, NULL, NULL, fd, &stats, &why);
+        }
+        if (r < 0)
+                err_move(err, &why);
         if (r == 0 && temporary && rename(temporary, path) < 0)
                 log_debug("renaming %s: %s", temporary, strerror(errno));
         if (r == 0)

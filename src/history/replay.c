@@ -1,6 +1,8 @@
 #include "history/replay.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -289,9 +291,22 @@ static int rows_file(const char *dir) {
         return fd < 0 ? memfd_create("history-rows", MFD_CLOEXEC) : fd;
 }
 
-/* In the child: says "+" or what went wrong. */
-static void snapshot_child(struct replay *r, const uint8_t fingerprint[AM_FINGERPRINT], int to, int answer) {
+/* Connections of the server must not stay open for as long as a child has them, too. */
+static void close_all_but(int a, int b) {
+        unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+        close_range(3, low - 1, 0);
+        if (high > low + 1)
+                close_range(low + 1, high - 1, 0);
+        close_range(high + 1, UINT_MAX, 0);
+}
+
+/* In the child: says "+" or what went wrong. The parent's signals are not for it: their handlers would tell the parent once more. */
+static void snapshot_child(struct replay *r, const uint8_t fingerprint[AM_FINGERPRINT], int to, int answer, const sigset_t *mask) {
         AUTO(err) struct err err = ERR_INIT;
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+        sigprocmask(SIG_SETMASK, mask, NULL);
+        close_all_but(to, answer);
         r->image.fd = to;
         const char *text = finish(r, fingerprint, &err) < 0 ? err_message(&err) : "+";
         _exit(fs_write_all(answer, text, strlen(text)) < 0);
@@ -306,11 +321,16 @@ static int snapshot(struct replay *r, const uint8_t fingerprint[AM_FINGERPRINT],
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return err_errno(err, -errno, "pipe");
         AUTO(fd) int answer = fds[0], write_end = fds[1];
+        sigset_t all, mask;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &mask);
         pid_t pid = fork();
-        if (pid < 0)
-                return err_errno(err, -errno, "fork");
+        int why = errno;
         if (pid == 0)
-                snapshot_child(r, fingerprint, to, write_end);
+                snapshot_child(r, fingerprint, to, write_end, &mask);
+        pthread_sigmask(SIG_SETMASK, &mask, NULL);
+        if (pid < 0)
+                return err_errno(err, -why, "fork");
         close(TAKE_FD(write_end));
         char text[512];
         size_t len = 0;
@@ -349,40 +369,50 @@ static int restart(int fd, struct err *err) {
         return 0;
 }
 
+/* From the beginning; as go_on(). */
+static int start_anew(struct logstore *s, const struct event_log *log, const struct eventlog_options *options, const uint8_t fingerprint[AM_FINGERPRINT],
+                      const char *tmp_dir, bool keeping, int fd, struct replay **ret, struct err *err) {
+        int own = keeping ? rows_file(tmp_dir) : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (own < 0)
+                return err_errno(err, -errno, "index");
+        AUTO(replay) struct replay *r = replay_new(s, log, options, own);
+        int code = restart(fd, err);
+        if (code >= 0 && keeping)
+                code = go_on(r, log, fingerprint, fd, err);
+        else if (code >= 0)
+                code = advance(r, log, err);
+        if (code >= 0 && !keeping)
+                code = finish(r, fingerprint, err);
+        if (code >= 0)
+                *ret = TAKE(r);
+        return code;
+}
+
 int replay_log(struct logstore *s, const struct event_log *log, const struct eventlog_options *options, const uint8_t fingerprint[AM_FINGERPRINT],
                const char *tmp_dir, struct replays *kept, int fd, struct replay_stats *stats, struct err *err) {
         AUTO(replay) struct replay *r = kept ? take_kept(kept, s, log) : NULL;
         AUTO(err) struct err why = ERR_INIT;
-        int code = -ENOENT;
-        *stats = (struct replay_stats){0};
-        if (r) {
-                uint64_t before = r->bytes;
-                code = go_on(r, log, fingerprint, fd, &why);
-                if (code >= 0)
-                        *stats = (struct replay_stats){true, r->bytes - before};
-                else
+        bool keeping = kept && log->in_progress && log->total_size >= kept->min_log;
+        uint64_t before = r ? r->bytes : 0;
+        int code = r ? go_on(r, log, fingerprint, fd, &why) : 0;
+        *stats = (struct replay_stats){.continued = r && code >= 0};
+        if (!r || code < 0) {
+                if (code < 0)
                         log_debug("%s is read again from its beginning: %s", log->name, err_message(&why));
-        }
-        if (code == -ENOENT || code == -ESTALE || (code < 0 && r)) {
-                bool keeping = kept && log->in_progress && log->total_size >= kept->min_log;
-                int own = keeping ? rows_file(tmp_dir) : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+                err_clear(&why);
+                before = 0;
                 replay_free(TAKE(r));
-                code = own < 0 ? err_errno(err, -errno, "index") : restart(fd, err);
-                if (code < 0) {
-                        if (own >= 0)
-                                close(own);
-                        return code;
-                }
-                r = replay_new(s, log, options, own);
-                if (keeping) {
-                        code = go_on(r, log, fingerprint, fd, err);
-                } else {
-                        code = advance(r, log, err);
-                        code = code < 0 ? code : finish(r, fingerprint, err);
-                }
-                stats->log_bytes = r->bytes;
+                code = keeping ? start_anew(s, log, options, fingerprint, tmp_dir, true, fd, &r, &why) : -ENOTSUP;
         }
+        if (!r) { /* the plain way, also where no process can be forked or no file made for rows */
+                if (keeping)
+                        log_debug("%s is read without keeping its replay: %s", log->name, err_message(&why));
+                code = start_anew(s, log, options, fingerprint, tmp_dir, false, fd, &r, err);
+        }
+        if (code < 0)
+                return err_wrap(err, code, "%s", log->name);
+        stats->log_bytes = r->bytes - before;
         if (code > 0)
                 keep(kept, TAKE(r));
-        return code < 0 ? err_wrap(err, code, "%s", log->name) : 0;
+        return 0;
 }
