@@ -203,6 +203,11 @@ if [ "$pods" = true ]; then
         expect 0 k get events --field-selector reason=Scheduled
         expect 0 k cordon "$node"
         is "$(k get node "$node" -o jsonpath='{.spec.unschedulable}')" true
+        expect 0 k create poddisruptionbudget keep --selector=app=srv --min-available=2
+        eventually 60 sh -c "[ \"\$(kubectl --kubeconfig '$("$f" local kubeconfig)' get pdb keep -o jsonpath='{.status.currentHealthy} {.status.disruptionsAllowed}')\" = '2 0' ]"
+        expect 1 k drain "$node" --ignore-daemonsets --delete-emptydir-data --force --timeout=3s
+        says "would violate the pod's disruption budget"
+        expect 0 k delete pdb keep
         expect 0 k drain "$node" --ignore-daemonsets --delete-emptydir-data --force --timeout=120s
         says evicted
         expect 0 k uncordon "$node"

@@ -1,4 +1,5 @@
 /* Subresources of pods that are no streams, and Scale. */
+#include "cluster/disruption.h"
 #include "cluster/edit.h"
 #include "cluster/verbs/verbs.h"
 #include "codec/ktime.h"
@@ -53,17 +54,18 @@ static int check_budgets(struct request *q, struct object *pod, struct err *err)
                 return 0;
         for (; at < end; at++) {
                 struct object *budget = budgets->objects->items[at];
-                AUTO(selector) struct selector sel = {0};
-                if (selector_from_object(object_at(budget, "/spec/selector"), &sel, NULL) < 0 ||
-                    !selector_matches(&sel, meta_labels(object_root(pod))) || object_int(budget, "/status/disruptionsAllowed", 0) > 0)
+                struct budget_state b;
+                if (!budget_covers(budget, pod))
+                        continue;
+                budget_compute(q->s, budget, &b);
+                if (b.allowed > 0)
                         continue;
                 err_http(err, -EAGAIN, 429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
                 if (err) {
                         free(err->details);
                         err->details = xasprintf("{\"causes\":[{\"reason\":\"DisruptionBudget\",\"message\":\"The disruption budget %s needs %lld healthy pods and "
                                                  "has %lld currently\"}]}",
-                                                 budget->name, (long long)object_int(budget, "/status/desiredHealthy", 0),
-                                                 (long long)object_int(budget, "/status/currentHealthy", 0));
+                                                 budget->name, (long long)b.desired, (long long)b.healthy);
                 }
                 return -EAGAIN;
         }
