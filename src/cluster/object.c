@@ -12,7 +12,9 @@ struct object *object_new(const struct resource *resource, uint64_t revision, yy
         o->resource = resource;
         o->revision = revision;
         o->doc = doc;
+        /* The writer guesses the size from above, and a store keeps many thousands of these. */
         o->json = json_write(yyjson_doc_get_root(doc), false, &o->json_len);
+        o->json = xrealloc(o->json, o->json_len + 1);
         meta = meta_of(yyjson_doc_get_root(doc));
         o->namespace = json_get_str(meta, "namespace");
         o->name = json_get_str(meta, "name");

@@ -23,7 +23,7 @@ static const struct rule submitter_rules[] = {
         {"", "pods/log", "get"},
         {"", "events", "list"},
         {"", "services", "create delete patch"},
-        {"", "configmaps", "create delete patch"},
+        {"", "configmaps", "create delete get patch"},
         {"", "secrets", "create delete patch"},
         {"", "persistentvolumeclaims", "create delete patch"},
         {NULL},

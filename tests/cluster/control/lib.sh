@@ -47,6 +47,14 @@ print("\n".join(sorted(seen)))
 P
 }
 
+# no_refusals ACCOUNT: it asked for something, and for nothing that it may not
+no_refusals() {
+        local all
+        all=$(used "$1")
+        [ "$all" ] || fail "the audit log knows nothing of $1"
+        ! grep REFUSED <<<"$all" || fail "$1 lacks rights"
+}
+
 remove_namespaces() {
         local status=$?
         set +e

@@ -46,6 +46,7 @@ everything() {
 nothing_of_ours() { [ -z "$(left $n)" ]; }
 everything
 [ ! -s "$TEST_TMP/failed" ] || fail "the Role is not enough: $(cat "$TEST_TMP/failed")"
+no_refusals $n:sender
 eventually 30 nothing_of_ours
 
 # Each verb in turn

@@ -32,21 +32,14 @@ small=(-c spark.kubernetes.authenticate.driver.serviceAccountName=spark -c spark
 
 # explain NAMESPACE: what is in it, for a test that failed
 explain() {
-        kubectl -n "$1" get events,pods,persistentvolumeclaims 2>&1 | cut -c1-200 | tail -n 30
+        kubectl -n "$1" get events,pods,persistentvolumeclaims 2>&1 | cut -c1-160 | tail -n 12
         local pod
         for pod in $(kubectl -n "$1" get pods -l spark-role=driver -o name); do
                 echo "--- the end of $pod's log"
-                kubectl -n "$1" logs --tail 15 "$pod" 2>&1 | cut -c1-250
+                kubectl -n "$1" logs --tail 8 "$pod" 2>&1 | cut -c1-250
         done
 }
 
-# no_refusals ACCOUNT: it asked for something, and for nothing that it may not
-no_refusals() {
-        local all
-        all=$(used "$1")
-        [ "$all" ] || fail "the audit log knows nothing of $1"
-        ! grep REFUSED <<<"$all" || fail "$1 lacks rights"
-}
 # granted ROLE NAMESPACE: the same of a Role
 granted() {
         kubectl -n "$2" get role "$1" -o json | python3 -c 'import json, sys
