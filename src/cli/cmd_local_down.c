@@ -1,7 +1,9 @@
 /* firesteel local down and reset: end an instance; end it and forget it. */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "cli/local.h"
@@ -9,12 +11,17 @@
 #include "cluster/leftovers.h"
 #include "kube/kubeconfig_edit.h"
 
+enum { SETTLE_MS = 10000 };
+
 static void turn(void *p) { progress_update(p, "ending pods"); }
 
 int local_stop(const struct instance *i, int64_t timeout_ms, bool quiet, bool *ret_was_running, struct err *err) {
         AUTO(instance_server) struct instance_server s = {0};
         AUTO(progress) struct progress *p = progress_new(quiet);
-        int state = instance_running(i, &s, err);
+        int state;
+        /* One that is starting, or was just killed and is still being taken apart. */
+        for (int64_t until = clock_mono_ms() + SETTLE_MS; (state = instance_running(i, &s, err)) == 2 && clock_mono_ms() < until;)
+                poll(NULL, 0, 20);
         if (state < 0)
                 return state;
         if (state == 2)

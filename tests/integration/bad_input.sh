@@ -247,7 +247,7 @@ fi
 cat >"$TEST_TMP/full.sh" <<'S'
 . "$(dirname "$0")/lib.sh"
 f=$FIRESTEEL
-mount -t tmpfs -o size=40m tmpfs "$TEST_TMP/small"
+mount -t tmpfs -o size=64m tmpfs "$TEST_TMP/small"
 export XDG_STATE_HOME=$TEST_TMP/small
 expect 0 "$f" local up -q
 dir=$XDG_STATE_HOME/firesteel/default
