@@ -50,6 +50,7 @@ pid=$(history pid)
 server=$(server_pid)
 kill -9 "$server"
 eventually 10 ended "$server"
+eventually 20 sh -c "! '$f' local status"
 expect 0 python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).status)' "${url}api/v1/applications"
 expect 3 "$f" local status
 says 'left 2 processes'

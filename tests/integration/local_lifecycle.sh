@@ -80,6 +80,7 @@ expect 0 "$f" local kubeconfig
 # --- killed: status says so, up recovers with everything that was written
 kill -9 "$pid"
 eventually 5 ended "$pid"
+eventually 20 sh -c "! '$f' local status" # its threads may still hold the lock when it is a zombie already
 expect 3 "$f" local status
 says 'is not running'
 expect 0 "$f" local up
