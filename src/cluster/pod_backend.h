@@ -37,7 +37,7 @@ struct pod_exec_options {
 struct pod_exec_events {
         void (*on_stdout)(void *arg, struct sv data);
         void (*on_stderr)(void *arg, struct sv data);
-        /* The process ended and its output is complete. err set: it could not be run or was lost. attach: exit code of the container */
+        /* The process ended and its output is complete. err set: it could not be run or was lost. attach: 0 at the container's end */
         void (*on_exit)(void *arg, int exit_code, const struct err *err);
         void (*on_stdin_drain)(void *arg); /* what exec_stdin() was given has been taken: ask for more */
         void *arg;

@@ -39,4 +39,5 @@ says 'runAsUser and fsGroup are squashed'
 expect 0 as_them local reset --yes
 as_user local_lifecycle
 as_user kubectl_pods
+as_user pods_life
 as_user images

@@ -146,6 +146,10 @@ void pod_adopt(struct pod *p) {
         struct volume_env env = {.api = p->kubelet->api, .dir = p->dir};
         pod_facts(p, &env.facts);
         p->volumes_ready = volumes_plan(&env, p->object, &p->volumes, NULL) == 0;
+        /* How old the tokens in its files are is not known: soon. */
+        if (p->volumes && p->volumes->token_expires_s)
+                p->volumes->token_expires_s = clock_now_ms() / 1000;
+        pod_plan_tokens(p);
 }
 
 /* ---- what belongs to nobody ---- */

@@ -30,6 +30,7 @@ struct kubelet {
         struct archives *archives;
         struct egress *egress; /* NULL: none */
         char *egress_words;
+        struct timer *evictions;
         struct pod_backend backend;
         int64_t node_cpu_milli, node_memory_bytes;
         size_t adopted;
@@ -114,6 +115,7 @@ struct pod {
         int64_t start_time_us; /* status.startTime */
         struct timer *retry;   /* the next look */
         int64_t retry_at_ms;   /* monotonic; 0 = none */
+        struct timer *token_timer; /* its tokens are made anew then */
         char *last_mount_error;
         int64_t mount_backoff_ms;
         char *last_status; /* what was last patched, to write only changes */
@@ -133,8 +135,11 @@ void container_event(struct container *c, const char *type, const char *reason, 
 char *container_dir(const struct container *c, int attempt);
 char *container_log(const struct container *c, int attempt);
 
+/* podimage.c */
+void container_start(struct container *c); /* gets the image, then starts */
+
 /* podrun.c: containers start, end, are killed */
-void container_start(struct container *c);
+void container_start_with(struct container *c, yyjson_val *spec, const struct image *image);
 void container_watch(struct container *c); /* the shim's end */
 void container_kill(struct container *c, int64_t grace_s, const char *reason);
 void container_wait(struct container *c, const char *reason, const char *message); /* sets a waiting state */
@@ -143,7 +148,13 @@ void kubelet_lease_images(struct kubelet *k); /* the images in use changed */
 void termination_done(struct termination *t);
 char *container_cgroup_file(const struct container *c, const char *controller, const char *file); /* NULL: none */
 
+void pod_evict(struct pod *p, const char *message);
+
+/* evict.c */
+void evictions_start(struct kubelet *k);
+
 /* sandbox.c */
+void pod_plan_tokens(struct pod *p); /* sets the timer for what its volumes hold */
 /* First thing of every job that makes files for pods: other users read them, whatever the server's own umask. Only this worker's is changed. */
 void worker_umask(void);
 void cgroup_set_shares(const struct kubelet *k, const char *cgroup, int64_t shares);
@@ -166,6 +177,16 @@ void kubelet_sweep(struct kubelet *k); /* ends what belongs to no pod any more *
 /* probes.c */
 void probes_start(struct container *c);
 void probes_stop(struct container *c);
+
+/* A number or the name of a port of the container; 0: there is none. */
+int probe_port(const struct container *c, yyjson_val *port);
+/* What an httpGet asks, with its headers; the caller frees. */
+struct http_headers;
+char *probe_url(const struct container *c, yyjson_val *get, struct http_headers *headers);
+
+/* hooks.c */
+/* Runs the hook postStart or preStop; false when there is none. done once, not inside the call; the pod counts a job until then. */
+bool container_hook(struct container *c, const char *name, int64_t limit_ms, void (*done)(struct container *c, bool ok, const char *why));
 
 /* podlog.c, podexec.c */
 void podlog_fill(struct pod_backend *b);

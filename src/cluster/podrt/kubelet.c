@@ -86,6 +86,7 @@ static void container_free(struct container *c) {
 static void pod_free(void *arg) {
         struct pod *p = arg;
         timer_free(p->retry);
+        timer_free(p->token_timer);
         vec_foreach(c, &p->containers) container_free(*c);
         vec_done(&p->containers);
         volume_plan_free(p->volumes);
@@ -205,6 +206,12 @@ static void begin_end(struct pod *p, int64_t grace_s, const char *reason, const 
         }
         p->is_ending = true;
         p->end_grace_s = grace_s;
+}
+
+void pod_evict(struct pod *p, const char *message) {
+        api_event(p->kubelet->api, p->object, "Warning", "Evicted", "%s", message);
+        begin_end(p, 1, "Evicted", message);
+        pod_sync(p);
 }
 
 static void check_ends(struct pod *p) {
@@ -549,6 +556,7 @@ int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct er
         k->api = api_new(o->server, "kubelet");
         k->services = services_new(k);
         start_egress(k);
+        evictions_start(k);
         k->node = node_new(k);
         k->archives = archives_new(k);
         k->backend.self = k;
@@ -618,6 +626,7 @@ void kubelet_free(struct kubelet *k) {
         }
         node_free(k->node);
         archives_free(k->archives);
+        timer_free(k->evictions);
         egress_free(k->egress);
         free(k->egress_words);
         map_done(&k->pods);

@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/rand.h"
 #include "cluster/podrt/kubelet-internal.h"
+#include "cluster/podrt/shim_input.h"
 
 enum { CHUNK = 32 * 1024, DRAIN_MS = 500, CONNECT_S = 5 };
 
@@ -40,7 +41,7 @@ struct pod_exec {
         /* attaching */
         bool is_attach;
         char *pod_uid, *container;
-        int attempt, fifo_fd;
+        int attempt;
         struct pod_log *log;
 };
 
@@ -53,7 +54,7 @@ static void exec_free(struct pod_exec *e) {
                 stream_free(e->stdin_stream);
         if (e->log)
                 e->kubelet->backend.log_close(e->log);
-        int fds[] = {e->out.fd, e->err.fd, e->pid_fd, e->pty_fd, e->fifo_fd};
+        int fds[] = {e->out.fd, e->err.fd, e->pid_fd, e->pty_fd};
         for (size_t i = 0; i < ARRAY_LEN(fds); i++)
                 if (fds[i] >= 0)
                         close(fds[i]);
@@ -274,7 +275,7 @@ static int start_exec(struct container *c, yyjson_mut_doc *doc, yyjson_mut_val *
                 return err_errno(err, -error, "starting %s", argv.items[0]);
         }
         struct pod_exec *e = NEW(struct pod_exec);
-        *e = (struct pod_exec){.kubelet = k, .events = *ev, .process_file = TAKE(process), .pid = pid, .pty_fd = tty ? s.our_in : -1, .fifo_fd = -1};
+        *e = (struct pod_exec){.kubelet = k, .events = *ev, .process_file = TAKE(process), .pid = pid, .pty_fd = tty ? s.our_in : -1};
         e->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
         watch_output(e, &e->out, s.our_out, false);
         watch_output(e, &e->err, s.our_err, true);
@@ -300,24 +301,27 @@ static void attach_data(void *arg, struct sv data) {
 
 static void attach_end(void *arg, const struct err *err) {
         struct pod_exec *e = arg;
-        struct pod *p = map_get(&e->kubelet->pods, e->pod_uid);
-        struct container *c = p ? pod_container(p, e->container) : NULL;
-        int code = c && c->now.is_set ? c->now.exit_code : 0;
         e->reported = true;
+        /* Attaching went well, however the container ended: its exit code is in the pod's status. */
         if (!e->closed)
-                e->events.on_exit(e->events.arg, code, err);
+                e->events.on_exit(e->events.arg, 0, err);
 }
 
 static int start_attach(struct container *c, const struct pod_exec_options *o, const struct pod_exec_events *ev, struct pod_exec **ret, struct err *err) {
         struct kubelet *k = c->pod->kubelet;
         struct pod_exec *e = NEW(struct pod_exec);
-        *e = (struct pod_exec){.kubelet = k, .events = *ev, .pid_fd = -1, .pty_fd = -1, .fifo_fd = -1, .out = {.fd = -1}, .err = {.fd = -1}, .is_attach = true,
+        *e = (struct pod_exec){.kubelet = k, .events = *ev, .pid_fd = -1, .pty_fd = -1, .out = {.fd = -1}, .err = {.fd = -1}, .is_attach = true,
                                .pod_uid = xstrdup(c->pod->uid), .container = xstrdup(c->name), .attempt = c->attempt};
         if (o->with_stdin) {
                 AUTO(free) char *dir = container_dir(c, c->attempt);
-                AUTO(free) char *fifo = fs_join(dir, "stdin");
-                /* Both directions, so that opening never fails nor waits; the shim keeps the other end. */
-                e->fifo_fd = open(fifo, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+                int fd = -1;
+                /* A container without `stdin: true` has no such socket: what is typed goes nowhere, as in Kubernetes. */
+                if (shim_input_connect(dir, &fd, NULL) == 0) {
+                        if (stream_adopt(k->o.loop, fd, &e->stdin_stream, NULL) < 0)
+                                close(fd);
+                        else
+                                stream_set_events(e->stdin_stream, &(struct stream_events){.on_data = ignore_data, .on_end = ignore_end, .on_drain = on_stdin_drain, .arg = e});
+                }
         }
         /* From the beginning of the log, so that nothing of a short run is missed. */
         struct pod_log_options lo = {.container = c->name, .follow = true, .tail_lines = -1, .since_time_us = -1, .limit_bytes = -1};
@@ -348,13 +352,21 @@ static int exec_open(void *self, struct object *pod, const struct pod_exec_optio
         return start_exec(c, doc, args, o->with_stdin, o->tty, ev, ret, err);
 }
 
+/* To the shim of a container's main process (shim_input.h). */
+static void send_frame(struct pod_exec *e, char kind, struct sv data) {
+        const unsigned char header[5] = {(unsigned char)kind, (unsigned char)(data.len >> 24), (unsigned char)(data.len >> 16), (unsigned char)(data.len >> 8),
+                                         (unsigned char)data.len};
+        const struct sv parts[] = {sv_new((const char *)header, sizeof header), data};
+        stream_writev(e->stdin_stream, parts, 2);
+}
+
 static void exec_stdin(struct pod_exec *e, struct sv data) {
-        if (e->stdin_stream)
+        if (e->is_attach && e->stdin_stream)
+                send_frame(e, 'd', data);
+        else if (e->stdin_stream)
                 stream_write(e->stdin_stream, data);
         else if (e->pty_fd >= 0)
                 (void)!fs_write_all(e->pty_fd, data.data, data.len);
-        else if (e->fifo_fd >= 0)
-                (void)!fs_write_all(e->fifo_fd, data.data, data.len);
 }
 
 static size_t exec_stdin_pending(const struct pod_exec *e) { return e->stdin_stream ? stream_pending(e->stdin_stream) : 0; }
@@ -368,6 +380,10 @@ static void exec_stdin_end(struct pod_exec *e) {
 
 static void exec_resize(struct pod_exec *e, int columns, int rows) {
         struct winsize size = {.ws_col = (unsigned short)columns, .ws_row = (unsigned short)rows};
+        if (e->is_attach && e->stdin_stream) {
+                AUTO(free) char *text = xasprintf("%d %d", columns, rows);
+                send_frame(e, 'r', sv_of(text));
+        }
         if (e->pty_fd >= 0)
                 ioctl(e->pty_fd, TIOCSWINSZ, &size);
 }

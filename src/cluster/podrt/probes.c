@@ -47,10 +47,10 @@ static void startup_over(struct container *c) {
                 c->is_ready = true;
 }
 
-static void restart(struct container *c, const char *title) {
+static void restart(struct container *c, enum probe_kind kind, const char *title) {
         AUTO(free) char *reason = xasprintf("Container %s failed %s probe, will be restarted", c->name, title);
         int64_t grace = object_int(c->pod->object, "/spec/terminationGracePeriodSeconds", 30);
-        container_kill(c, grace, reason);
+        container_kill(c, json_get_int(probe_spec(c, kind), "terminationGracePeriodSeconds", grace), reason);
 }
 
 static void judge(struct prober *p, bool ok, const char *output) {
@@ -73,7 +73,7 @@ static void judge(struct prober *p, bool ok, const char *output) {
                 if (p->kind == PROBE_READINESS)
                         c->is_ready = false;
                 else
-                        restart(c, p->kind == PROBE_STARTUP ? "startup" : "liveness");
+                        restart(c, p->kind, p->kind == PROBE_STARTUP ? "startup" : "liveness");
         }
         pod_sync(pod);
 }
@@ -108,7 +108,7 @@ static void tcp_probed(void *arg, struct stream *s, const struct err *err) {
 }
 
 /* A number or the name of a port of the container. */
-static int port_of(const struct container *c, yyjson_val *port) {
+int probe_port(const struct container *c, yyjson_val *port) {
         yyjson_val *p, *ports = yyjson_obj_get(container_spec(c), "ports");
         size_t i, max;
         if (yyjson_is_int(port))
@@ -118,12 +118,20 @@ static int port_of(const struct container *c, yyjson_val *port) {
         return yyjson_is_str(port) && sv_to_int64(sv_of(yyjson_get_str(port)), &number) ? (int)number : 0;
 }
 
-static void probe_http(struct prober *p, yyjson_val *get, int64_t timeout_ms) {
-        struct container *c = p->container;
+char *probe_url(const struct container *c, yyjson_val *get, struct http_headers *headers) {
         const char *host = json_get_str(get, "host"), *path = json_get_str(get, "path"), *scheme = json_get_str(get, "scheme");
-        bool https = scheme && streq(scheme, "HTTPS");
         yyjson_val *h, *list = yyjson_obj_get(get, "httpHeaders");
         size_t i, max;
+        yyjson_arr_foreach(list, i, max, h) if (json_get_str(h, "name"))
+            http_headers_add(headers, json_get_str(h, "name"), json_get_str(h, "value") ? json_get_str(h, "value") : "");
+        return xasprintf("%s://%s:%d%s%s", scheme && streq(scheme, "HTTPS") ? "https" : "http", host && host[0] ? host : c->pod->ip,
+                         probe_port(c, yyjson_obj_get(get, "port")), path && path[0] == '/' ? "" : "/", path ? path : "");
+}
+
+static void probe_http(struct prober *p, yyjson_val *get, int64_t timeout_ms) {
+        struct container *c = p->container;
+        const char *scheme = json_get_str(get, "scheme");
+        bool https = scheme && streq(scheme, "HTTPS");
         AUTO(http_headers) struct http_headers headers = {0};
         if (https && !p->tls && tls_client_new(&(struct tls_client_options){.insecure = true}, &p->tls, NULL) < 0) {
                 probed(p, false, "TLS is not available");
@@ -131,10 +139,7 @@ static void probe_http(struct prober *p, yyjson_val *get, int64_t timeout_ms) {
         }
         if (!p->http)
                 p->http = http_client_new(c->pod->kubelet->o.loop, &(struct http_client_options){.tls = p->tls, .user_agent = "kube-probe/1.34", .connect_timeout_ms = timeout_ms});
-        yyjson_arr_foreach(list, i, max, h) if (json_get_str(h, "name"))
-            http_headers_add(&headers, json_get_str(h, "name"), json_get_str(h, "value") ? json_get_str(h, "value") : "");
-        AUTO(free) char *url = xasprintf("%s://%s:%d%s%s", https ? "https" : "http", host && host[0] ? host : c->pod->ip, port_of(c, yyjson_obj_get(get, "port")),
-                                         path && path[0] == '/' ? "" : "/", path ? path : "");
+        AUTO(free) char *url = probe_url(c, get, &headers);
         p->call = http_call_start(p->http, &(struct http_call_options){.method = "GET", .url = url, .headers = &headers, .timeout_ms = timeout_ms, .on_done = http_probed, .arg = p});
 }
 
@@ -149,7 +154,7 @@ static void probe_once(struct prober *p) {
                 probe_http(p, way, timeout_ms);
         } else if ((way = yyjson_obj_get(spec, "tcpSocket"))) {
                 const char *host = json_get_str(way, "host");
-                stream_connect(c->pod->kubelet->o.loop, host && host[0] ? host : c->pod->ip, port_of(c, yyjson_obj_get(way, "port")), NULL, timeout_ms, tcp_probed, p);
+                stream_connect(c->pod->kubelet->o.loop, host && host[0] ? host : c->pod->ip, probe_port(c, yyjson_obj_get(way, "port")), NULL, timeout_ms, tcp_probed, p);
         } else {
                 probed(p, false, "this cluster runs exec, httpGet and tcpSocket probes");
         }

@@ -122,6 +122,7 @@ static void prepare_done(void *arg) {
                         volume_plan_free(p->volumes);
                         p->volumes = TAKE(j->plan);
                         p->volumes_ready = true;
+                        pod_plan_tokens(p);
                 }
                 if (j->makes_sandbox) {
                         p->has_sandbox = true;
@@ -132,18 +133,38 @@ static void prepare_done(void *arg) {
         pod_sync(p);
 }
 
+/* search, nameserver, options: the policy's and what dnsConfig adds. With `Default`, too, names are asked for at our server, which asks the
+ * host's resolvers: their addresses (127.0.0.53) may mean nothing in here. */
 static char *resolv_text(const struct pod *p) {
         AUTO(str) struct str text = STR_INIT(0);
+        AUTO(str) struct str options = STR_INIT(0);
         const char *policy = object_str(p->object, "/spec/dnsPolicy");
+        bool is_none = policy && streq(policy, "None"), is_default = policy && streq(policy, "Default");
         yyjson_val *config = object_at(p->object, "/spec/dnsConfig"), *v;
         size_t i, max;
-        if (!policy || !streq(policy, "None")) {
-                str_appendf(&text, "search %s.svc.cluster.local svc.cluster.local cluster.local", p->ns);
-                yyjson_arr_foreach(yyjson_obj_get(config, "searches"), i, max, v) str_appendf(&text, " %s", yyjson_get_str(v));
-                str_appendf(&text, "\nnameserver %s\n", p->kubelet->o.dns_address);
-        }
+        str_append_s(&text, "search");
+        if (!is_none && !is_default)
+                str_appendf(&text, " %s.svc.cluster.local svc.cluster.local cluster.local", p->ns);
+        yyjson_arr_foreach(yyjson_obj_get(config, "searches"), i, max, v) str_appendf(&text, " %s", yyjson_get_str(v));
+        if (streq(str_cstr(&text), "search"))
+                str_clear(&text);
+        else
+                str_append_c(&text, '\n');
+        if (!is_none)
+                str_appendf(&text, "nameserver %s\n", p->kubelet->o.dns_address);
         yyjson_arr_foreach(yyjson_obj_get(config, "nameservers"), i, max, v) str_appendf(&text, "nameserver %s\n", yyjson_get_str(v));
-        str_append_s(&text, "options ndots:5\n");
+        bool has_ndots = false;
+        yyjson_arr_foreach(yyjson_obj_get(config, "options"), i, max, v) {
+                const char *name = json_get_str(v, "name"), *value = json_get_str(v, "value");
+                if (!name)
+                        continue;
+                has_ndots |= streq(name, "ndots");
+                str_appendf(&options, " %s%s%s", name, value ? ":" : "", value ? value : "");
+        }
+        if (!has_ndots && !is_none && !is_default)
+                str_append_s(&options, " ndots:5");
+        if (options.len)
+                str_appendf(&text, "options%s\n", str_cstr(&options));
         return str_take(&text);
 }
 
@@ -223,6 +244,24 @@ void pod_prepare(struct pod *p) {
 }
 
 /* ---- refreshing volumes of a running pod ---- */
+
+static void on_token_age(void *arg) {
+        struct pod *p = arg;
+        timer_free(TAKE(p->token_timer));
+        if (p->is_busy)
+                p->token_timer = timer_new(p->kubelet->o.loop, 1000, 0, on_token_age, p);
+        else
+                pod_refresh_volumes(p);
+}
+
+/* At four fifths of its life, as the kubelet. */
+void pod_plan_tokens(struct pod *p) {
+        timer_free(TAKE(p->token_timer));
+        if (!p->volumes || !p->volumes->token_expires_s)
+                return;
+        int64_t left_ms = p->volumes->token_expires_s * 1000 - clock_now_ms();
+        p->token_timer = timer_new(p->kubelet->o.loop, left_ms > 2000 ? left_ms * 4 / 5 : 1600, 0, on_token_age, p);
+}
 
 void pod_refresh_volumes(struct pod *p) {
         struct volume_plan *plan = NULL;

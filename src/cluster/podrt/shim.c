@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -14,6 +16,7 @@
 #include "base/vec.h"
 #include "cluster/podrt/crilog.h"
 #include "cluster/podrt/proctree.h"
+#include "cluster/podrt/shim_input.h"
 #include "codec/json.h"
 
 enum { SYNC_FD = 3, POLL_MEMORY_MS = 250, DRAIN_MS = 2000, RECORD_MAX = 65536, START_MS = 60000 };
@@ -118,7 +121,8 @@ int shim_start(const struct shim_spec *spec, struct procid *ret, struct err *err
                               spec->oom_file ? spec->oom_file : "",
                               limit,
                               spec->without_cgroups ? "no-cgroups" : "cgroups",
-                              spec->has_stdin ? "stdin" : "no-stdin",
+                              !spec->has_stdin ? "no-stdin" : spec->is_stdin_once ? "stdin-once" : "stdin",
+                              spec->has_terminal ? "terminal" : "no-terminal",
                               NULL};
         int ends[2];
         if (pipe2(ends, O_CLOEXEC) < 0)
@@ -151,10 +155,12 @@ int shim_start(const struct shim_spec *spec, struct procid *ret, struct err *err
 
 struct shim {
         const char *dir, *id, *runtime, *runtime_root, *oom_file;
-        bool without_cgroups, has_stdin;
+        bool without_cgroups, has_stdin, is_stdin_once, has_terminal;
+        struct shim_input input;
+        int console_fd; /* where the runtime hands over the terminal; -1 = not waited for */
         int64_t memory_limit;
         struct crilog log;
-        int out_fd, err_fd, signal_fd, stdin_fd;
+        int out_fd, err_fd, signal_fd;
         pid_t runtime_pid;   /* `crun run`, while it runs */
         pid_t container_pid; /* 0 = not known yet */
         bool runtime_failed, container_ended, killed_for_memory;
@@ -185,7 +191,7 @@ static void runtime_args(struct shim *s, struct strv *args) {
 }
 
 /* Runs the container runtime; its streams are `out`/`err` (the container inherits them) or /dev/null. */
-static pid_t run_runtime(struct strv *args, int in, int out, int err) {
+static pid_t run_runtime(struct strv *args, const char *dir, int in, int out, int err) {
         pid_t pid = fork();
         if (pid != 0)
                 return pid;
@@ -200,12 +206,63 @@ static pid_t run_runtime(struct strv *args, int in, int out, int err) {
                 _exit(126);
         for (int fd = 3; fd < 64; fd++)
                 close(fd);
+        if (dir && chdir(dir) < 0)
+                _exit(126);
         execv(args->items[0], args->items);
         _exit(127);
 }
 
+/* The runtime makes the terminal and sends our end of it through a socket, which it finds by a short relative name. */
+static int open_console(struct shim *s, struct err *err) {
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+        AUTO(fd) int dir = open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/console", dir);
+        s->console_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (dir < 0 || s->console_fd < 0 || bind(s->console_fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(s->console_fd, 1) < 0)
+                return err_errno(err, -errno, "%s/console", s->dir);
+        return 0;
+}
+
+static void receive_console(struct shim *s) {
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = {0};
+        char name[256];
+        struct iovec part = {name, sizeof name};
+        struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
+        AUTO(fd) int from = accept4(s->console_fd, NULL, NULL, SOCK_CLOEXEC);
+        close(TAKE_FD(s->console_fd));
+        if (from < 0 || recvmsg(from, &m, MSG_CMSG_CLOEXEC) < 0)
+                return;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+                return;
+        memcpy(&s->out_fd, CMSG_DATA(c), sizeof s->out_fd);
+        if (s->has_stdin)
+                shim_input_set_sink(&s->input, s->out_fd);
+        else
+                (void)!fcntl(s->out_fd, F_SETFL, O_NONBLOCK);
+}
+
+static int open_input(struct shim *s, int *ret_in, struct err *err) {
+        int in[2];
+        if (!s->has_stdin)
+                return 0;
+        int r = shim_input_open(&s->input, s->dir, s->is_stdin_once, s->has_terminal, err);
+        if (r < 0 || s->has_terminal)
+                return r;
+        if (pipe2(in, O_CLOEXEC) < 0)
+                return err_errno(err, -errno, "making a pipe");
+        *ret_in = in[0];
+        shim_input_set_sink(&s->input, in[1]);
+        return 0;
+}
+
 static int open_streams(struct shim *s, int *ret_out, int *ret_err, struct err *err) {
         int out[2], er[2];
+        if (s->has_terminal)
+                return open_console(s, err);
         if (pipe2(out, O_CLOEXEC) < 0)
                 return err_errno(err, -errno, "making a pipe");
         if (pipe2(er, O_CLOEXEC) < 0) {
@@ -220,13 +277,6 @@ static int open_streams(struct shim *s, int *ret_out, int *ret_err, struct err *
         /* An unprivileged process of the container may reopen /dev/stdout, which is this pipe. */
         (void)!fchmod(out[1], 0666);
         (void)!fchmod(er[1], 0666);
-        if (s->has_stdin) {
-                AUTO(free) char *fifo = fs_join(s->dir, "stdin");
-                /* Both directions: reading never sees an end while nobody is attached. */
-                s->stdin_fd = open(fifo, O_RDWR | O_CLOEXEC);
-                if (s->stdin_fd < 0)
-                        return err_errno(err, -errno, "%s", fifo);
-        }
         return 0;
 }
 
@@ -239,6 +289,9 @@ static bool pump(struct shim *s, int fd, enum crilog_stream stream) {
         if (n == 0)
                 return false;
         (void)crilog_write(&s->log, stream, sv_new(chunk, (size_t)n), clock_now_us());
+        /* Who sits at a terminal waits for prompts, which have no line's end. */
+        if (s->has_terminal || s->has_stdin)
+                crilog_flush(&s->log, clock_now_us());
         return true;
 }
 
@@ -338,11 +391,17 @@ static void serve(struct shim *s) {
                         deadline = clock_mono_ms() + DRAIN_MS;
                 if (over && ((s->out_fd < 0 && s->err_fd < 0) || clock_mono_ms() >= deadline))
                         return;
-                struct pollfd p[] = {{.fd = s->out_fd, .events = POLLIN}, {.fd = s->err_fd, .events = POLLIN}, {.fd = s->signal_fd, .events = POLLIN}};
+                struct pollfd p[4 + SHIM_INPUT_FDS] = {{.fd = s->out_fd, .events = POLLIN}, {.fd = s->err_fd, .events = POLLIN}, {.fd = s->signal_fd, .events = POLLIN},
+                                                       {.fd = s->console_fd, .events = POLLIN}};
+                shim_input_poll(&s->input, p + 4);
                 int timeout = over ? 100 : s->memory_limit ? POLL_MEMORY_MS : -1;
-                int n = poll(p, 3, timeout);
+                int n = poll(p, ARRAY_LEN(p), timeout);
                 if (n < 0 && errno != EINTR)
                         return;
+                if (n > 0)
+                        shim_input_handle(&s->input, p + 4);
+                if (n > 0 && p[3].revents)
+                        receive_console(s);
                 if (n > 0 && p[0].revents && !pump(s, s->out_fd, CRILOG_STDOUT))
                         close(TAKE_FD(s->out_fd));
                 if (n > 0 && p[1].revents && !pump(s, s->err_fd, CRILOG_STDERR))
@@ -384,7 +443,7 @@ static void finish(struct shim *s) {
         strv_add(&args, "delete");
         strv_add(&args, "--force");
         strv_add(&args, s->id);
-        pid_t pid = run_runtime(&args, -1, -1, -1);
+        pid_t pid = run_runtime(&args, NULL, -1, -1, -1);
         while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
                 ;
         (void)!shim_write_exit(s->dir, e, NULL);
@@ -396,9 +455,12 @@ static void launch(struct shim *s, const char *log_path) {
         struct err err = ERR_INIT;
         AUTO(fd) int out = -1;
         AUTO(fd) int er = -1;
+        AUTO(fd) int in = -1;
         int r = crilog_open(log_path, CRILOG_DEFAULT_MAX_BYTES, CRILOG_DEFAULT_FILES, &s->log, &err);
         if (r == 0)
                 r = open_streams(s, &out, &er, &err);
+        if (r == 0)
+                r = open_input(s, &in, &err);
         if (r < 0) {
                 fail(s, "%s", err_message(&err));
                 s->runtime_failed = true;
@@ -411,8 +473,10 @@ static void launch(struct shim *s, const char *log_path) {
         strv_add(&args, "--detach");
         strv_addf(&args, "--bundle=%s", s->dir);
         strv_addf(&args, "--pid-file=%s/pid", s->dir);
+        if (s->has_terminal)
+                strv_add(&args, "--console-socket=console");
         strv_add(&args, s->id);
-        s->runtime_pid = run_runtime(&args, s->stdin_fd, out, er);
+        s->runtime_pid = run_runtime(&args, s->dir, in, out, er);
         if (s->runtime_pid < 0) {
                 s->runtime_pid = 0;
                 fail(s, "starting %s: %s", s->runtime, strerror(errno));
@@ -421,7 +485,7 @@ static void launch(struct shim *s, const char *log_path) {
 }
 
 int shim_main(int argc, char **argv) {
-        if (argc < 10) {
+        if (argc < 11) {
                 fprintf(stderr, "%s is started by firesteel itself\n", argv[0]);
                 return 2;
         }
@@ -432,10 +496,13 @@ int shim_main(int argc, char **argv) {
                          .oom_file = argv[6],
                          .memory_limit = strtoll(argv[7], NULL, 10),
                          .without_cgroups = streq(argv[8], "no-cgroups"),
-                         .has_stdin = streq(argv[9], "stdin"),
+                         .has_stdin = !streq(argv[9], "no-stdin"),
+                         .is_stdin_once = streq(argv[9], "stdin-once"),
+                         .has_terminal = streq(argv[10], "terminal"),
+                         .input = SHIM_INPUT_INIT,
+                         .console_fd = -1,
                          .out_fd = -1,
                          .err_fd = -1,
-                         .stdin_fd = -1,
                          .log = {.fd = -1}};
         fcntl(SYNC_FD, F_SETFD, FD_CLOEXEC);
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
@@ -452,6 +519,7 @@ int shim_main(int argc, char **argv) {
                 return 1;
         launch(&s, argv[5]);
         serve(&s);
+        shim_input_close(&s.input);
         finish(&s);
         crilog_close(&s.log);
         shim_exit_done(&s.result);

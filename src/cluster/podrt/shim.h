@@ -24,7 +24,9 @@ struct shim_spec {
         const char *log_path;
         const char *oom_file;   /* memory.oom_control or memory.events of the container's group; NULL = none */
         int64_t memory_limit;   /* bytes, polled by the shim; 0 = none or the kernel's job */
-        bool has_stdin;         /* DIR/stdin is a FIFO whose other end is whoever attaches */
+        bool has_stdin;         /* DIR/stdin is a socket for whoever attaches (shim_input.h) */
+        bool is_stdin_once;     /* the input ends when the first who attached leaves */
+        bool has_terminal;
 };
 
 struct shim_exit {
