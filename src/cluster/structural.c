@@ -330,11 +330,12 @@ struct attempt {
         size_t failures, visited;
 };
 
-static struct attempt attempt(const struct check *outer, yyjson_val *schema, yyjson_val *v) {
+static struct attempt attempt(struct check *outer, yyjson_val *schema, yyjson_val *v) {
         struct check c = {.bad = outer->bad, .quiet = true};
         str_append(&c.path, outer->path.data, outer->path.len);
         check_value(&c, schema, v);
         str_done(&c.path);
+        outer->visited += c.visited;
         return (struct attempt){c.failures, c.visited};
 }
 
@@ -352,7 +353,7 @@ static void fail_combination(struct check *c, const char *fmt, ...) {
 }
 
 /* How many of the alternatives fit; the one that came furthest without fitting is explained. */
-static size_t count_fitting(const struct check *c, yyjson_val *list, yyjson_val *v, yyjson_val **ret_nearest) {
+static size_t count_fitting(struct check *c, yyjson_val *list, yyjson_val *v, yyjson_val **ret_nearest) {
         size_t good = 0, furthest = 0;
         *ret_nearest = NULL;
         EACH(sub, i, list) {
@@ -366,20 +367,26 @@ static size_t count_fitting(const struct check *c, yyjson_val *list, yyjson_val 
         return good;
 }
 
+/* Only where it is read: alternatives within alternatives would be walked again and again. */
+static void explain(struct check *c, yyjson_val *nearest, yyjson_val *v) {
+        if (!c->quiet)
+                check_value(c, nearest, v);
+}
+
 static void check_combinations(struct check *c, yyjson_val *schema, yyjson_val *v) {
         yyjson_val *any = yyjson_obj_get(schema, "anyOf"), *one = yyjson_obj_get(schema, "oneOf"), *all = yyjson_obj_get(schema, "allOf"), *nearest;
         yyjson_val *not = yyjson_obj_get(schema, "not");
         size_t good, before;
         if (any && count_fitting(c, any, v, &nearest) == 0) {
                 fail_combination(c, "must validate at least one schema (anyOf)");
-                check_value(c, nearest, v);
+                explain(c, nearest, v);
         }
         if (one && (good = count_fitting(c, one, v, &nearest)) != 1) {
                 if (good) {
                         fail_combination(c, "must validate one and only one schema (oneOf). Found %zu valid alternatives", good);
                 } else {
                         fail_combination(c, "must validate one and only one schema (oneOf). Found none valid");
-                        check_value(c, nearest, v);
+                        explain(c, nearest, v);
                 }
         }
         before = c->failures;

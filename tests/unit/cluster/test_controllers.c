@@ -10,6 +10,7 @@
 #include "cluster/api.h"
 #include "cluster/apiserver.h"
 #include "cluster/controllers.h"
+#include "cluster/disruption.h"
 #include "kobj/meta.h"
 
 /* A server in memory, its controllers and the scheduler, and a hand that plays the kubelet. */
@@ -486,6 +487,30 @@ static void quotas_show_what_is_used(void **state) {
         AWAIT(w, quota_counts_one, "q");
 }
 
+static bool budget_allows_one(struct world *w, const char *name) {
+        struct object *b = api_peek(w->api, "poddisruptionbudgets.policy", "default", name);
+        return b && object_int(b, "/status/disruptionsAllowed", -1) == 1 && object_int(b, "/status/currentHealthy", -1) == 2 && object_int(b, "/status/expectedPods", -1) == 3;
+}
+
+static void budgets_count_the_healthy_pods_at_any_moment(void **state) {
+        static const char *const names[] = {"a", "b", "c"};
+        struct world *w = *state;
+        struct budget_state b;
+        make_and_forget(w, "poddisruptionbudgets.policy", "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":1,\"selector\":{\"matchLabels\":{\"app\":\"x\"}}}}");
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                AUTO(free) char *text = xasprintf("{\"metadata\":{\"name\":\"%s\",\"labels\":{\"app\":\"x\"}},\"spec\":{" CONTAINERS("") "}}", names[i]);
+                make_and_forget(w, "pods", text);
+                set_pod(w, names[i], "Running", i > 0);
+        }
+        AWAIT(w, budget_allows_one, "b");
+        AUTO(object) struct object *budget = object_ref(api_peek(w->api, "poddisruptionbudgets.policy", "default", "b"));
+        set_pod(w, "b", "Running", false); /* no round of the controller in between */
+        budget_compute(w->server, budget, &b);
+        assert_int_equal(b.healthy, 1);
+        assert_int_equal(b.desired, 1);
+        assert_int_equal(b.allowed, 0);
+}
+
 static void daemon_sets_put_a_pod_on_each_node(void **state) {
         struct world *w = *state;
         make_node(w, "2", "1Gi");
@@ -532,6 +557,7 @@ int main(void) {
                 T(claims_get_a_volume_of_their_own),
                 T(stateful_sets_number_their_pods),
                 T(quotas_show_what_is_used),
+                T(budgets_count_the_healthy_pods_at_any_moment),
                 T(daemon_sets_put_a_pod_on_each_node),
                 T(cron_jobs_make_jobs_when_it_is_time),
         };

@@ -135,6 +135,26 @@ static void explains_which_alternative_came_nearest(void **state) {
         assert_string_equal(bad.items[1].message, "Invalid value: 1: v.b in body should be greater than or equal to 5");
 }
 
+static void nested_alternatives_cost_no_more_than_their_size(void **state) {
+        AUTO(str) struct str text = STR_INIT(0);
+        AUTO(json) yyjson_doc *schema = NULL, *doc = NULL;
+        AUTO(invalid) struct invalid bad = {0};
+        enum { DEPTH = 60 };
+        (void)state;
+        str_append_s(&text, "{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"integer\"");
+        for (int i = 0; i < DEPTH; i++)
+                str_append_s(&text, i % 2 ? ",\"oneOf\":[{\"minimum\":9}," "{\"maximum\":-9" : ",\"anyOf\":[{\"minimum\":9},{\"maximum\":-9");
+        for (int i = 0; i < DEPTH; i++)
+                str_append_s(&text, "}]");
+        str_append_s(&text, "}}}");
+        assert_int_equal(json_parse(str_sv(&text), &schema, NULL), 0);
+        assert_int_equal(json_parse(SV("{\"v\":0}"), &doc, NULL), 0);
+        struct structural *s = structural_new(yyjson_doc_get_root(schema), false);
+        structural_validate(s, yyjson_doc_get_root(doc), NULL, &bad); /* would take for ever if each level doubled the work */
+        structural_free(s);
+        assert_true(bad.len > DEPTH / 2);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(accepts_what_fits, make, unmake),
@@ -143,6 +163,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(prunes_what_the_schema_does_not_know, make, unmake),
                 cmocka_unit_test(a_schema_must_be_structural),
                 cmocka_unit_test(checks_the_formats_of_text),
+                cmocka_unit_test(nested_alternatives_cost_no_more_than_their_size),
                 cmocka_unit_test(explains_which_alternative_came_nearest),
         };
         return cmocka_run_group_tests_name("cluster/structural", tests, NULL, NULL);
