@@ -4,6 +4,7 @@
 #   make demo       a real PySpark job on an embedded cluster; SPARK=3.5 for Spark 3.5
 #   make test       everything; TESTS='local store' runs only what matches
 #   make test-cluster   what runs against a real Kubernetes, which it builds first (minutes, once); the part with a kubelet needs root
+#   make test-callers    other people's programs that call spark-submit: Airflow, which it installs first (700 MB, once)
 #   make bench      what the documents claim, measured; ROWS='pi start' for some rows
 #   make fuzz       each fuzz target for FUZZ_SECONDS (default 60); needs clang
 #   make install    into PREFIX (default /usr/local), DESTDIR respected
@@ -15,9 +16,11 @@ SPARK ?= 4.1
 FUZZ_SECONDS ?= 60
 # Of the tests against a real Kubernetes: off, cached (its control plane, when it was built before), all (built if need be; as root a node too).
 CLUSTER ?= cached
+# Of the tests with other people's callers: cached (when they were installed before), all (installed if need be).
+CALLERS ?= cached
 JOBS ?= $(shell nproc)
 
-.PHONY: all demo test test-cluster bench fuzz install uninstall clean
+.PHONY: all demo test test-cluster test-callers bench fuzz install uninstall clean
 .DEFAULT_GOAL := all
 
 # What the system lacks is looked for once, and again when tools/setup changes.
@@ -39,11 +42,17 @@ demo: all
 
 test: all
 	@tools/setup test $(if $(filter all,$(CLUSTER)),cluster)
+	@$(if $(filter all,$(CALLERS)),tools/setup callers,true)
 	@tools/run-tests --build $(BUILD) --jobs 2 --cluster $(CLUSTER) $(TESTS)
 
 test-cluster: all
 	@tools/setup test cluster
 	@tools/run-tests --build $(BUILD) --jobs 2 --only cluster --cluster all $(TESTS)
+
+test-callers: all
+	@tools/setup run 4.1
+	@tools/setup callers
+	@tools/run-tests --build $(BUILD) --jobs 1 --only callers $(TESTS)
 
 bench: all
 	@tools/setup run 4.1

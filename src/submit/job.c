@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "codec/quantity.h"
+#include "submit/check.h"
 #include "submit/gather.h"
 #include "submit/submit.h"
 
@@ -175,5 +176,7 @@ int submit_job_build(struct submit_job *job, struct err *err) {
                 r = submission_build(&q, &job->s, err);
         for (size_t i = 0; r >= 0 && i < job->s->warnings.len; i++)
                 strv_add(&job->warnings, job->s->warnings.items[i]);
-        return r;
+        if (r >= 0)
+                check_secrets(&job->conf, job->s->namespace_, &job->warnings);
+        return r < 0 ? r : check_objects(job->s, err);
 }

@@ -17,15 +17,22 @@ static const struct rule driver_rules[] = {
 };
 static const struct rule pvc_rules[] = {{"", "persistentvolumeclaims", "create deletecollection list patch"}, {NULL}};
 static const struct rule stateful_set_rules[] = {{"apps", "statefulsets", "create delete get"}, {"apps", "statefulsets/scale", "get patch update"}, {NULL}};
-/* What submitting, waiting, reading logs and killing asks for; deleting: what was made for a driver pod that is then refused. */
+/* What submitting, waiting, reading logs and killing asks for. Objects are applied (create, patch) and taken back when a later one is refused
+ * (delete); a ConfigMap is read for how many executors are wanted; executors without a driver are killed by label (deletecollection). */
 static const struct rule submitter_rules[] = {
-        {"", "pods", "create delete get list watch"},
+        {"", "pods", "create delete deletecollection get list watch"},
         {"", "pods/log", "get"},
         {"", "events", "list"},
         {"", "services", "create delete patch"},
         {"", "configmaps", "create delete get patch"},
         {"", "secrets", "create delete patch"},
         {"", "persistentvolumeclaims", "create delete patch"},
+        {NULL},
+};
+/* The driver proxy: made, found again, renewed and removed. Its slice goes with the Service that owns it. */
+static const struct rule proxy_rules[] = {
+        {"", "services", "create delete get list patch"},
+        {"discovery.k8s.io", "endpointslices", "create"},
         {NULL},
 };
 
@@ -76,10 +83,7 @@ static void set_subject(yyjson_mut_doc *doc, yyjson_mut_val *subject, const char
         mjson_set_str(doc, subject, "namespace", namespace_);
 }
 
-static int add_submitter(yyjson_mut_doc *doc, yyjson_mut_val *items, const struct rbac_options *o, struct err *err) {
-        AUTO(free) char *name = xasprintf("%s-submitter", o->service_account);
-        add_rules(doc, object(doc, items, rbac_version, "Role", o->namespace_, name), submitter_rules);
-        yyjson_mut_val *subject = binding(doc, items, o->namespace_, name);
+static int set_submitter(yyjson_mut_doc *doc, yyjson_mut_val *subject, const struct rbac_options *o, struct err *err) {
         const char *who = o->submitter;
         if (str_starts(who, "group:") && who[6]) {
                 set_subject(doc, subject, "Group", NULL, who + 6);
@@ -98,11 +102,35 @@ static int add_submitter(yyjson_mut_doc *doc, yyjson_mut_val *items, const struc
         return 0;
 }
 
+static void add_driver_rules(yyjson_mut_doc *doc, yyjson_mut_val *role, const struct rbac_options *o) {
+        add_rules(doc, role, driver_rules);
+        if (!o->no_pvcs)
+                add_rules(doc, role, pvc_rules);
+        if (o->stateful_sets)
+                add_rules(doc, role, stateful_set_rules);
+}
+
+/* In client mode the driver acts with its user's own rights. */
+static int add_submitter(yyjson_mut_doc *doc, yyjson_mut_val *items, const struct rbac_options *o, struct err *err) {
+        AUTO(free) char *name = xasprintf("%s-submitter", o->service_account);
+        AUTO(free) char *client_name = xasprintf("%s-client", o->service_account);
+        add_rules(doc, object(doc, items, rbac_version, "Role", o->namespace_, name), submitter_rules);
+        int r = set_submitter(doc, binding(doc, items, o->namespace_, name), o, err);
+        if (r < 0 || !o->client_mode)
+                return r;
+        yyjson_mut_val *role = object(doc, items, rbac_version, "Role", o->namespace_, client_name);
+        add_driver_rules(doc, role, o);
+        add_rules(doc, role, proxy_rules);
+        return set_submitter(doc, binding(doc, items, o->namespace_, client_name), o, err);
+}
+
 int rbac_objects(const struct rbac_options *o, yyjson_mut_doc **ret, struct err *err) {
         if (name_check_dns1123_label(sv_of(o->namespace_), NULL))
                 return err_set(err, -EINVAL, "%s cannot be a namespace's name (lower-case letters, digits and dashes, at most 63)", o->namespace_);
         if (name_check_dns1123_subdomain(sv_of(o->service_account), NULL))
                 return err_set(err, -EINVAL, "%s cannot be a service account's name (lower-case letters, digits, dashes and dots)", o->service_account);
+        if (o->client_mode && !o->submitter)
+                return err_set(err, -EINVAL, "the rights of client mode are a user's: name who may submit (--submitter)");
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *root = yyjson_mut_obj(doc);
         yyjson_mut_doc_set_root(doc, root);
@@ -114,11 +142,7 @@ int rbac_objects(const struct rbac_options *o, yyjson_mut_doc **ret, struct err 
                 object(doc, items, "v1", "Namespace", NULL, o->namespace_);
         object(doc, items, "v1", "ServiceAccount", o->namespace_, o->service_account);
         yyjson_mut_val *role = object(doc, items, rbac_version, "Role", o->namespace_, role_name);
-        add_rules(doc, role, driver_rules);
-        if (!o->no_pvcs)
-                add_rules(doc, role, pvc_rules);
-        if (o->stateful_sets)
-                add_rules(doc, role, stateful_set_rules);
+        add_driver_rules(doc, role, o);
         set_subject(doc, binding(doc, items, o->namespace_, role_name), "ServiceAccount", o->namespace_, o->service_account);
         int r = o->submitter ? add_submitter(doc, items, o, err) : 0;
         if (r < 0)

@@ -14,9 +14,10 @@ struct rbac_options {
         bool stateful_sets;             /* spark.kubernetes.allocation.pods.allocator=statefulset */
         bool no_pvcs;                   /* no volumes on demand: leave PersistentVolumeClaims out */
         const char *submitter;          /* user, group:NAME or serviceaccount:[NAMESPACE:]NAME that may submit, watch and kill; NULL = none */
+        bool client_mode;               /* the submitter also runs drivers on machines outside the cluster */
 };
 
-/* A v1 List; the caller frees the document. -EINVAL for a submitter or name that cannot be. */
+/* A v1 List; the caller frees the document. -EINVAL for a submitter or name that cannot be, or for client_mode without a submitter. */
 MUST_USE int rbac_objects(const struct rbac_options *o, yyjson_mut_doc **ret, struct err *err);
 
 #endif

@@ -117,6 +117,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             text = api.log.encode()
             self.wfile.write(b"HTTP/1.1 200 x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
             self.wfile.flush()
+        elif query.get("watch") and self.headers.get("Upgrade"):
+            self.refuse(400, "no WebSockets here") # Spark's client then asks without
         elif query.get("watch"):
             self.watch(api, namespace, plural, query)
         elif name:

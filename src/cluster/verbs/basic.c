@@ -1,5 +1,7 @@
 /* Get, list, create, update, patch, delete over HTTP. */
 #include "cluster/verbs/verbs.h"
+
+#include "cluster/rbac.h"
 #include "codec/base64.h"
 #include "kobj/meta.h"
 
@@ -240,6 +242,14 @@ static int patch_options_check(const struct request *q, struct err *err) {
         return invalid_err(&bad, "meta.k8s.io", "PatchOptions", "", err);
 }
 
+/* Who applies what is not there creates it, and must be allowed to do that, too. */
+static int may_create(struct request *q, const struct op *op, struct err *err) {
+        if (op->subresource || collection_find(op->res->objects, op->ns, op->name))
+                return 0;
+        struct access a = {.verb = "create", .group = q->group, .resource = q->plural, .ns = q->ns ? q->ns : "", .name = q->name ? q->name : ""};
+        return rbac_check(q->s, &q->user, &a, err);
+}
+
 int verb_patch(struct request *q, struct err *err) {
         AUTO(free) char *manager = NULL;
         AUTO(object) struct object *o = NULL;
@@ -251,6 +261,8 @@ int verb_patch(struct request *q, struct err *err) {
                 r = request_op(q, &op, &manager, err);
         if (r == 0 && type != API_PATCH_APPLY)
                 r = patch_options_check(q, err);
+        if (r == 0 && type == API_PATCH_APPLY)
+                r = may_create(q, &op, err);
         if (r == 0)
                 r = op_patch(&op, type, q->http->body, &o, &created, err);
         if (r == 0)

@@ -40,6 +40,9 @@ everything() {
         kubectl -n $n patch pod waits --subresource=status --type=merge -p '{"status": {"phase": "Failed", "reason": "Evicted", "message": "it was too large"}}' >/dev/null 2>&1 || true
         as_sender why 0 status waits
         as_sender kill 0 kill --wait all waits
+        # Executors whose driver is gone have their label alone.
+        kubectl -n $n run lost-exec-1 --image=$image --labels=spark-app-selector=spark-lost,spark-role=executor >/dev/null 2>&1 || true
+        as_sender orphans 0 kill spark-lost
         kubectl -n $n delete pods --all --now >/dev/null 2>&1
         eventually 30 sh -c "[ -z \"\$(kubectl -n $n get pods -o name)\" ]"
 }

@@ -28,11 +28,24 @@ static void options_add_and_leave_out(void **state) {
         assert_non_null(strstr(text, "spark-submitter"));
 }
 
+static void client_mode_is_the_submitters(void **state) {
+        struct rbac_options o = {.namespace_ = "jobs", .service_account = "spark", .submitter = "alice"};
+        AUTO(free) char *without = text_of(&o);
+        assert_null(strstr(without, "endpointslices"));
+        assert_null(strstr(without, "spark-client"));
+        o.client_mode = true;
+        AUTO(free) char *text = text_of(&o);
+        assert_non_null(strstr(text, "{\"apiGroups\":[\"discovery.k8s.io\"],\"resources\":[\"endpointslices\"],\"verbs\":[\"create\"]}"));
+        assert_non_null(strstr(text, "\"name\":\"spark-client\",\"namespace\":\"jobs\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"Role\",\"name\":\"spark-client\"},"
+                                     "\"subjects\":[{\"kind\":\"User\""));
+}
+
 static void names_that_cannot_be_are_refused(void **state) {
         static const struct rbac_options cases[] = {
                 {.namespace_ = "Jobs", .service_account = "spark"},
                 {.namespace_ = "jobs", .service_account = "sp ark"},
                 {.namespace_ = "jobs", .service_account = "spark", .submitter = ""},
+                {.namespace_ = "jobs", .service_account = "spark", .client_mode = true},
                 {.namespace_ = "jobs", .service_account = "spark", .submitter = "serviceaccount:ns:"},
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -46,6 +59,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 with_dir(a_driver_gets_what_it_asks_for_and_no_more),
                 with_dir(options_add_and_leave_out),
+                with_dir(client_mode_is_the_submitters),
                 with_dir(names_that_cannot_be_are_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
