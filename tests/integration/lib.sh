@@ -54,7 +54,11 @@ eventually() {
 }
 server_pid() { "$FIRESTEEL" local status --name "${1:-default}" -o json 2>/dev/null | json .pid; }
 # A zombie that nobody has waited for yet does not run.
-runs() { [ -d "/proc/$1" ] && ! grep -q '^State:\s*Z' "/proc/$1/status" 2>/dev/null; }
+runs() {
+        local state
+        state=$({ sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status"; } 2>/dev/null) || return 1
+        [[ $state == [!ZX] ]]
+}
 ended() { ! runs "$1"; }
 # Processes of this program that name an instance's directory, or work for it.
 processes_of() { # DIR
