@@ -127,7 +127,10 @@ static void probe_cgroups(struct isolation *i) {
 
 static void probe_runtime(struct isolation *i) {
         static const char *const names[] = {"crun", "runc"};
+        const char *wanted = getenv("FIRESTEEL_RUNTIME");
         for (size_t n = 0; n < ARRAY_LEN(names) && !i->runtime; n++) {
+                if (wanted && *wanted && !streq(wanted, names[n]))
+                        continue;
                 i->runtime = fs_find_program(names[n]);
                 if (!i->runtime) {
                         AUTO(free) char *sbin = fs_join("/usr/sbin", names[n]);
