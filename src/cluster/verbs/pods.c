@@ -45,6 +45,11 @@ int sub_binding(struct request *q, struct err *err) {
 
 /* Eviction: a deletion that disruption budgets may refuse. */
 
+/* A pod that does not work disrupts nobody: unhealthyPodEvictionPolicy. */
+static bool unready_may_go(struct object *budget, const struct budget_state *b) {
+        return streq_null(object_str(budget, "/spec/unhealthyPodEvictionPolicy"), "AlwaysAllow") || (b->desired > 0 && b->healthy >= b->desired);
+}
+
 static int check_budgets(struct request *q, struct object *pod, struct err *err) {
         struct resource *budgets = registry_by_id(&q->s->registry, "poddisruptionbudgets.policy");
         const char *phase = object_str(pod, "/status/phase");
@@ -58,7 +63,7 @@ static int check_budgets(struct request *q, struct object *pod, struct err *err)
                 if (!budget_covers(budget, pod))
                         continue;
                 budget_compute(q->s, budget, &b);
-                if (b.allowed > 0)
+                if (b.allowed > 0 || (!meta_condition_is(object_root(pod), "Ready", "True") && unready_may_go(budget, &b)))
                         continue;
                 err_http(err, -EAGAIN, 429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
                 if (err) {
