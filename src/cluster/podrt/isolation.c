@@ -1,9 +1,11 @@
 #include "cluster/podrt/isolation.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/fs.h"
@@ -126,7 +128,9 @@ static void probe_cgroups(struct isolation *i) {
 }
 
 static void probe_runtime(struct isolation *i) {
-        static const char *const names[] = {"crun", "runc"};
+        /* On cgroup v2 crun raises a limit to load its device filter; where this root may not (CAP_SYS_RESOURCE), only runc starts containers. */
+        bool prefers_runc = i->is_root && i->cgroups == CGROUP_V2 && prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE) == 0;
+        const char *const names[] = {prefers_runc ? "runc" : "crun", prefers_runc ? "crun" : "runc"};
         const char *wanted = getenv("FIRESTEEL_RUNTIME");
         for (size_t n = 0; n < ARRAY_LEN(names) && !i->runtime; n++) {
                 if (wanted && *wanted && !streq(wanted, names[n]))
@@ -137,8 +141,10 @@ static void probe_runtime(struct isolation *i) {
                         if (access(sbin, X_OK) == 0)
                                 i->runtime = TAKE(sbin);
                 }
-                i->runtime_is_crun = i->runtime && n == 0;
+                i->runtime_is_crun = i->runtime && streq(names[n], "crun");
         }
+        if (i->runtime_is_crun && prefers_runc)
+                strv_add(&i->notes, "crun cannot start containers here (cgroup v2 without CAP_SYS_RESOURCE): install runc (Debian, Ubuntu: apt-get install runc)");
         if (!i->runtime)
                 return;
         const char *const argv[] = {i->runtime, "--version", NULL};
