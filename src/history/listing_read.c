@@ -182,16 +182,23 @@ static int read_all(struct logstore *s, const struct event_log *log, struct read
         return r;
 }
 
-/* Is there an end? Of plain text the last chunk is looked at first. */
+/* Is there an end? Of plain text the last pieces are looked at first: the end is the last line as a rule, and the last one counts. */
 static int find_end(struct logstore *s, const struct event_log *log, struct reader *t, struct err *err) {
+        enum { LAST_LINES = 32 << 10 };
         const struct log_file *last = &log->files.items[log->files.len - 1];
+        const int64_t pieces[] = {LAST_LINES, t->o->end_chunk};
+        int64_t skip = 0;
         t->wants_end_only = true;
-        str_clear(&t->carry);
-        t->skipping = t->stopped = false;
-        int64_t skip = last->codec == COMPRESS_NONE && last->size > t->o->end_chunk ? last->size - t->o->end_chunk : 0;
-        int r = read_file(s, last, skip, t, false, err);
-        if (r < 0 || t->r->completed)
-                return r;
+        for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+                if (i > 0 && skip == 0)
+                        break; /* that was all of it */
+                skip = last->codec == COMPRESS_NONE && last->size > pieces[i] ? last->size - pieces[i] : 0;
+                str_clear(&t->carry);
+                t->skipping = t->stopped = false;
+                int r = read_file(s, last, skip, t, false, err);
+                if (r < 0 || t->r->completed)
+                        return r;
+        }
         return skip || log->files.len > 1 ? read_all(s, log, t, false, err) : 0;
 }
 

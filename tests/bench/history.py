@@ -54,7 +54,7 @@ class Running:
             try:
                 if len(json.loads(self.get("applications"))) >= count:
                     return time.monotonic() - self.began
-            except (OSError, http.client.HTTPException):
+            except (OSError, ValueError, http.client.HTTPException):  # ValueError: not yet JSON
                 pass
             if self.process.poll() is not None:
                 sys.exit("bench: the server ended")
