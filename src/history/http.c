@@ -80,12 +80,14 @@ static void render_work(void *arg) {
 
 static void render_done(void *arg) { call_respond(arg); }
 
+static void look_for_it(struct call *c);
+
 static void on_model(void *arg, struct history_model *m, const struct err *err) {
         struct call *c = arg;
         if (!m) {
                 if (err->code == -ENOENT) {
                         rest_error(&c->a, 404, "no such app: %s", c->plan.key);
-                        call_respond(c);
+                        look_for_it(c); /* an application that ends gives its log another name */
                         return;
                 }
                 respond_error(c, 500, err_message(err));
@@ -179,6 +181,7 @@ static void find_done(void *arg) {
         str_clear(&c->a.body);
         c->a.status = 0;
         c->a.error_len = 0;
+        free(TAKE(c->page));
         route(c);
 }
 
@@ -322,6 +325,7 @@ static void app_page(struct call *c, const char *path, const struct http_request
                 look_for_it(c);
                 return;
         }
+        c->plan.app_id = xstrdup(s.items[0]);
         const char *tab = at < s.len ? s.items[at] : "jobs";
         bool known = false;
         for (size_t i = 0; i < ARRAY_LEN(tabs); i++)

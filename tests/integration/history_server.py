@@ -259,6 +259,24 @@ def large_answers_are_streamed():
     c.close()
 
 
+def an_application_that_has_just_ended_is_found_under_its_new_name():
+    logs, cache = directory("ended")
+    log = logs / "app-ends.inprogress"
+    log.write_text(start("app-ends") + job(0, [stage(0)]))
+    with Server(logs, cache, "--conf", "spark.history.fs.update.interval=1h") as s:
+        eventually(lambda: s.json("applications/app-ends")["attempts"][0]["completed"] is False)
+        with log.open("a") as f:
+            f.write(end())
+        log.rename(logs / "app-ends")
+        assert len(s.json("applications/app-ends/jobs")) == 1
+        assert s.json("applications/app-ends")["attempts"][0]["completed"] is True
+        log = logs / "app-pages.inprogress"
+        log.write_text(start("app-pages"))
+        assert s.json("applications/app-pages")["attempts"][0]["completed"] is False
+        log.rename(logs / "app-pages")
+        assert s.get("/history/app-pages/jobs/")[0] == 200
+
+
 def a_growing_log_is_read_on_not_again():
     logs, cache = directory("grow")
     log = logs / "grow.inprogress"
@@ -352,7 +370,7 @@ def settings_come_from_where_spark_takes_them():
 
 def main():
     failed = 0
-    tests = [running_applications_are_followed, a_rolled_log_is_found_before_the_next_scan, attempts_are_grouped_and_newest_first, hostile_logs_do_no_harm, damaged_indexes_are_made_again,
+    tests = [running_applications_are_followed, an_application_that_has_just_ended_is_found_under_its_new_name, a_rolled_log_is_found_before_the_next_scan, attempts_are_grouped_and_newest_first, hostile_logs_do_no_harm, damaged_indexes_are_made_again,
              large_answers_are_streamed, a_growing_log_is_read_on_not_again, access_lists_are_spark_s, the_cleaner_keeps_to_its_limits, settings_come_from_where_spark_takes_them]
     for test in tests:
         if len(sys.argv) > 1 and sys.argv[1] not in test.__name__:
