@@ -17,6 +17,7 @@ struct listing {
         bool all_namespaces, active_only;
         struct map wanted; /* namespace/id -> "MIN MAX" read from its configuration, so that it is read once */
         struct map rows;   /* namespace/id -> the row as it was printed last (watching, no terminal) */
+        struct grid *changes; /* rows that are not printed yet (likewise) */
         /* Watching: */
         struct informer *informer;
         struct timer *settle;
@@ -192,7 +193,8 @@ static yyjson_doc *cached_pods(struct informer *i) {
 
 /* Off a terminal: a line for each application that changed, age aside. */
 static void print_changed(struct listing *l, struct apps *apps) {
-        AUTO(grid) struct grid *t = grid_new(columns);
+        if (!l->changes)
+                l->changes = grid_new(columns);
         vec_foreach(app, apps) {
                 AUTO(strv) struct strv cells = {0};
                 load_wanted(l, app);
@@ -203,10 +205,10 @@ static void print_changed(struct listing *l, struct apps *apps) {
                 if (!is_shown(l, app) || streq_null(map_get(&l->rows, key), row))
                         continue;
                 map_set(&l->rows, key, TAKE(row));
-                add_row(t, app);
+                add_row(l->changes, app);
         }
-        if (grid_rows(t) > 0)
-                grid_print(t, stdout);
+        if (grid_rows(l->changes) > 0)
+                grid_print(l->changes, stdout);
 }
 
 static void show(struct listing *l) {
@@ -268,6 +270,7 @@ static int orphans(struct listing *l, const char *namespace_, bool remove, struc
 static void listing_done(struct listing *l) {
         map_done(&l->wanted);
         map_done(&l->rows);
+        grid_free(l->changes);
         session_done(&l->session);
 }
 DEFINE_AUTO_VALUE(listing, struct listing, listing_done)

@@ -87,6 +87,7 @@ struct grid {
         const struct grid_column *columns;
         size_t width; /* columns in the table */
         VEC(struct cell) cells;
+        size_t *widths; /* of the columns when rows were printed last; NULL before */
 };
 
 struct grid *grid_new(const struct grid_column *columns) {
@@ -102,6 +103,7 @@ void grid_free(struct grid *t) {
                 return;
         vec_foreach(c, &t->cells) free(c->text);
         vec_done(&t->cells);
+        free(t->widths);
         free(t);
 }
 
@@ -164,25 +166,34 @@ static void print_cell(const char *text, enum style style, size_t width, bool ri
         fputs(last ? "\n" : "   ", out);
 }
 
-void grid_print(const struct grid *t, FILE *out) {
+/* Wide enough for the cells, and no narrower than before. */
+static size_t *measure(const struct grid *t) {
         size_t *widths = xcalloc(t->width, sizeof(*widths));
         for (size_t i = 0; i < t->width; i++)
-                widths[i] = text_width(t->columns[i].title);
+                widths[i] = t->widths ? t->widths[i] : text_width(t->columns[i].title);
         for (size_t i = 0; i < t->cells.len; i++) {
                 size_t wide = text_width(t->cells.items[i].text);
                 if (wide > widths[i % t->width])
                         widths[i % t->width] = wide;
         }
-        const struct terminal *term = terminal_of(1);
-        fit(t, widths, term->width);
-        for (size_t i = 0; i < t->width; i++)
-                print_cell(t->columns[i].title, STYLE_BOLD, widths[i], t->columns[i].right, i + 1 == t->width, term->colour, out);
+        fit(t, widths, terminal_of(1)->width);
+        return widths;
+}
+
+void grid_print(struct grid *t, FILE *out) {
+        bool colour = terminal_of(1)->colour;
+        size_t *widths = measure(t);
+        for (size_t i = 0; i < t->width && !t->widths; i++)
+                print_cell(t->columns[i].title, STYLE_BOLD, widths[i], t->columns[i].right, i + 1 == t->width, colour, out);
         for (size_t i = 0; i < t->cells.len; i++) {
+                struct cell *c = &t->cells.items[i];
                 size_t column = i % t->width;
-                print_cell(t->cells.items[i].text, t->cells.items[i].style, widths[column], t->columns[column].right, column + 1 == t->width,
-                           term->colour, out);
+                print_cell(c->text, c->style, widths[column], t->columns[column].right, column + 1 == t->width, colour, out);
+                free(c->text);
         }
-        free(widths);
+        t->cells.len = 0;
+        free(t->widths);
+        t->widths = widths;
 }
 
 void output_doc(yyjson_val *root, enum output_format format, FILE *out) {

@@ -45,7 +45,8 @@ void grid_cell(struct grid *t, const char *text);
 void grid_cell_style(struct grid *t, enum style style, const char *text);
 void grid_cellf(struct grid *t, const char *fmt, ...) PRINTF(2, 3);
 size_t grid_rows(const struct grid *t);
-void grid_print(const struct grid *t, FILE *out);
+/* Prints the rows and forgets them. The heading comes with the first ones only, so that a list can go on. */
+void grid_print(struct grid *t, FILE *out);
 
 /* A document in the format asked for (JSON or YAML). */
 void output_doc(yyjson_val *root, enum output_format format, FILE *out);

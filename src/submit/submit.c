@@ -192,7 +192,8 @@ static void step(struct submit_sending *q) {
                         return;
                 }
                 q->stage = POD;
-                /* fallthrough */
+                send_pod(q);
+                return;
         case POD:
                 send_pod(q);
                 return;

@@ -7,7 +7,7 @@
 
 #include "cli/output.h"
 
-static char *printed(const struct grid *t) {
+static char *printed(struct grid *t) {
         char *text = NULL;
         size_t len = 0;
         FILE *f = open_memstream(&text, &len);
@@ -30,6 +30,20 @@ static void tables_shorten_only_what_may_shrink(void **state) {
         assert_string_equal(text, "NAME                AGE   NODE\n"
                                   "a-very-long-nam…    12s   local\n"
                                   "short              100m   -\n");
+}
+
+static void a_list_that_goes_on_has_one_heading_and_its_columns_never_narrow(void **state) {
+        static const struct grid_column columns[] = {{"NAME"}, {"AGE"}, {0}};
+        AUTO(grid) struct grid *t = grid_new(columns);
+        grid_cell(t, "longer");
+        grid_cell(t, "1s");
+        AUTO(free) char *first = printed(t);
+        assert_string_equal(first, "NAME     AGE\nlonger   1s\n");
+        assert_int_equal(grid_rows(t), 0);
+        grid_cell(t, "b");
+        grid_cell(t, "2s");
+        AUTO(free) char *second = printed(t);
+        assert_string_equal(second, "b        2s\n");
 }
 
 static void a_cell_is_one_line_whatever_it_came_from(void **state) {
@@ -63,6 +77,7 @@ static int set_up(void **state) { return setenv("COLUMNS", "31", 1) | setenv("NO
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(tables_shorten_only_what_may_shrink),
+                cmocka_unit_test(a_list_that_goes_on_has_one_heading_and_its_columns_never_narrow),
                 cmocka_unit_test(a_cell_is_one_line_whatever_it_came_from),
                 cmocka_unit_test(widths_count_characters_and_not_bytes),
                 cmocka_unit_test(bytes_read_well),
