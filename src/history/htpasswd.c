@@ -106,8 +106,8 @@ static bool sha_matches(const char *hash, const char *password) {
 
 static bool crypt_matches(const char *hash, const char *password) {
         AUTO(free) struct crypt_data *work = xcalloc(1, sizeof(*work));
-        const char *text = crypt_r(password, hash, work);
-        bool ok = text && text[0] != '*' && same(text, hash);
+        const char *text = crypt_rn(password, hash, work, sizeof(*work)); /* NULL for what is no hash */
+        bool ok = text && same(text, hash);
         OPENSSL_cleanse(work, sizeof(*work));
         return ok;
 }
