@@ -60,7 +60,9 @@ def run_batch(firesteel, env, count, url, directory, measure):
 
 def rows(firesteel, env, where, url, token, directory, measure):
     """Seconds of the batch and of the floor, and what the batch used."""
-    floor = str(ROOT / "build" / "tests" / "bench_floor")
+    build = pathlib.Path(firesteel).resolve().parent
+    subprocess.run(["ninja", "-C", str(build), "tests/bench_floor"], check=True, stdout=subprocess.DEVNULL)
+    floor = str(build / "tests" / "bench_floor")
     path = pathlib.Path(directory, "requests-" + where)
     write_requests(recorded(firesteel, env), path, JOBS[where], url.split("//")[1], token)
     return run_batch(firesteel, env, JOBS[where], url, directory, measure), run_floor(floor, url, path)
