@@ -313,7 +313,7 @@ class Interrupted(Case):
 
     def test_a_terminal_sees_a_bar(self):
         with open(self.directory + "/big.jar", "wb") as f:
-            f.truncate(40 << 20)
+            f.truncate(200 << 20)  # so many parts that they cannot all be on their way at once
         with Slow("nothing", delay=0.2) as s3, Recorder() as api:
             pid, terminal = pty.fork()
             if pid == 0:
