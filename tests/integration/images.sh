@@ -195,4 +195,7 @@ expect 0 "$f" local up -q
 expect 0 "$f" local image prune --all
 expect 0 "$f" local image prune --all -o json
 [ "$(printf '%s' "$out" | json .layers)" = 0 ] || fail "layers were left: $out"
-if [ -n "$(find "$store/layers" -mindepth 2 -maxdepth 2 2>/dev/null)" ]; then fail "unpacked layers are left"; fi
+# With subordinate ids they belong to those, and only a server, which is in the user namespace, can remove them.
+if [ "$(id -u)" = 0 ] || ! grep -q "^$(id -un):" /etc/subuid; then
+        [ -z "$(find "$store/layers" -mindepth 2 -maxdepth 2 2>/dev/null)" ] || fail "unpacked layers are left"
+fi
