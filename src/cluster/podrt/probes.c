@@ -1,8 +1,10 @@
-/* Startup, liveness and readiness probes: exec, httpGet and tcpSocket. Rules: pkg/kubelet/prober. */
+/* Startup, liveness and readiness probes: exec, httpGet, tcpSocket and grpc. Rules: pkg/kubelet/prober, pkg/probe. */
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "cluster/podrt/kubelet-internal.h"
+#include "codec/protobuf.h"
+#include "net/grpc.h"
 #include "net/http_client.h"
 #include "net/stream.h"
 
@@ -15,6 +17,7 @@ struct prober {
         struct http_client *http;
         struct tls_context *tls;
         struct http_call *call;
+        struct grpc_call *grpc;
 };
 
 static const char *const keys[PROBES] = {"startupProbe", "livenessProbe", "readinessProbe"};
@@ -26,6 +29,10 @@ static void prober_done(struct prober *p) {
         timer_free(TAKE(p->timer));
         if (p->call) {
                 http_call_cancel(TAKE(p->call));
+                p->is_flying = false;
+        }
+        if (p->grpc) {
+                grpc_call_cancel(TAKE(p->grpc));
                 p->is_flying = false;
         }
         if (p->http)
@@ -143,6 +150,81 @@ static void probe_http(struct prober *p, yyjson_val *get, int64_t timeout_ms) {
         p->call = http_call_start(p->http, &(struct http_call_options){.method = "GET", .url = url, .headers = &headers, .timeout_ms = timeout_ms, .on_done = http_probed, .arg = p});
 }
 
+/* ---- grpc ---- */
+
+static const char *const health_states[] = {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"};
+enum { HEALTH_SERVING = 1 };
+
+/* grpc.health.v1.HealthCheckRequest: field 1, the service's name. */
+static void health_request(const char *service, struct str *ret) {
+        size_t len = strlen(service);
+        if (!len)
+                return;
+        str_append_c(ret, 1 << 3 | PB_BYTES);
+        for (; len > 127; len >>= 7)
+                str_append_c(ret, (char)(len | 128));
+        str_append_c(ret, (char)len);
+        str_append_s(ret, service);
+}
+
+/* HealthCheckResponse: field 1, the state; absent is UNKNOWN. False when it is no such message. */
+static bool health_state(struct sv body, uint64_t *ret) {
+        struct pb_reader r = pb_reader(body);
+        struct pb_field f;
+        int n;
+        *ret = 0;
+        while ((n = pb_next(&r, &f)) > 0)
+                if (f.number == 1 && f.wire == PB_VARINT)
+                        *ret = f.value;
+        return n == 0;
+}
+
+static char *grpc_words(const struct prober *p, const struct grpc_answer *a, const struct err *err, bool *ret_ok) {
+        const struct container *c = p->container;
+        yyjson_val *spec = probe_spec(c, p->kind);
+        long long timeout_s = json_get_int(spec, "timeoutSeconds", 1);
+        int port = (int)json_get_int(yyjson_obj_get(spec, "grpc"), "port", 0);
+        uint64_t state = 0;
+        if (err && !a->is_connected)
+                return err->code == -ETIMEDOUT ? xasprintf("timeout: failed to connect service \"%s:%d\" within %llds: %s", c->pod->ip, port, timeout_s, err_message(err))
+                                               : xasprintf("error: failed to connect service at \"%s:%d\": %s", c->pod->ip, port, err_message(err));
+        if (a->status == GRPC_DEADLINE_EXCEEDED || (err && err->code == -ETIMEDOUT))
+                return xasprintf("timeout: health rpc did not complete within %llds", timeout_s);
+        if (!err && a->status == GRPC_UNIMPLEMENTED)
+                return xasprintf("error: this server does not implement the grpc health protocol (grpc.health.v1.Health): %s", a->message);
+        if (err || a->status != GRPC_OK) {
+                AUTO(free) char *name = grpc_status_name(a->status);
+                return xasprintf("error: health rpc probe failed: rpc error: code = %s desc = %s", name, err ? err_message(err) : a->message);
+        }
+        if (!health_state(a->body, &state))
+                return xstrdup("error: health rpc probe failed: the answer is no HealthCheckResponse");
+        *ret_ok = state == HEALTH_SERVING;
+        return state < ARRAY_LEN(health_states) ? xasprintf("service unhealthy (responded with \"%s\")", health_states[state])
+                                                : xasprintf("service unhealthy (responded with \"%llu\")", (unsigned long long)state);
+}
+
+static void grpc_probed(void *arg, const struct grpc_answer *a, const struct err *err) {
+        struct prober *p = arg;
+        bool ok = false;
+        p->grpc = NULL;
+        AUTO(free) char *words = grpc_words(p, a, err, &ok);
+        probed(p, ok, words);
+}
+
+static void probe_grpc(struct prober *p, yyjson_val *way, int64_t timeout_ms) {
+        const char *service = json_get_str(way, "service");
+        AUTO(str) struct str request = STR_INIT(0);
+        health_request(service ? service : "", &request);
+        p->grpc = grpc_call_start(p->container->pod->kubelet->o.loop, &(struct grpc_call_options){.host = p->container->pod->ip,
+                                                                                                  .port = (int)json_get_int(way, "port", 0),
+                                                                                                  .path = "/grpc.health.v1.Health/Check",
+                                                                                                  .user_agent = "kube-probe/1.34",
+                                                                                                  .body = str_sv(&request),
+                                                                                                  .timeout_ms = timeout_ms,
+                                                                                                  .on_done = grpc_probed,
+                                                                                                  .arg = p});
+}
+
 static void probe_once(struct prober *p) {
         struct container *c = p->container;
         yyjson_val *spec = probe_spec(c, p->kind), *way;
@@ -155,8 +237,10 @@ static void probe_once(struct prober *p) {
         } else if ((way = yyjson_obj_get(spec, "tcpSocket"))) {
                 const char *host = json_get_str(way, "host");
                 stream_connect(c->pod->kubelet->o.loop, host && host[0] ? host : c->pod->ip, probe_port(c, yyjson_obj_get(way, "port")), NULL, timeout_ms, tcp_probed, p);
+        } else if ((way = yyjson_obj_get(spec, "grpc"))) {
+                probe_grpc(p, way, timeout_ms);
         } else {
-                probed(p, false, "this cluster runs exec, httpGet and tcpSocket probes");
+                probed(p, false, "the probe has no handler this cluster knows: exec, httpGet, tcpSocket or grpc");
         }
 }
 
