@@ -17,17 +17,6 @@
 
 enum { LOG_MAX_BYTES = 8 * 1024 * 1024 };
 
-/* The server's standard error. What the one before said is kept when it grew long. */
-static int open_log(const struct instance *i, struct err *err) {
-        AUTO(free) char *path = instance_path(i, "server.log");
-        AUTO(free) char *old = instance_path(i, "server.log.1");
-        struct stat st;
-        if (stat(path, &st) == 0 && st.st_size > LOG_MAX_BYTES)
-                rename(path, old);
-        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        return fd < 0 ? err_errno(err, -errno, "%s", path) : fd;
-}
-
 /* The child: a session of its own, the log as output, the pipe as descriptor 3, nothing else of ours. */
 static void become_server(struct strv *argv, int log_fd, int report_fd) {
         setsid();
@@ -82,7 +71,7 @@ static int spawn(const struct cmd_ctx *ctx, const struct instance *i, pid_t *ret
                 strv_addf(&argv, "--spark-home=%s", dir);
         }
 
-        AUTO(fd) int log_fd = open_log(i, err);
+        AUTO(fd) int log_fd = instance_open_log(i, "server.log", LOG_MAX_BYTES, err);
         if (log_fd < 0)
                 return log_fd;
         int ends[2];

@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -85,16 +84,6 @@ int historian_end(const struct instance *i) {
 
 /* ---- starting it ---- */
 
-static int open_log(const struct instance *i, struct err *err) {
-        AUTO(free) char *path = instance_path(i, "history.log");
-        AUTO(free) char *old = instance_path(i, "history.log.1");
-        struct stat st;
-        if (stat(path, &st) == 0 && st.st_size > LOG_MAX_BYTES)
-                rename(path, old);
-        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        return fd < 0 ? err_errno(err, -errno, "%s", path) : fd;
-}
-
 static int spawn(struct historian *h, struct err *err) {
         AUTO(free) char *index = instance_path(h->instance, "history");
         AUTO(free) char *dir = xasprintf("--dir=%s", h->events);
@@ -106,7 +95,7 @@ static int spawn(struct historian *h, struct err *err) {
         program[n > 0 ? n : 0] = 0;
         const char *const argv[] = {"firesteel", "history", "--listen-fd=3", dir, store, "--properties-file=/dev/null",
                                     "--conf=spark.history.fs.update.interval=2s", "--conf=spark.ssl.historyServer.enabled=false", NULL};
-        AUTO(fd) int log_fd = open_log(h->instance, err);
+        AUTO(fd) int log_fd = instance_open_log(h->instance, "history.log", LOG_MAX_BYTES, err);
         if (log_fd < 0)
                 return log_fd;
         pid_t pid;

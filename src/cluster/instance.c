@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/fs.h"
 
@@ -43,6 +45,16 @@ int instance_open(const char *name, struct instance *ret, struct err *err) {
 bool instance_exists(const struct instance *i) { return fs_is_dir(i->dir); }
 
 char *instance_path(const struct instance *i, const char *name) { return xasprintf("%s/%s", i->dir, name); }
+
+int instance_open_log(const struct instance *i, const char *name, int64_t max_bytes, struct err *err) {
+        AUTO(free) char *path = instance_path(i, name);
+        AUTO(free) char *old = xasprintf("%s.1", path);
+        struct stat st;
+        if (stat(path, &st) == 0 && st.st_size > max_bytes)
+                rename(path, old);
+        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        return fd < 0 ? err_errno(err, -errno, "%s", path) : fd;
+}
 
 int instance_prepare(const struct instance *i, struct err *err) {
         int r = fs_mkdirs(i->dir, 0700, err);
@@ -162,19 +174,35 @@ void instance_server_done(struct instance_server *s) {
         *s = (struct instance_server){0};
 }
 
+/* A SIGKILL is on its way to it. */
+static bool is_killed(pid_t pid) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+        AUTO(str) struct str text = STR_INIT(0);
+        if (fs_read(path, 65536, &text, NULL) < 0)
+                return true;
+        for (const char *p = str_cstr(&text); (p = strstr(p, "Pnd:")); p += 4)
+                if (strtoull(p + 4, NULL, 16) & 1ULL << (SIGKILL - 1))
+                        return true;
+        return false;
+}
+
 uint64_t process_start_ticks(pid_t pid) {
+        enum { STATE = 3, FLAGS = 9, START = 22, EXITING = 0x4 /* PF_EXITING of linux/sched.h */ };
         char path[64];
         snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
         AUTO(str) struct str text = STR_INIT(0);
-        if (fs_read(path, 4096, &text, NULL) < 0)
+        if (is_killed(pid) || fs_read(path, 4096, &text, NULL) < 0)
                 return 0;
-        /* The second field is the name in parentheses and may itself contain anything; the 22nd is the 20th after it. */
+        /* The second field is the name in parentheses and may itself contain anything. */
         const char *p = strrchr(str_cstr(&text), ')');
-        /* A killed server is a zombie while its last thread still waits for the disk, lock in hand. */
-        if (p && (p[1] == ' ') && (p[2] == 'Z' || p[2] == 'X'))
-                return 0;
-        for (int field = 2; p && field < 22; field++) {
+        for (int field = STATE; p && field <= START; field++) {
                 p = strchr(p + 1, ' ');
+                /* A killed server is taken apart with the lock in its hand, and is a zombie while its last thread still waits for the disk. */
+                if (p && field == STATE && (p[1] == 'Z' || p[1] == 'X'))
+                        return 0;
+                if (p && field == FLAGS && strtoul(p + 1, NULL, 10) & EXITING)
+                        return 0;
         }
         return p ? strtoull(p + 1, NULL, 10) : 0;
 }

@@ -40,6 +40,9 @@ bool instance_exists(const struct instance *i);
 MUST_USE int instance_names(struct strv *ret, struct err *err);
 /* DIR/name; the caller frees. */
 char *instance_path(const struct instance *i, const char *name);
+/* Opens a log in the instance's directory for appending: the standard error of a process of it. One that has grown past max_bytes becomes
+ * "NAME.1". A descriptor or negative errno. */
+MUST_USE int instance_open_log(const struct instance *i, const char *name, int64_t max_bytes, struct err *err);
 
 struct instance_settings {
         char *bind;               /* loopback address */
@@ -88,7 +91,7 @@ struct instance_server {
 };
 void instance_server_done(struct instance_server *s);
 DEFINE_AUTO_VALUE(instance_server, struct instance_server, instance_server_done)
-/* 1 and `ret` when a server holds the lock and has described itself, 2 when it holds the lock but is still starting, 0 when none
+/* 1 and `ret` when a server holds the lock and has described itself, 2 when one that is still starting, or is being killed, holds it, 0 when none
  * runs. */
 MUST_USE int instance_running(const struct instance *i, struct instance_server *ret, struct err *err);
 /* The lock of the server (-EBUSY when another has it); lives with the descriptor. */
@@ -99,8 +102,8 @@ MUST_USE int instance_lock_command(const struct instance *i, int *ret_fd, struct
 MUST_USE int instance_write_server(const struct instance *i, const struct instance_server *s, yyjson_mut_val *details, struct err *err);
 void instance_remove_server(const struct instance *i);
 
-/* A process that cannot be mistaken for a later one of the same number: field 22 of /proc/PID/stat, 0 when there is none
- * or it has ended and only not been waited for. */
+/* A process that cannot be mistaken for a later one of the same number: field 22 of /proc/PID/stat, 0 when there is none,
+ * or it is being killed, or has ended and only not been waited for. */
 uint64_t process_start_ticks(pid_t pid);
 
 #endif

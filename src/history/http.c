@@ -306,7 +306,8 @@ static void app_page(struct call *c, const char *path, const struct http_request
         while (sv_split(&rest, '/', &part))
                 if (part.len)
                         strv_take(&s, rest_percent_decode(part, false));
-        const struct listed_app *app = s.len ? listing_app(c->listing, s.items[0]) : NULL;
+        c->plan.app_id = xstrdup(s.len ? s.items[0] : "");
+        const struct listed_app *app = listing_app(c->listing, c->plan.app_id);
         rest_query_parse(&c->plan.query, r->query);
         size_t at = 1;
         if (app && at < s.len) {
@@ -316,16 +317,13 @@ static void app_page(struct call *c, const char *path, const struct http_request
         if (app && !c->plan.record)
                 c->plan.record = app->attempts[0];
         if (!app || s.len > at + 3) {
-                rest_error(&c->a, 404, "Application %s not found.", s.len ? s.items[0] : "");
-                if (app || !s.len) {
+                rest_error(&c->a, 404, "Application %s not found.", c->plan.app_id);
+                if (app || !s.len)
                         call_respond(c);
-                        return;
-                }
-                c->plan.app_id = xstrdup(s.items[0]);
-                look_for_it(c);
+                else
+                        look_for_it(c);
                 return;
         }
-        c->plan.app_id = xstrdup(s.items[0]);
         const char *tab = at < s.len ? s.items[at] : "jobs";
         bool known = false;
         for (size_t i = 0; i < ARRAY_LEN(tabs); i++)

@@ -116,6 +116,8 @@ static int next_line(struct batch *b, struct sv *ret, struct err *err) {
 
 /* ---- one job ---- */
 
+static size_t max_in_flight(const struct batch *b) { return (size_t)(b->o->in_flight ? b->o->in_flight : BATCH_IN_FLIGHT); }
+
 static int find_cluster(struct batch *b, struct batch_job *j, struct cluster **ret, struct err *err) {
         AUTO(free) char *key = submit_job_access_key(&j->job);
         struct cluster *c = map_get(&b->clusters, key);
@@ -124,9 +126,8 @@ static int find_cluster(struct batch *b, struct batch_job *j, struct cluster **r
                         return err_set(err, -E2BIG, "a batch goes to at most %d clusters, namespaces and identities", BATCH_CLUSTERS_MAX);
                 c = NEW(struct cluster);
                 int r = submit_job_access(&j->job, &b->job_options, &c->access, err);
-                size_t in_flight = (size_t)(b->o->in_flight ? b->o->in_flight : BATCH_IN_FLIGHT);
                 if (r >= 0)
-                        r = kube_client_new(b->o->loop, &(struct kube_client_options){.access = &c->access, .max_idle = in_flight}, &c->client, err);
+                        r = kube_client_new(b->o->loop, &(struct kube_client_options){.access = &c->access, .max_idle = max_in_flight(b)}, &c->client, err);
                 if (r < 0) {
                         cluster_free(c);
                         return r;
@@ -275,8 +276,7 @@ static void on_readable(void *arg) {
 }
 
 static bool has_room(const struct batch *b) {
-        size_t in_flight = (size_t)(b->o->in_flight ? b->o->in_flight : BATCH_IN_FLIGHT);
-        return !b->counts.stopped && b->flying < in_flight && b->jobs.len - b->told < BATCH_WINDOW;
+        return !b->counts.stopped && b->flying < max_in_flight(b) && b->jobs.len - b->told < BATCH_WINDOW;
 }
 
 static int start_jobs(struct batch *b, struct err *err) {

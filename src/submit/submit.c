@@ -192,13 +192,12 @@ static void step(struct submit_sending *q) {
         case BEFORE:
                 if (q->next < count_before(q)) {
                         send_apply(q, object_at(q->s, q->next));
-                        return;
+                } else {
+                        q->stage = POD;
+                        send_pod(q);
                 }
-                q->stage = POD;
-                send_pod(q);
                 return;
-        case POD:
-                send_pod(q);
+        case POD: /* its answer leads to another stage */
                 return;
         case AFTER:
                 if (q->next < object_count(q->s))

@@ -17,7 +17,7 @@ import sys
 import urllib.parse
 import zipfile
 
-from history_lib import Server, eventually, temporary
+from history_lib import Server, eventually, run, temporary
 
 WHERE = temporary()
 T0 = 1700000000000
@@ -329,22 +329,11 @@ def limits_are_the_original_s_unless_all_is_wanted():
 
 
 def main():
-    failed = 0
-    tests = [passwords_are_asked_for, headers_count_from_proxies_only, each_directory_has_its_readers, tls_is_spoken, pages_keep_to_their_prefix_and_text_stays_text,
-             logs_are_downloaded_as_they_are, odd_and_old_layouts_are_read, limits_are_the_original_s_unless_all_is_wanted]
-    for test in tests:
-        if len(sys.argv) > 1 and sys.argv[1] not in test.__name__:
-            continue
-        try:
-            test()
-            print("ok  ", test.__name__, flush=True)
-        except Exception as e:
-            failed += 1
-            import traceback
-            traceback.print_exc()
-            print("FAIL", test.__name__, e, flush=True)
+    code = run([passwords_are_asked_for, headers_count_from_proxies_only, each_directory_has_its_readers, tls_is_spoken,
+                pages_keep_to_their_prefix_and_text_stays_text, logs_are_downloaded_as_they_are, odd_and_old_layouts_are_read,
+                limits_are_the_original_s_unless_all_is_wanted])
     shutil.rmtree(WHERE, ignore_errors=True)
-    return 1 if failed else 0
+    return code
 
 
 sys.exit(main())

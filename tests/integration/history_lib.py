@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import traceback
 import urllib.request
 import zipfile
 
@@ -177,3 +178,21 @@ def recorded(where):
     for p in folders.values():
         restore_times(p, p)
     return folders
+
+
+def run(tests, after_each=lambda: None):
+    """Runs the tests whose names have the program's argument in them, or all; returns the exit code."""
+    failed = 0
+    for test in tests:
+        if len(sys.argv) > 1 and sys.argv[1] not in test.__name__:
+            continue
+        try:
+            test()
+            print("ok  ", test.__name__, flush=True)
+        except Exception as e:
+            failed += 1
+            traceback.print_exc()
+            print("FAIL", test.__name__, e, flush=True)
+        finally:
+            after_each()
+    return 1 if failed else 0

@@ -17,7 +17,7 @@ import time
 import urllib.parse
 import urllib.request
 
-from history_lib import Server, eventually, recorded, temporary
+from history_lib import Server, eventually, recorded, run, temporary
 
 MOTO = os.environ.get("MOTO_SERVER") or shutil.which("moto_server") or ""
 if not os.access(MOTO, os.X_OK):
@@ -340,30 +340,20 @@ def credentials_come_from_the_environment_too():
         assert len(s.json("applications")) == 1
 
 
+def no_fault():
+    PROXY.fault, PROXY.page = None, 0
+
+
 def main():
-    failed = 0
-    tests = [every_form_of_log_reads_as_from_a_directory, lists_come_in_pages, only_changed_objects_are_read_again, what_is_asked_for_by_id_is_looked_up_at_once,
-             failures_are_said_and_pass, a_bucket_that_is_not_there_is_waited_for, retries_stand_a_busy_service_and_stopping_does_not_wait, cleaning_removes_objects,
-             credentials_come_from_the_environment_too]
     try:
-        for test in tests:
-            if len(sys.argv) > 1 and sys.argv[1] not in test.__name__:
-                continue
-            try:
-                test()
-                print("ok  ", test.__name__, flush=True)
-            except Exception as e:
-                failed += 1
-                import traceback
-                traceback.print_exc()
-                print("FAIL", test.__name__, e, flush=True)
-            finally:
-                PROXY.fault, PROXY.page = None, 0
+        return run([every_form_of_log_reads_as_from_a_directory, lists_come_in_pages, only_changed_objects_are_read_again,
+                    what_is_asked_for_by_id_is_looked_up_at_once, failures_are_said_and_pass, a_bucket_that_is_not_there_is_waited_for,
+                    retries_stand_a_busy_service_and_stopping_does_not_wait, cleaning_removes_objects,
+                    credentials_come_from_the_environment_too], no_fault)
     finally:
         MOTO_PROCESS.terminate()
         MOTO_PROCESS.wait()
         shutil.rmtree(WHERE, ignore_errors=True)
-    return 1 if failed else 0
 
 
 sys.exit(main())

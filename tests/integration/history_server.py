@@ -14,7 +14,7 @@ import time
 import urllib.error
 import zipfile
 
-from history_lib import Server, eventually, recorded, temporary
+from history_lib import Server, eventually, recorded, run, temporary
 
 WHERE = temporary()
 FAST = ("--conf", "spark.history.fs.update.interval=1s")
@@ -369,22 +369,12 @@ def settings_come_from_where_spark_takes_them():
 
 
 def main():
-    failed = 0
-    tests = [running_applications_are_followed, an_application_that_has_just_ended_is_found_under_its_new_name, a_rolled_log_is_found_before_the_next_scan, attempts_are_grouped_and_newest_first, hostile_logs_do_no_harm, damaged_indexes_are_made_again,
-             large_answers_are_streamed, a_growing_log_is_read_on_not_again, access_lists_are_spark_s, the_cleaner_keeps_to_its_limits, settings_come_from_where_spark_takes_them]
-    for test in tests:
-        if len(sys.argv) > 1 and sys.argv[1] not in test.__name__:
-            continue
-        try:
-            test()
-            print("ok  ", test.__name__)
-        except Exception as e:
-            failed += 1
-            import traceback
-            traceback.print_exc()
-            print("FAIL", test.__name__, e)
+    code = run([running_applications_are_followed, an_application_that_has_just_ended_is_found_under_its_new_name,
+                a_rolled_log_is_found_before_the_next_scan, attempts_are_grouped_and_newest_first, hostile_logs_do_no_harm,
+                damaged_indexes_are_made_again, large_answers_are_streamed, a_growing_log_is_read_on_not_again, access_lists_are_spark_s,
+                the_cleaner_keeps_to_its_limits, settings_come_from_where_spark_takes_them])
     shutil.rmtree(WHERE, ignore_errors=True)
-    return 1 if failed else 0
+    return code
 
 
 sys.exit(main())

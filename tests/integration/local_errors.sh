@@ -57,16 +57,19 @@ expect 0 "$f" local reset --yes
 kill $listener
 
 # --- a port that was only found free is given up when something else has it; the kubeconfig follows
+# (The instance is made to remember one that no other instance of this machine looks for.)
 url() { "$f" local status -o json | json server; }
 expect 0 "$f" local up -q
-found=$(url)
 expect 0 "$f" local down -q
-python3 -c 'import socket,sys,time
-s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1",int(sys.argv[1]))); s.listen(); print(1,flush=True); time.sleep(600)' "${found##*:}" >"$TEST_TMP/taken" &
+settings=$XDG_STATE_HOME/firesteel/default/instance.json
+python3 -c 'import json,socket,sys,time
+s=socket.socket(); s.bind(("127.0.0.1",0)); s.listen(); port=s.getsockname()[1]
+v=json.load(open(sys.argv[1])); v["port"]=port; json.dump(v,open(sys.argv[1],"w"))
+print(port,flush=True); time.sleep(600)' "$settings" >"$TEST_TMP/taken" &
 listener=$!
 eventually 10 test -s "$TEST_TMP/taken"
 expect 0 "$f" local up -q
-[ "$(url)" != "$found" ] || fail "the port is another program's"
+[ "$(url)" != "https://127.0.0.1:$(cat "$TEST_TMP/taken")" ] || fail "the port is another program's"
 grep -q "$(url)" "$("$f" local kubeconfig)" || fail "the kubeconfig leads to the old port"
 expect 0 "$f" local up -q
 [ -z "$out" ] || fail "up -q is not quiet: $out"

@@ -5,12 +5,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/fs.h"
+#include "cluster/podrt/fdpass.h"
 
 enum { HOST_MAX = 256, CONNECT_MS = 10000 };
 
@@ -42,43 +44,6 @@ struct dialer {
         int fd;
         pid_t pid;
 };
-
-static int send_with_fd(int fd, const void *data, size_t len, int passed) {
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = {0};
-        struct iovec part = {(void *)(uintptr_t)data, len};
-        struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
-        if (passed >= 0) {
-                m.msg_control = control.space;
-                m.msg_controllen = sizeof control.space;
-                struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-                c->cmsg_level = SOL_SOCKET;
-                c->cmsg_type = SCM_RIGHTS;
-                c->cmsg_len = CMSG_LEN(sizeof(int));
-                memcpy(CMSG_DATA(c), &passed, sizeof passed);
-        }
-        return sendmsg(fd, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-/* Length received, 0 at the end, negative errno; *ret_passed is -1 when nothing came along. */
-static ssize_t receive_with_fd(int fd, void *data, size_t len, int *ret_passed) {
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = {0};
-        struct iovec part = {data, len};
-        struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
-        ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-        if (n < 0)
-                return -errno;
-        *ret_passed = -1;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-                memcpy(ret_passed, CMSG_DATA(c), sizeof *ret_passed);
-        return n;
-}
 
 /* ---- the helper ---- */
 
@@ -120,7 +85,7 @@ static void serve_request(const struct request *q, int reply) {
         }
         if (fd < 0 && !a.text[0])
                 snprintf(a.text, sizeof a.text, "%s", strerror(-a.code));
-        (void)!send_with_fd(reply, &a, sizeof a, fd);
+        (void)!fdpass_send(reply, &a, sizeof a, fd);
 }
 
 /* In a process of its own: reads the task, does it, answers. */
@@ -131,7 +96,7 @@ static void do_errand(dialer_errand *errand, int reply) {
         AUTO(str) struct str answer = STR_INIT(DIALER_MAX_ANSWER);
         AUTO(err) struct err err = ERR_INIT;
         struct errand_answer *a = NEW(struct errand_answer);
-        if (receive_with_fd(reply, &unused, 1, &task_fd) != 1 || task_fd < 0)
+        if (fdpass_receive(reply, &unused, 1, &task_fd) != 1 || task_fd < 0)
                 _exit(1);
         char buffer[16384];
         for (ssize_t n; (n = read(task_fd, buffer, sizeof buffer)) > 0;)
@@ -149,7 +114,7 @@ static void do_errand(dialer_errand *errand, int reply) {
                 a->len = answer.len;
                 memcpy(a->text, str_cstr(&answer), answer.len);
         }
-        (void)!send_with_fd(reply, a, offsetof(struct errand_answer, text) + a->len, -1);
+        (void)!fdpass_send(reply, a, offsetof(struct errand_answer, text) + a->len, -1);
         _exit(0);
 }
 
@@ -178,7 +143,7 @@ static void helper(int fd, dialer_errand *errand) {
         for (;;) {
                 struct request q;
                 int reply = -1;
-                ssize_t n = receive_with_fd(fd, &q, sizeof q, &reply);
+                ssize_t n = fdpass_receive(fd, &q, sizeof q, &reply);
                 if (n == -EINTR)
                         continue;
                 if (n <= 0)
@@ -263,7 +228,7 @@ static void on_answer(void *arg) {
         struct dial *d = arg;
         struct answer a = {0};
         int fd = -1;
-        ssize_t n = receive_with_fd(d->fd, &a, sizeof a, &fd);
+        ssize_t n = fdpass_receive(d->fd, &a, sizeof a, &fd);
         AUTO(err) struct err err = ERR_INIT;
         if (n != sizeof a)
                 err_set(&err, -ECONNABORTED, "connecting to %s: the helper for outgoing connections has ended", d->target);
@@ -299,7 +264,7 @@ static void start_dial(struct dialer *dialer, struct loop *l, enum request_kind 
                 return;
         }
         d->fd = pair[0];
-        int r = send_with_fd(dialer->fd, &q, sizeof q, pair[1]);
+        int r = fdpass_send(dialer->fd, &q, sizeof q, pair[1]);
         close(pair[1]);
         if (r < 0) {
                 err_errno(&d->failure, r, "connecting to %s", d->target);
@@ -342,7 +307,7 @@ static void on_task_answer(void *arg) {
         AUTO(free) struct errand_answer *a = NEW(struct errand_answer);
         AUTO(err) struct err err = ERR_INIT;
         int none = -1;
-        ssize_t n = receive_with_fd(t->fd, a, sizeof *a, &none);
+        ssize_t n = fdpass_receive(t->fd, a, sizeof *a, &none);
         if (n < (ssize_t)offsetof(struct errand_answer, text) || a->len != (size_t)n - offsetof(struct errand_answer, text)) {
                 err_set(&err, -ECONNABORTED, "the helper process ended without an answer");
         } else if (a->code < 0) {
@@ -363,13 +328,13 @@ static void on_task_refusal(void *arg) {
 }
 
 static int put_task(int fd, struct sv task) {
-        AUTO(fd) int file = (int)syscall(SYS_memfd_create, "task", 1U /* MFD_CLOEXEC */);
+        AUTO(fd) int file = memfd_create("task", MFD_CLOEXEC);
         if (file < 0)
                 return -errno;
         int r = fs_write_all(file, task.data, task.len);
         if (r == 0 && lseek(file, 0, SEEK_SET) < 0)
                 r = -errno;
-        return r < 0 ? r : send_with_fd(fd, "t", 1, file);
+        return r < 0 ? r : fdpass_send(fd, "t", 1, file);
 }
 
 struct dialer_task *dialer_send(struct dialer *d, struct loop *l, struct sv task, void (*done)(void *arg, struct sv answer, const struct err *err), void *arg) {
@@ -381,7 +346,7 @@ struct dialer_task *dialer_send(struct dialer *d, struct loop *l, struct sv task
         if (r == 0)
                 r = put_task(pair[0], task);
         if (r == 0)
-                r = send_with_fd(d->fd, &q, sizeof q, pair[1]);
+                r = fdpass_send(d->fd, &q, sizeof q, pair[1]);
         if (pair[1] >= 0)
                 close(pair[1]);
         t->fd = pair[0];

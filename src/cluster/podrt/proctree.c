@@ -68,23 +68,29 @@ static void add_children(struct processes *todo, int pid, struct str *text) {
         closedir(dir);
 }
 
+/* The root and everything below it, as far as it can be seen. */
+static void collect(int root_pid, struct processes *ret) {
+        AUTO(str) struct str text = STR_INIT(0);
+        *vec_push(ret) = (struct process){root_pid, 0};
+        for (size_t i = 0; i < ret->len; i++)
+                add_children(ret, ret->items[i].pid, &text);
+}
+
 int proctree_usage(int root_pid, struct proctree_usage *ret) {
         struct proctree_usage use = {0};
-        struct processes todo = {0};
+        struct processes all = {0};
         AUTO(str) struct str text = STR_INIT(0);
         long hertz = sysconf(_SC_CLK_TCK);
-        *vec_push(&todo) = (struct process){root_pid, 0};
-        for (size_t i = 0; i < todo.len; i++) {
-                int pid = todo.items[i].pid;
-                if (!read_small(&text, "/proc/%d/status", pid))
+        collect(root_pid, &all);
+        vec_foreach(p, &all) {
+                if (!read_small(&text, "/proc/%d/status", p->pid))
                         continue;
                 use.processes++;
                 use.memory_bytes += 1024 * (status_kib(str_sv(&text), SV("RssAnon:")) + status_kib(str_sv(&text), SV("RssShmem:")));
-                if (read_small(&text, "/proc/%d/stat", pid))
+                if (read_small(&text, "/proc/%d/stat", p->pid))
                         use.cpu_us += cpu_ticks(str_sv(&text)) * 1000000 / (hertz > 0 ? hertz : 100);
-                add_children(&todo, pid, &text);
         }
-        vec_done(&todo);
+        vec_done(&all);
         if (!use.processes)
                 return -ESRCH;
         *ret = use;
@@ -95,24 +101,22 @@ int proctree_usage(int root_pid, struct proctree_usage *ret) {
 static bool is_same_memory(const struct process *p) { return p->parent && syscall(SYS_kcmp, p->pid, p->parent, KCMP_VM, 0, 0) == 0; }
 
 int proctree_memory(int root_pid, int64_t *ret_bytes) {
-        struct processes todo = {0};
+        struct processes all = {0};
         AUTO(str) struct str text = STR_INIT(0);
         int64_t bytes = 0;
         int found = 0;
-        *vec_push(&todo) = (struct process){root_pid, 0};
-        for (size_t i = 0; i < todo.len; i++) {
-                struct process p = todo.items[i];
-                if (!read_small(&text, "/proc/%d/status", p.pid))
+        collect(root_pid, &all);
+        vec_foreach(p, &all) {
+                if (!read_small(&text, "/proc/%d/status", p->pid))
                         continue;
                 found++;
                 int64_t mine = status_kib(str_sv(&text), SV("RssAnon:")) + status_kib(str_sv(&text), SV("RssShmem:"));
-                if (read_small(&text, "/proc/%d/smaps_rollup", p.pid) && sv_find(str_sv(&text), SV("Pss_Anon:")) >= 0)
+                if (read_small(&text, "/proc/%d/smaps_rollup", p->pid) && sv_find(str_sv(&text), SV("Pss_Anon:")) >= 0)
                         mine = status_kib(str_sv(&text), SV("Pss_Anon:")) + status_kib(str_sv(&text), SV("Pss_Shmem:"));
-                if (!is_same_memory(&p))
+                if (!is_same_memory(p))
                         bytes += 1024 * mine;
-                add_children(&todo, p.pid, &text);
         }
-        vec_done(&todo);
+        vec_done(&all);
         if (!found)
                 return -ESRCH;
         *ret_bytes = bytes;

@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "base/vec.h"
 #include "cluster/podrt/crilog.h"
+#include "cluster/podrt/fdpass.h"
 #include "cluster/podrt/proctree.h"
 #include "cluster/podrt/shim_input.h"
 #include "codec/json.h"
@@ -224,21 +225,13 @@ static int open_console(struct shim *s, struct err *err) {
 }
 
 static void receive_console(struct shim *s) {
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = {0};
         char name[256];
-        struct iovec part = {name, sizeof name};
-        struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
+        int terminal;
         AUTO(fd) int from = accept4(s->console_fd, NULL, NULL, SOCK_CLOEXEC);
         close(TAKE_FD(s->console_fd));
-        if (from < 0 || recvmsg(from, &m, MSG_CMSG_CLOEXEC) < 0)
+        if (from < 0 || fdpass_receive(from, name, sizeof name, &terminal) < 0 || terminal < 0)
                 return;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
-                return;
-        memcpy(&s->out_fd, CMSG_DATA(c), sizeof s->out_fd);
+        s->out_fd = terminal;
         if (s->has_stdin)
                 shim_input_set_sink(&s->input, s->out_fd);
         else

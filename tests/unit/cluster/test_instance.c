@@ -147,6 +147,19 @@ static void the_lock_ends_with_its_process(void **state) {
         close(ready[1]);
 }
 
+static void one_that_is_being_killed_does_not_run(void **state) {
+        pid_t pid = fork();
+        if (pid == 0) {
+                pause();
+                _exit(0);
+        }
+        assert_int_not_equal(process_start_ticks(pid), 0);
+        kill(pid, SIGKILL);
+        assert_int_equal(process_start_ticks(pid), 0);
+        waitpid(pid, NULL, 0);
+        assert_int_equal(process_start_ticks(pid), 0);
+}
+
 static void a_zombie_does_not_run(void **state) {
         pid_t pid = fork();
         if (pid == 0)
@@ -183,6 +196,7 @@ int main(void) {
                 cmocka_unit_test(the_lock_and_not_the_file_says_that_it_runs),
                 cmocka_unit_test(a_server_that_has_not_described_itself_is_starting),
                 cmocka_unit_test(the_lock_ends_with_its_process),
+                cmocka_unit_test(one_that_is_being_killed_does_not_run),
                 cmocka_unit_test(a_zombie_does_not_run),
                 cmocka_unit_test(lists_what_there_is),
                 cmocka_unit_test(start_times_tell_processes_apart),
