@@ -94,24 +94,58 @@ static int distance(const char *a, size_t na, const char *b, size_t nb, int limi
         return rows[na % 3][nb];
 }
 
-const char *spark_key_nearest(enum spark_line line, const char *name) {
-        size_t len = strlen(name);
-        if (len > NEAREST_MAX)
-                return NULL;
-        int limit = len < 16 ? 2 : len < 32 ? 4 : 6;
+/* The nearest registered key; `*limit` is the distance allowed and becomes the one found. */
+static const char *nearest_key(enum spark_line line, const char *name, size_t len, int *limit) {
         const char *best = NULL;
         for (size_t i = 0; i < spark_keys_len; i++) {
                 const struct spark_key *k = &spark_keys[i];
                 size_t n = strlen(k->name);
-                if (!(k->versions & (1 << line)) || n > NEAREST_MAX || (n > len ? n - len : len - n) > (size_t)limit)
+                int allowed = best ? *limit - 1 : *limit;
+                if (!(k->versions & (1 << line)) || n > NEAREST_MAX || allowed < 0 || (n > len ? n - len : len - n) > (size_t)allowed)
                         continue;
-                int d = distance(name, len, k->name, n, limit);
-                if (d <= limit) {
+                int d = distance(name, len, k->name, n, allowed);
+                if (d <= allowed) {
                         best = k->name;
-                        limit = d - 1;
-                        if (limit < 0)
+                        *limit = d;
+                }
+        }
+        return best;
+}
+
+/* The same of families: what stands before one of the name's dots, or the whole name, against their fixed parts. *ret_rest is what the user chose,
+ * after that dot. A short family needs to be met better: spark.my.x is not meant to be spark.ml.x. */
+static const char *nearest_family(const char *name, size_t len, int *limit, const char **ret_rest) {
+        const char *best = NULL;
+        for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+                size_t n = strlen(prefixes[i]) - 1; /* without its last dot */
+                int by_length = ((int)n - (int)strlen("spark.")) / 5;
+                for (size_t cut = strcspn(name, "."); cut <= len; cut += 1 + strcspn(name + cut + 1, ".")) {
+                        int allowed = best ? *limit - 1 : *limit;
+                        if (allowed > by_length)
+                                allowed = by_length;
+                        if (allowed >= 0 && (n > cut ? n - cut : cut - n) <= (size_t)allowed) {
+                                int d = distance(name, cut, prefixes[i], n, allowed);
+                                if (d <= allowed) {
+                                        best = prefixes[i];
+                                        *limit = d;
+                                        *ret_rest = cut < len ? name + cut + 1 : "";
+                                }
+                        }
+                        if (cut == len)
                                 break;
                 }
         }
         return best;
+}
+
+char *spark_key_nearest(enum spark_line line, const char *name) {
+        size_t len = strlen(name);
+        if (len > NEAREST_MAX)
+                return NULL;
+        int to_key = len < 16 ? 2 : len < 32 ? 4 : 6, to_family = 2;
+        const char *rest = NULL, *key = nearest_key(line, name, len, &to_key), *family = nearest_family(name, len, &to_family, &rest);
+        /* A family leaves out what the user chose: a key that is as near in all its parts says more. */
+        if (family && !(key && to_key <= to_family + 1))
+                return xasprintf("%s%s", family, *rest ? rest : "NAME");
+        return key ? xstrdup(key) : NULL;
 }

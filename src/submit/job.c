@@ -61,7 +61,7 @@ static int check_keys(struct submit_job *job, bool strict, struct err *err) {
         map_foreach(e, &job->args.properties) {
                 if (spark_key_in(job->version.line, e->key) || spark_key_has_prefix(e->key) || (!strict && !str_starts(e->key, "spark.kubernetes.")))
                         continue;
-                const char *nearest = spark_key_nearest(job->version.line, e->key);
+                AUTO(free) char *nearest = spark_key_nearest(job->version.line, e->key);
                 const struct spark_key *elsewhere = spark_key_find(e->key);
                 AUTO(free) char *what = elsewhere ? xasprintf("%s is not a key of Spark %s", e->key, job->version.number)
                                                   : xasprintf("%s is not a key that Spark knows%s%s%s", e->key, nearest ? "; did you mean " : "",
