@@ -186,12 +186,21 @@ void kube_client_explain_(const struct kube_client *c, struct err *err) {
 }
 
 int kube_client_transport_err_(const struct kube_client *c, const struct err *cause, struct err *err) {
-        int r = err_set(err, cause->code, "%s (%s): %s", c->access.server, c->access.source, err_message(cause));
+        bool is_said = strstr(c->access.source, c->access.server); /* "server https://..." */
+        int r = err_set(err, cause->code, "%s%s%s%s: %s", c->access.server, is_said ? "" : " (", is_said ? "" : c->access.source, is_said ? "" : ")", err_message(cause));
         if (cause->hint)
                 err_hint(err, "%s", cause->hint);
         else if (cause->code == -ECONNREFUSED)
                 err_hint(err, "is the cluster running, and is its address still that?");
         return r;
+}
+
+bool kube_err_was_not_sent(const struct err *err) {
+        static const int codes[] = {-ECONNREFUSED, -ENETUNREACH, -EHOSTUNREACH, -ENOENT, -EKEYREJECTED};
+        for (size_t i = 0; !err->http_status && i < ARRAY_LEN(codes); i++)
+                if (err->code == codes[i])
+                        return true;
+        return false;
 }
 
 /* ---- calls ---- */

@@ -87,6 +87,8 @@ struct kube_call *kube_call_start(struct kube_client *c, const struct kube_reque
                                   void (*done)(void *arg, struct kube_reply *reply, const struct err *err), void *arg);
 /* No callback after this. */
 void kube_call_cancel(struct kube_call *call);
+/* No server saw the request: the connection was never made (refused, no route, unknown host, untrusted certificate). */
+bool kube_err_was_not_sent(const struct err *err);
 MUST_USE int kube_call_wait(struct kube_client *c, const struct kube_request *request, struct kube_reply *ret, struct err *err);
 
 /* An answer that comes in pieces (watch, log). One try, but for a renewal of refused credentials; who wants more

@@ -56,7 +56,8 @@ static void finish(struct submit_sending *q) {
         done(arg, &pod, failure.code ? &failure : NULL);
 }
 
-static bool is_refusal(const struct err *why) { return why->http_status >= 400 && why->http_status < 500; }
+/* Surely: else, without an answer, the object may be there all the same. */
+static bool was_not_made(const struct err *why) { return (why->http_status >= 400 && why->http_status < 500) || kube_err_was_not_sent(why); }
 
 /* The first error is the one that is told; taking back is a courtesy. */
 static void fail(struct submit_sending *q, const struct err *why, const char *what, const char *name) {
@@ -67,8 +68,7 @@ static void fail(struct submit_sending *q, const struct err *why, const char *wh
         }
         switch (q->stage) {
         case BEFORE:
-                /* Without an answer the object may be there all the same; what was refused is not. */
-                q->made = q->next + (!q->o->compat && is_refusal(why) ? 0 : 1);
+                q->made = q->next + (!q->o->compat && was_not_made(why) ? 0 : 1);
                 q->stage = TAKE_BACK;
                 break;
         case POD:

@@ -84,6 +84,9 @@ says 'nobody'
 expect 1 env KUBECONFIG="$TEST_TMP/down" "$f" ls
 says "cannot connect to 127.0.0.1:1: Connection refused"
 says 'is the cluster running'
+expect 1 env KUBECONFIG="$TEST_TMP/down" "$f" submit --conf spark.kubernetes.container.image=spark local:///app.py
+says "cannot connect to 127.0.0.1:1: Connection refused"
+says_not 'could not delete' # nothing was made
 
 # --- a server that never answers: looked at again at the end, a minute passes until it is given up
 python3 -c 'import socket,time
