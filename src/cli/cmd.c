@@ -1,7 +1,9 @@
 #include "cli/cmd.h"
 
 #include "base/log.h"
+#include "cli/local.h"
 #include "cli/output.h"
+#include "kube/access.h"
 #include "rules/doctor.h"
 
 const char *const cmd_output_formats[] = {"table", "json", "yaml", "name", NULL};
@@ -68,6 +70,8 @@ int cmd_usage_error(const struct cmd_ctx *ctx, const char *fmt, ...) {
 
 /* An API server's refusal says what it refuses; the rules know what helps. */
 static void explain(struct err *err) {
+        if (err->code == KUBE_NO_CLUSTER)
+                local_hint_running(err);
         if (err->hint || !err->http_status)
                 return;
         AUTO(strv) struct strv errors = {0};

@@ -154,6 +154,21 @@ int local_get(const struct instance *i, const struct instance_server *s, const c
         return json_parse(str_sv(&response.body), ret, err);
 }
 
+void local_hint_running(struct err *err) {
+        AUTO(strv) struct strv names = {0};
+        if (instance_names(&names, NULL) < 0)
+                return;
+        for (size_t n = 0; n < names.len; n++) {
+                AUTO(instance) struct instance i = {0};
+                AUTO(instance_server) struct instance_server s = {0};
+                if (instance_open(names.items[n], &i, NULL) < 0 || instance_running(&i, &s, NULL) != 1)
+                        continue;
+                AUTO(free) char *kubeconfig = instance_path(&i, "kubeconfig");
+                err_hint(err, "the cluster of \"firesteel local\" runs: export KUBECONFIG=%s", kubeconfig);
+                return;
+        }
+}
+
 int local_not_running(const struct instance *i) {
         AUTO(err) struct err e = ERR_INIT;
         err_set(&e, -ESRCH, instance_exists(i) ? "instance \"%s\" is not running" : "there is no instance \"%s\"", i->name);

@@ -33,6 +33,8 @@ MUST_USE int local_apply_options(const struct cmd_ctx *ctx, struct instance_sett
 char *local_context_name(const struct instance *i);
 /* GET on the running server, as administrator; the answer's document. */
 MUST_USE int local_get(const struct instance *i, const struct instance_server *s, const char *path, yyjson_doc **ret, struct err *err);
+/* Where an instance runs on this machine: how it is made the cluster that commands talk to, as the error's hint. */
+void local_hint_running(struct err *err);
 /* "instance "x" is not running" and what to do; returns EXIT_NOT_FOUND. */
 int local_not_running(const struct instance *i);
 /* Ends the server of the instance and what it left; *ret_was_running says whether there was one. Takes no command lock. */

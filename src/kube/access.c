@@ -358,7 +358,7 @@ static int take_service_account(const struct kube_access_options *o, struct kube
 
 static int no_configuration(const struct kubeconfig *k, struct err *err) {
         AUTO(free) char *looked = k->missing.len ? strv_join(&k->missing, ", ") : xstrdup("no HOME and no KUBECONFIG");
-        int r = err_set(err, -ENOENT, "no Kubernetes cluster is configured: there is no kubeconfig (looked at %s), and this is not a pod", looked);
+        int r = err_set(err, KUBE_NO_CLUSTER, "no Kubernetes cluster is configured: there is no kubeconfig (looked at %s), and this is not a pod", looked);
         err_hint(err, "set KUBECONFIG or --kubeconfig, or start a cluster on this machine with `firesteel local up`");
         return r;
 }

@@ -69,7 +69,8 @@ struct kube_access_options {
         const char *service_account_dir; /* NULL = /var/run/secrets/kubernetes.io/serviceaccount */
 };
 
-/* With no kubeconfig at all: the pod's service account inside a cluster, else `server` alone, else an error that says
+enum { KUBE_NO_CLUSTER = -EDESTADDRREQ };
+/* With no kubeconfig at all: the pod's service account inside a cluster, else `server` alone, else KUBE_NO_CLUSTER, which says
  * what was looked for. */
 MUST_USE int kube_access_of(const struct kubeconfig *k, const struct kube_access_options *o, struct kube_access *ret, struct err *err);
 

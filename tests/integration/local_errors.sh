@@ -76,6 +76,14 @@ expect 0 "$f" local up -q
 expect 0 "$f" local reset --yes
 kill $listener
 
+# --- commands that know of no cluster are told of the one that runs here
+expect 1 "$f" ls
+says 'start a cluster on this machine with `firesteel local up`'
+expect 0 "$f" local up -q
+expect 1 "$f" ls
+says "export KUBECONFIG=$("$f" local kubeconfig)"
+expect 0 "$f" local down -q
+
 # --- settings that are no JSON
 expect 0 "$f" local up -q
 expect 0 "$f" local down -q

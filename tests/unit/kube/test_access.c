@@ -156,7 +156,7 @@ static void nothing_configured_says_what_was_looked_at(void **state) {
         AUTO(kubeconfig) struct kubeconfig k = {0};
         ok(kubeconfig_load(NULL, &k, test_err()));
         AUTO(kube_access) struct kube_access a = {0};
-        assert_int_equal(kube_access_of(&k, &(struct kube_access_options){.service_account_dir = tmp_dir(*state)}, &a, test_err()), -ENOENT);
+        assert_int_equal(kube_access_of(&k, &(struct kube_access_options){.service_account_dir = tmp_dir(*state)}, &a, test_err()), KUBE_NO_CLUSTER);
         assert_non_null(strstr(err_message(&test_err_), path));
         assert_non_null(test_err_.hint);
 }
