@@ -88,38 +88,111 @@ static int take_address(struct draft *d, yyjson_mut_val *spec, struct err *err) 
         return 0;
 }
 
-static int take_node_ports(struct draft *d, yyjson_mut_val *spec, struct err *err) {
-        yyjson_val *had = d->old ? object_at(d->old, "/spec/ports") : NULL;
-        size_t i = 0;
+static int no_node_port_left(struct err *err) { return status_internal(err, "failed to allocate a nodePort: range is full"); }
+
+/* `given` for port i; -errno when it cannot be had. */
+static int take_node_port(struct draft *d, size_t i, int64_t given, struct err *err) {
+        AUTO(invalid) struct invalid bad = {0};
+        AUTO(free) char *at = xasprintf("spec.ports[%zu].nodePort", i), *text = xasprintf("%lld", (long long)given);
+        if (given < NODE_PORT_FIRST || given > NODE_PORT_LAST)
+                invalid_add(&bad, at, INVALID_VALUE, text, "provided port is not in the valid range. The range of valid ports is 30000-32767");
+        else if (addresses_port_is_taken(d->server->addresses, (int)given))
+                invalid_add(&bad, at, INVALID_VALUE, text, "provided port is already allocated");
+        return bad.len ? invalid_err(&bad, "", "Service", mmeta_name(d->root), err) : 0;
+}
+
+static bool has_node_port(yyjson_val *ports, int64_t number) {
+        EACH(port, i, ports) if (json_get_int(port, "nodePort", 0) == number) return true;
+        return false;
+}
+
+static int64_t mut_node_port_before(yyjson_mut_val *spec, yyjson_mut_val *until, int64_t number, bool is_node_port) {
         MUT_EACH(port, spec, "ports") {
-                AUTO(invalid) struct invalid bad = {0};
-                AUTO(free) char *at = xasprintf("spec.ports[%zu].nodePort", i), *text = NULL;
-                int64_t given = mjson_get_int(port, "nodePort", 0), before = json_get_int(yyjson_arr_get(had, i), "nodePort", 0);
-                i++;
-                if (given == 0)
-                        given = before;
-                if (given == 0) {
-                        given = addresses_pick_port(d->server->addresses);
-                        if (given == 0)
-                                return status_internal(err, "failed to allocate a nodePort: range is full");
-                } else if (given != before) {
-                        text = xasprintf("%lld", (long long)given);
-                        if (given < NODE_PORT_FIRST || given > NODE_PORT_LAST)
-                                invalid_add(&bad, at, INVALID_VALUE, text,
-                                            "provided port is not in the valid range. The range of valid ports is 30000-32767");
-                        else if (addresses_port_is_taken(d->server->addresses, (int)given))
-                                invalid_add(&bad, at, INVALID_VALUE, text, "provided port is already allocated");
-                        if (bad.len)
-                                return invalid_err(&bad, "", "Service", mmeta_name(d->root), err);
-                }
-                mjson_set_int(d->doc, port, "nodePort", given);
+                if (port == until)
+                        break;
+                int64_t node_port = mjson_get_int(port, "nodePort", 0);
+                if (node_port && (is_node_port ? node_port : mjson_get_int(port, "port", 0)) == number)
+                        return node_port;
         }
         return 0;
+}
+
+/* The port of the same name had one, and no other port has it now. */
+static int64_t inherited_node_port(yyjson_val *before, yyjson_mut_val *spec, const char *name) {
+        int64_t had = 0;
+        EACH(port, i, before) if (streq_null(json_get_str(port, "name"), name) || (!name && !json_get_str(port, "name"))) had = json_get_int(port, "nodePort", 0);
+        return had && !mut_node_port_before(spec, NULL, had, true) ? had : 0;
+}
+
+/* A free one, not given to another port of this service a moment ago either. */
+static int64_t pick_node_port(struct draft *d, yyjson_mut_val *spec) {
+        for (int tries = 0; tries < NODE_PORT_LAST - NODE_PORT_FIRST; tries++) {
+                int64_t number = addresses_pick_port(d->server->addresses);
+                if (!number || !mut_node_port_before(spec, NULL, number, true))
+                        return number;
+        }
+        return 0;
+}
+
+/* Rules: pkg/registry/core/service/storage/alloc.go. A new service's ports of the same number (TCP and UDP) get the same node port. */
+static int take_node_ports(struct draft *d, yyjson_mut_val *spec, struct err *err) {
+        yyjson_val *had = d->old ? object_at(d->old, "/spec/ports") : NULL;
+        bool wants_all = type_is(spec, "NodePort") || yyjson_mut_get_bool(yyjson_mut_obj_get(spec, "allocateLoadBalancerNodePorts"));
+        if (d->old) {
+                MUT_EACH(port, spec, "ports") {
+                        int64_t number = mjson_get_int(port, "nodePort", 0) ? 0 : inherited_node_port(had, spec, mjson_get_str(port, "name"));
+                        if (number)
+                                mjson_set_int(d->doc, port, "nodePort", number);
+                }
+        }
+        size_t i = 0;
+        MUT_EACH(port, spec, "ports") {
+                int64_t given = mjson_get_int(port, "nodePort", 0), same = d->old ? 0 : mut_node_port_before(spec, NULL, mjson_get_int(port, "port", 0), false);
+                if (!given && !wants_all) {
+                        i++;
+                        continue;
+                }
+                if (!given && same)
+                        mjson_set_int(d->doc, port, "nodePort", same);
+                else if (!given && (given = pick_node_port(d, spec)) == 0)
+                        return no_node_port_left(err);
+                else if (mjson_get_int(port, "nodePort", 0) == 0)
+                        mjson_set_int(d->doc, port, "nodePort", given);
+                else if (!has_node_port(had, given) && !mut_node_port_before(spec, port, given, true)) {
+                        int r = take_node_port(d, i, given, err);
+                        if (r < 0)
+                                return r;
+                }
+                i++;
+        }
+        return 0;
+}
+
+static bool has_node_ports(const char *type) { return streq_null(type, "NodePort") || streq_null(type, "LoadBalancer"); }
+
+/* What only came with the type before goes with it, unless it was changed as well (validation then speaks): dropTypeDependentFields. */
+static void drop_of_old_type(struct draft *d, yyjson_mut_val *spec) {
+        yyjson_val *old = object_at(d->old, "/spec");
+        const char *policy = json_get_str(old, "externalTrafficPolicy");
+        if (!has_node_ports(json_get_str(old, "type")) || has_node_ports(mjson_get_str(spec, "type")))
+                return;
+        bool same = true;
+        size_t i = 0;
+        MUT_EACH(port, spec, "ports") same &= mjson_get_int(port, "nodePort", 0) == json_get_int(yyjson_arr_get(yyjson_obj_get(old, "ports"), i++), "nodePort", 0);
+        if (same && i == yyjson_arr_size(yyjson_obj_get(old, "ports"))) {
+                MUT_EACH(port, spec, "ports") mjson_remove(port, "nodePort");
+        }
+        if (policy && streq_null(mjson_get_str(spec, "externalTrafficPolicy"), policy))
+                mjson_remove(spec, "externalTrafficPolicy");
+        if (json_get_bool(old, "allocateLoadBalancerNodePorts", false) == yyjson_mut_get_bool(yyjson_mut_obj_get(spec, "allocateLoadBalancerNodePorts")))
+                mjson_remove(spec, "allocateLoadBalancerNodePorts");
 }
 
 static int service_addresses(struct draft *d, struct err *err) {
         yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec");
         int r;
+        if (d->old)
+                drop_of_old_type(d, spec);
         if (type_is(spec, "ExternalName")) {
                 mjson_remove(spec, "clusterIP");
                 mjson_remove(spec, "clusterIPs");
@@ -181,6 +254,21 @@ static void check_port(yyjson_val *port, size_t i, size_t ports, struct map *nam
         map_set(numbers, key, numbers);
 }
 
+/* A protocol has a node port once. */
+static void check_node_ports(yyjson_val *ports, struct invalid *bad) {
+        AUTO(map) struct map seen = MAP_INIT(NULL);
+        EACH(port, i, ports) {
+                int64_t number = json_get_int(port, "nodePort", 0);
+                const char *protocol = json_get_str(port, "protocol");
+                AUTO(free) char *key = xasprintf("%lld/%s", (long long)number, protocol ? protocol : ""), *at = xasprintf("spec.ports[%zu].nodePort", i),
+                                *text = xasprintf("%lld", (long long)number);
+                if (number && map_has(&seen, key))
+                        invalid_add(bad, at, INVALID_DUPLICATE, text, NULL);
+                if (number)
+                        map_set(&seen, key, &seen);
+        }
+}
+
 static void service_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         static const char *const types[] = {"ClusterIP", "ExternalName", "LoadBalancer", "NodePort", NULL};
         yyjson_val *spec = yyjson_obj_get(object, "spec"), *ports = yyjson_obj_get(spec, "ports");
@@ -213,6 +301,7 @@ static void service_validate(const struct draft *d, yyjson_val *object, struct i
                         invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "may not be used when `type` is '%s'", type);
                 }
         }
+        check_node_ports(ports, bad);
         labels_validate(yyjson_obj_get(spec, "selector"), "spec.selector", bad);
         if (!streq_null(affinity, "None") && !streq_null(affinity, "ClientIP"))
                 invalid_not_supported(bad, "spec.sessionAffinity", affinity ? affinity : "", (const char *const[]){"ClientIP", "None", NULL});

@@ -174,6 +174,7 @@ static int start_kubelet(struct server *s, struct err *err) {
                 .images = {.spark_dirs = (const char *const *)spark.items},
                 .cpu_milli = s->settings->cpu_milli,
                 .memory_bytes = s->settings->memory_bytes,
+                .host_address = s->settings->bind,
                 .api_address = SERVER_SERVICE_ADDRESS,
                 .dns_address = SERVER_DNS_ADDRESS,
         };

@@ -1,5 +1,6 @@
 #include "cluster/podrt/dialer.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
@@ -12,11 +13,12 @@
 #include <sys/wait.h>
 
 #include "base/fs.h"
+#include "cluster/hostport.h"
 #include "cluster/podrt/fdpass.h"
 
 enum { HOST_MAX = 256, CONNECT_MS = 10000 };
 
-enum request_kind { REQUEST_TCP, REQUEST_UDP, REQUEST_ERRAND };
+enum request_kind { REQUEST_TCP, REQUEST_UDP, REQUEST_LISTEN, REQUEST_LISTEN_UDP, REQUEST_ERRAND };
 
 /* A request carries one end of a socket pair, on which its answer comes: answers need no numbers and no order. An errand's task is the
  * first thing that is read from there, in a file without a name. */
@@ -88,6 +90,28 @@ static void serve_request(const struct request *q, int reply) {
         (void)!fdpass_send(reply, &a, sizeof a, fd);
 }
 
+static int bind_udp(const char *address, int port, int *ret_fd, struct err *err) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+        AUTO(fd) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || inet_pton(AF_INET, address, &a.sin_addr) != 1)
+                return err_errno(err, fd < 0 ? -errno : -EINVAL, "UDP port %d on %s", port, address);
+        if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0)
+                return errno == EADDRINUSE ? err_set(err, -EADDRINUSE, "UDP port %d on %s is taken", port, address)
+                                           : err_errno(err, -errno, "UDP port %d on %s", port, address);
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+static void serve_listen(const struct request *q, int reply) {
+        AUTO(err) struct err err = ERR_INIT;
+        struct answer a = {0};
+        int fd = -1, port = 0;
+        a.code = q->kind == REQUEST_LISTEN_UDP ? bind_udp(q->host, q->port, &fd, &err) : hostport_listen(q->host, q->port, &fd, &port, &err);
+        if (a.code < 0)
+                snprintf(a.text, sizeof a.text, "%s", err_message(&err));
+        (void)!fdpass_send(reply, &a, sizeof a, fd);
+}
+
 /* In a process of its own: reads the task, does it, answers. */
 static void do_errand(dialer_errand *errand, int reply) {
         int task_fd = -1;
@@ -156,6 +180,8 @@ static void helper(int fd, dialer_errand *errand) {
                                 close(fd);
                                 if (q.kind == REQUEST_ERRAND && errand)
                                         mind_errand(errand, reply);
+                                else if (q.kind == REQUEST_LISTEN || q.kind == REQUEST_LISTEN_UDP)
+                                        serve_listen(&q, reply);
                                 else
                                         serve_request(&q, reply);
                                 _exit(0);
@@ -210,6 +236,7 @@ struct dial {
         int fd;
         struct fdwatch *watch;
         char *target;
+        bool is_listening; /* the answer's text says all */
         struct err failure; /* of the request itself */
         void (*done)(void *arg, int fd, const struct err *err);
         void *arg;
@@ -232,6 +259,8 @@ static void on_answer(void *arg) {
         AUTO(err) struct err err = ERR_INIT;
         if (n != sizeof a)
                 err_set(&err, -ECONNABORTED, "connecting to %s: the helper for outgoing connections has ended", d->target);
+        else if (fd < 0 && d->is_listening)
+                err_set(&err, a.code < 0 ? a.code : -EIO, "%.*s", (int)sizeof a.text - 1, a.text);
         else if (fd < 0)
                 err_set(&err, a.code < 0 ? a.code : -EHOSTUNREACH, "connecting to %s: %.*s", d->target, (int)sizeof a.text - 1, a.text);
         if (fd >= 0)
@@ -249,7 +278,7 @@ static void on_refusal(void *arg) {
 static void start_dial(struct dialer *dialer, struct loop *l, enum request_kind kind, const char *host, int port,
                        void (*done)(void *arg, int fd, const struct err *err), void *arg) {
         struct dial *d = NEW(struct dial);
-        *d = (struct dial){.loop = l, .fd = -1, .target = xasprintf("%s:%d", host, port), .done = done, .arg = arg};
+        *d = (struct dial){.loop = l, .fd = -1, .target = xasprintf("%s:%d", host, port), .is_listening = kind == REQUEST_LISTEN || kind == REQUEST_LISTEN_UDP, .done = done, .arg = arg};
         struct request q = {.kind = kind, .port = port};
         int pair[2];
         if (strlen(host) >= sizeof q.host || port < 1 || port > 65535) {
@@ -280,6 +309,10 @@ void dialer_connect(struct dialer *d, struct loop *l, const char *host, int port
 
 void dialer_udp(struct dialer *d, struct loop *l, const char *address, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg) {
         start_dial(d, l, REQUEST_UDP, address, port, done, arg);
+}
+
+void dialer_listen(struct dialer *d, struct loop *l, bool is_udp, const char *address, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg) {
+        start_dial(d, l, is_udp ? REQUEST_LISTEN_UDP : REQUEST_LISTEN, address, port, done, arg);
 }
 
 /* ---- errands ---- */

@@ -1,4 +1,4 @@
-/* The way out: a tiny helper process that stayed in the host's network namespace and opens connections on request.
+/* The way out: a tiny helper process that stayed in the host's network namespace and opens connections, and ports, on request.
  *
  *     dialer_start(errand, &d, err)     // before holder_enter(), while there is one thread
  *     dialer_connect(d, loop, host, port, done, arg)
@@ -24,6 +24,8 @@ DEFINE_AUTO_PTR(dialer, struct dialer, dialer_free)
 void dialer_connect(struct dialer *d, struct loop *l, const char *host, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg);
 /* A UDP socket of the host that is connected to a numeric address; else as dialer_connect. */
 void dialer_udp(struct dialer *d, struct loop *l, const char *address, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg);
+/* A socket on an address of the host: listening, or of UDP and bound; else as dialer_connect. */
+void dialer_listen(struct dialer *d, struct loop *l, bool is_udp, const char *address, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg);
 
 struct dialer_task;
 /* Runs the errand on a task (at most DIALER_MAX_TASK bytes); done once, never inside the call. Loop thread only. */

@@ -38,6 +38,7 @@ struct kubelet_options {
         bool has_no_egress;
         const struct strv *insecure_registries; /* that speak plain HTTP; borrowed, may be NULL */
         int64_t cpu_milli, memory_bytes;    /* what the node offers; 0 = what the machine has */
+        const char *host_address;           /* of the host, where node ports are; NULL = they are inside only */
         const char *api_address;            /* 10.96.0.1 */
         const char *dns_address;            /* 10.96.0.10 */
 };

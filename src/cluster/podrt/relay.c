@@ -1,27 +1,35 @@
-#include "cluster/podrt/relay.h"
-
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-#include "base/vec.h"
+#include "cluster/podrt/relay-internal.h"
 #include "net/stream.h"
 
 enum { BACKLOG = 256, HIGH_WATER = 256 * 1024, CONNECT_MS = 10000, TRIES = 3 };
 
-struct target {
-        char *ip;
-        int port;
-};
+/* ---- targets ---- */
 
-struct relay {
-        struct loop *loop;
-        int fd;
-        struct fdwatch *watch;
-        struct podnet_ranges ranges;
-        struct dialer *dialer;
-        VEC(struct target) targets;
-        size_t next;
-};
+static uint64_t rank(uint32_t client, const struct relay_target *t) {
+        uint64_t h = 0xcbf29ce484222325ULL ^ client; /* FNV-1a */
+        for (const char *p = t->ip; *p; p++)
+                h = (h ^ (unsigned char)*p) * 0x100000001b3ULL;
+        h = (h ^ (unsigned)t->port) * 0x100000001b3ULL;
+        return h ^ h >> 32;
+}
+
+size_t relay_pick(struct relay *r, uint32_t client) {
+        size_t best = 0;
+        if (!r->is_sticky)
+                return r->next++ % r->targets.len;
+        for (size_t i = 1; i < r->targets.len; i++)
+                if (rank(client, &r->targets.items[i]) > rank(client, &r->targets.items[best]))
+                        best = i;
+        return best;
+}
+
+bool relay_is_inside(const struct podnet_ranges *ranges, const char *ip) {
+        uint32_t address = 0;
+        return ipv4_parse(ip, &address) && (cidr_contains(ranges->pods, address) || cidr_contains(ranges->services, address));
+}
 
 /* ---- a pair of joined streams ---- */
 
@@ -84,7 +92,7 @@ struct attempt {
         int fd;
         struct dialer *dialer;
         struct podnet_ranges ranges;
-        VEC(struct target) targets; /* in the order to try */
+        VEC(struct relay_target) targets; /* in the order to try */
         size_t at;
 };
 
@@ -131,10 +139,8 @@ static void try_next(struct attempt *a) {
                 attempt_free(a);
                 return;
         }
-        const struct target *t = &a->targets.items[a->at++];
-        uint32_t address = 0;
-        bool inside = ipv4_parse(t->ip, &address) && (cidr_contains(a->ranges.pods, address) || cidr_contains(a->ranges.services, address));
-        if (inside || !a->dialer)
+        const struct relay_target *t = &a->targets.items[a->at++];
+        if (relay_is_inside(&a->ranges, t->ip) || !a->dialer)
                 stream_connect(a->loop, t->ip, t->port, NULL, CONNECT_MS, connected, a);
         else
                 dialer_connect(a->dialer, a->loop, t->ip, t->port, dialed, a);
@@ -143,51 +149,73 @@ static void try_next(struct attempt *a) {
 static void on_connection(void *arg) {
         struct relay *r = arg;
         for (int n = 0; n < BACKLOG; n++) {
-                int fd = accept4(r->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                struct sockaddr_in from = {0};
+                socklen_t len = sizeof from;
+                int fd = accept4(r->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
                 if (fd < 0)
                         return;
                 struct attempt *a = NEW(struct attempt);
                 *a = (struct attempt){.loop = r->loop, .fd = fd, .dialer = r->dialer, .ranges = r->ranges};
+                size_t first = r->targets.len ? relay_pick(r, ntohl(from.sin_addr.s_addr)) : 0;
                 for (size_t i = 0; i < r->targets.len; i++) {
-                        const struct target *t = &r->targets.items[(r->next + i) % r->targets.len];
-                        *vec_push(&a->targets) = (struct target){xstrdup(t->ip), t->port};
+                        const struct relay_target *t = &r->targets.items[(first + i) % r->targets.len];
+                        *vec_push(&a->targets) = (struct relay_target){xstrdup(t->ip), t->port};
                 }
-                r->next++;
                 try_next(a);
         }
 }
 
-struct relay *relay_new(struct loop *l, const char *address, int port, const struct podnet_ranges *ranges, struct dialer *dialer) {
+/* ---- life ---- */
+
+int relay_socket(bool is_udp, const char *address, int port) {
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
         int one = 1;
         if (inet_pton(AF_INET, address, &a.sin_addr) != 1)
-                return NULL;
-        AUTO(fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+                return -EINVAL;
+        AUTO(fd) int fd = socket(AF_INET, (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
-                return NULL;
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one); /* egress.h listens on the same ports of all other addresses */
-        if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, BACKLOG) < 0)
-                return NULL;
+                return -errno;
+        if (!is_udp) {
+                setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+                setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one); /* egress.h listens on the same ports of all other addresses */
+        }
+        if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || (!is_udp && listen(fd, BACKLOG) < 0))
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+struct relay *relay_new(struct loop *l, bool is_udp, int fd, const struct podnet_ranges *ranges, struct dialer *dialer) {
         struct relay *r = NEW(struct relay);
-        *r = (struct relay){.loop = l, .fd = TAKE_FD(fd), .ranges = *ranges, .dialer = dialer};
-        r->watch = fdwatch_new(l, r->fd, on_connection, r);
+        *r = (struct relay){.loop = l, .is_udp = is_udp, .fd = fd, .ranges = *ranges, .dialer = dialer};
+        if (is_udp)
+                relay_udp_start(r);
+        else
+                r->watch = fdwatch_new(l, r->fd, on_connection, r);
         return r;
 }
 
-void relay_clear_targets(struct relay *r) {
+static void clear_targets(struct relay *r) {
         vec_foreach(t, &r->targets) free(t->ip);
         r->targets.len = 0;
 }
 
-void relay_add_target(struct relay *r, const char *ip, int port) { *vec_push(&r->targets) = (struct target){xstrdup(ip), port}; }
+void relay_set_targets(struct relay *r, const struct relay_target *targets, size_t count, bool is_sticky) {
+        clear_targets(r);
+        for (size_t i = 0; i < count; i++)
+                *vec_push(&r->targets) = (struct relay_target){xstrdup(targets[i].ip), targets[i].port};
+        r->is_sticky = is_sticky;
+        if (r->is_udp)
+                relay_udp_targets_changed(r);
+}
 
 void relay_free(struct relay *r) {
         if (!r)
                 return;
+        if (r->is_udp)
+                relay_udp_end(r);
         fdwatch_free(r->watch);
         close(r->fd);
-        relay_clear_targets(r);
+        clear_targets(r);
         vec_done(&r->targets);
         free(r);
 }

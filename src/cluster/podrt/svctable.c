@@ -124,12 +124,14 @@ static void add_service(struct svctable *t, const struct object *o, const struct
                 s->external_name = xstrdup_null(object_str(o, "/spec/externalName"));
                 return;
         }
+        s->is_sticky = streq_null(object_str(o, "/spec/sessionAffinity"), "ClientIP");
         yyjson_arr_foreach(ports, i, max, port) {
                 const char *protocol = json_get_str(port, "protocol"), *name = json_get_str(port, "name");
                 struct svc_port *p = vec_push(&s->ports);
                 p->name = xstrdup(name ? name : "");
                 p->number = (int)json_get_int(port, "port", 0);
-                p->is_tcp = !protocol || streq(protocol, "TCP");
+                p->node_port = (int)json_get_int(port, "nodePort", 0);
+                p->protocol = !protocol || streq(protocol, "TCP") ? SVC_TCP : streq(protocol, "UDP") ? SVC_UDP : SVC_SCTP;
         }
         yyjson_val *selector = object_at(o, "/spec/selector");
         if (selector && yyjson_obj_size(selector))

@@ -11,15 +11,18 @@ struct endpoint {
         VEC(int) ports;      /* by the service's ports; 0 = none */
 };
 
+enum svc_protocol { SVC_TCP, SVC_UDP, SVC_SCTP };
+
 struct svc_port {
         char *name;
-        int number;
-        bool is_tcp;
+        int number, node_port; /* node_port 0: none */
+        enum svc_protocol protocol;
 };
 
 struct svc {
         char *ns, *name, *ip; /* ip NULL: headless */
         char *external_name;  /* of type ExternalName; NULL */
+        bool is_sticky;       /* sessionAffinity: ClientIP */
         VEC(struct svc_port) ports;
         VEC(struct endpoint) endpoints;
 };
