@@ -27,6 +27,17 @@ static inline yyjson_mut_val *member_obj(yyjson_mut_val *object, const char *key
         return yyjson_mut_is_obj(v) ? v : NULL;
 }
 
+/* Do two objects differ in more than these members? */
+static inline bool differs_beyond(yyjson_val *a, yyjson_val *b, const char *const *members, size_t count) {
+        AUTO(mjson) yyjson_mut_doc *rest_a = json_thaw(a), *rest_b = json_thaw(b);
+        for (size_t i = 0; i < count; i++) {
+                mjson_remove(yyjson_mut_doc_get_root(rest_a), members[i]);
+                mjson_remove(yyjson_mut_doc_get_root(rest_b), members[i]);
+        }
+        AUTO(json) yyjson_doc *frozen_a = mjson_freeze(yyjson_mut_doc_get_root(rest_a)), *frozen_b = mjson_freeze(yyjson_mut_doc_get_root(rest_b));
+        return !json_equal(yyjson_doc_get_root(frozen_a), yyjson_doc_get_root(frozen_b));
+}
+
 /* Loops over the elements of a list member, mutable and not. */
 #define MUT_EACH(item, object, key)                                                                                    \
         for (yyjson_mut_arr_iter it_##item = yyjson_mut_arr_iter_with((object) ? yyjson_mut_obj_get((object), (key)) : NULL); it_##item.arr; it_##item.arr = NULL) \

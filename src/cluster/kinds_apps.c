@@ -154,19 +154,9 @@ static void statefulset_defaults(struct draft *d) {
 static void statefulset_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         static const char *const changeable[] = {"replicas",        "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
                                                  "minReadySeconds", "persistentVolumeClaimRetentionPolicy"};
-        AUTO(mjson) yyjson_mut_doc *a = NULL, *b = NULL;
-        AUTO(json) yyjson_doc *fa = NULL, *fb = NULL;
         if (d->subresource)
                 return;
-        a = json_thaw(yyjson_obj_get(object, "spec"));
-        b = json_thaw(yyjson_obj_get(old, "spec"));
-        for (size_t i = 0; i < ARRAY_LEN(changeable); i++) {
-                mjson_remove(yyjson_mut_doc_get_root(a), changeable[i]);
-                mjson_remove(yyjson_mut_doc_get_root(b), changeable[i]);
-        }
-        fa = mjson_freeze(yyjson_mut_doc_get_root(a));
-        fb = mjson_freeze(yyjson_mut_doc_get_root(b));
-        if (!json_equal(yyjson_doc_get_root(fa), yyjson_doc_get_root(fb)))
+        if (differs_beyond(yyjson_obj_get(object, "spec"), yyjson_obj_get(old, "spec"), changeable, ARRAY_LEN(changeable)))
                 invalid_add(bad, "spec", INVALID_FORBIDDEN, NULL,
                             "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
                             "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");

@@ -1,5 +1,6 @@
 /* Rules of ObjectMeta: apimachinery's ValidateObjectMeta and ValidateObjectMetaUpdate. */
 #include "cluster/ops.h"
+#include "cluster/podspec.h"
 #include "kobj/meta.h"
 
 static void check_name(const struct resource *res, yyjson_val *meta, struct invalid *bad) {
@@ -17,18 +18,6 @@ static void check_name(const struct resource *res, yyjson_val *meta, struct inva
         }
         check(sv_of(name), &why);
         invalid_names(bad, "metadata.name", name, &why);
-}
-
-void meta_check_labels(yyjson_val *labels, const char *path, struct invalid *bad) {
-        yyjson_val *key, *value;
-        size_t i, n;
-        yyjson_obj_foreach(labels, i, n, key, value) {
-                AUTO(strv) struct strv why = {0}, why_value = {0};
-                name_check_qualified(sv_of(yyjson_get_str(key)), &why);
-                invalid_names(bad, path, yyjson_get_str(key), &why);
-                name_check_label_value(sv_of(yyjson_get_str(value)), &why_value);
-                invalid_names(bad, path, yyjson_get_str(value), &why_value);
-        }
 }
 
 static void check_annotations(yyjson_val *annotations, struct invalid *bad) {
@@ -103,7 +92,7 @@ static void check_finalizers(yyjson_val *finalizers, struct invalid *bad) {
 void meta_validate(const struct resource *res, yyjson_val *object, struct invalid *bad) {
         yyjson_val *meta = meta_of(object);
         check_name(res, meta, bad);
-        meta_check_labels(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
+        labels_validate(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
         check_annotations(yyjson_obj_get(meta, "annotations"), bad);
         check_owners(yyjson_obj_get(meta, "ownerReferences"), bad);
         check_finalizers(yyjson_obj_get(meta, "finalizers"), bad);
@@ -131,7 +120,7 @@ static void check_finalizers_update(yyjson_val *meta, yyjson_val *old, struct in
 
 void meta_validate_update(yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         yyjson_val *meta = meta_of(object), *old_meta = meta_of(old);
-        meta_check_labels(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
+        labels_validate(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
         check_annotations(yyjson_obj_get(meta, "annotations"), bad);
         check_owners(yyjson_obj_get(meta, "ownerReferences"), bad);
         check_finalizers(yyjson_obj_get(meta, "finalizers"), bad);

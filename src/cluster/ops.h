@@ -65,7 +65,6 @@ void object_text_as(const struct object *o, const struct resource *res, struct s
 enum write_kind { WRITE_CREATE, WRITE_UPDATE };
 /* metadata rules (meta_rules.c). */
 void meta_validate(const struct resource *res, yyjson_val *object, struct invalid *bad);
-void meta_check_labels(yyjson_val *labels, const char *path, struct invalid *bad);
 void meta_validate_update(yyjson_val *object, yyjson_val *old, struct invalid *bad);
 /* Takes the finished document into the store. */
 struct object *op_store(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object *old);

@@ -13,6 +13,7 @@ void template_default(yyjson_mut_doc *doc, yyjson_mut_val *template);
 void template_validate(yyjson_val *template, const char *path, struct invalid *bad);
 /* "Guaranteed", "Burstable" or "BestEffort". */
 const char *podspec_qos(yyjson_mut_val *spec);
+/* Names and values of labels; also of node selectors and of service selectors. */
 void labels_validate(yyjson_val *labels, const char *path, struct invalid *bad);
 /* A LabelSelector object. */
 void label_selector_validate(yyjson_val *selector, const char *path, struct invalid *bad);

@@ -7,6 +7,7 @@
 #include "cluster/decode.h"
 #include "cluster/edit.h"
 #include "cluster/ops.h"
+#include "cluster/podspec.h"
 #include "cluster/structural_format.h"
 #include "kobj/names.h"
 
@@ -287,7 +288,7 @@ static void check_embedded(struct check *c, yyjson_val *v) {
         if (c->quiet || c->only_enums)
                 return;
         AUTO(free) char *labels = xasprintf("%s.metadata.labels", path_of(c));
-        meta_check_labels(json_at(v, "/metadata/labels"), labels, c->bad);
+        labels_validate(json_at(v, "/metadata/labels"), labels, c->bad);
 }
 
 static void check_object(struct check *c, yyjson_val *schema, yyjson_val *v) {

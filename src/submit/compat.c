@@ -55,6 +55,27 @@ static bool matches(yyjson_val *pod, const struct target *t) {
         return name && str_starts(name, t->name) && streq_null(meta_label(pod, "spark-role"), "driver");
 }
 
+static int each_matching(const struct compat_options *o, const struct target *t,
+                         int (*act)(const struct compat_options *o, yyjson_val *pod, int64_t grace, struct err *err), int64_t grace, struct err *err) {
+        AUTO(json) yyjson_doc *list = NULL;
+        int r = list_matching(o, t, &list, err);
+        if (r < 0)
+                return r;
+        yyjson_val *items = yyjson_obj_get(yyjson_doc_get_root(list), "items"), *pod;
+        size_t i, n, found = 0;
+        yyjson_arr_foreach(items, i, n, pod) {
+                if (!matches(pod, t))
+                        continue;
+                found++;
+                r = act(o, pod, grace, err);
+                if (r < 0)
+                        return r;
+        }
+        if (found == 0)
+                say(o, "No applications found.");
+        return 0;
+}
+
 static int parse_grace(const struct compat_options *o, int64_t *ret, struct err *err) {
         *ret = -1;
         if (o->grace_period && !sv_to_int64(sv_trim(sv_of(o->grace_period)), ret))
@@ -74,25 +95,9 @@ static int delete_pod(const struct compat_options *o, const char *namespace_, co
         return err_move(err, &why);
 }
 
-static int kill_glob(const struct compat_options *o, const struct target *t, int64_t grace, struct err *err) {
-        AUTO(json) yyjson_doc *list = NULL;
-        int r = list_matching(o, t, &list, err);
-        if (r < 0)
-                return r;
-        yyjson_val *items = yyjson_obj_get(yyjson_doc_get_root(list), "items"), *pod;
-        size_t i, n, found = 0;
-        yyjson_arr_foreach(items, i, n, pod) {
-                if (!matches(pod, t))
-                        continue;
-                found++;
-                say(o, "Deleting driver pod: %s.", meta_name(pod));
-                r = delete_pod(o, meta_namespace(pod), meta_name(pod), grace, err);
-                if (r < 0)
-                        return r;
-        }
-        if (found == 0)
-                say(o, "No applications found.");
-        return 0;
+static int kill_listed(const struct compat_options *o, yyjson_val *pod, int64_t grace, struct err *err) {
+        say(o, "Deleting driver pod: %s.", meta_name(pod));
+        return delete_pod(o, meta_namespace(pod), meta_name(pod), grace, err);
 }
 
 static int kill_one(const struct compat_options *o, const struct target *t, int64_t grace, struct err *err) {
@@ -122,7 +127,7 @@ int compat_kill(const struct compat_options *o, struct err *err) {
         parse_target(o, &t);
         say(o, "Submitting a request to kill submission %s in %s. Grace period in secs: %s", o->submission_id, o->master,
             o->grace_period ? o->grace_period : "not set.");
-        return t.is_glob ? kill_glob(o, &t, grace, err) : kill_one(o, &t, grace, err);
+        return t.is_glob ? each_matching(o, &t, kill_listed, grace, err) : kill_one(o, &t, grace, err);
 }
 
 static void say_status(const struct compat_options *o, yyjson_val *pod) {
@@ -131,21 +136,8 @@ static void say_status(const struct compat_options *o, yyjson_val *pod) {
         say(o, "Application status (driver): %s", str_cstr(&text));
 }
 
-static int status_glob(const struct compat_options *o, const struct target *t, struct err *err) {
-        AUTO(json) yyjson_doc *list = NULL;
-        int r = list_matching(o, t, &list, err);
-        if (r < 0)
-                return r;
-        yyjson_val *items = yyjson_obj_get(yyjson_doc_get_root(list), "items"), *pod;
-        size_t i, n, found = 0;
-        yyjson_arr_foreach(items, i, n, pod) {
-                if (!matches(pod, t))
-                        continue;
-                found++;
-                say_status(o, pod);
-        }
-        if (found == 0)
-                say(o, "No applications found.");
+static int status_listed(const struct compat_options *o, yyjson_val *pod, int64_t grace, struct err *err) {
+        say_status(o, pod);
         return 0;
 }
 
@@ -154,7 +146,7 @@ int compat_status(const struct compat_options *o, struct err *err) {
         parse_target(o, &t);
         say(o, "Submitting a request for the status of submission %s in %s.", o->submission_id, o->master);
         if (t.is_glob)
-                return status_glob(o, &t, err);
+                return each_matching(o, &t, status_listed, -1, err);
         if (!t.namespace_)
                 return no_namespace(err);
         if (!*t.name)
