@@ -100,7 +100,7 @@ int local_apply_options(const struct cmd_ctx *ctx, struct instance_settings *s, 
                 s->port = (int)option_int(&ctx->o, "port");
                 s->is_port_fixed = true;
         }
-        const char *bind = option_str(&ctx->o, "bind");
+        const char *bind = option_str(&ctx->o, "bind"), *usual = s->bind ? s->bind : getenv("FIRESTEEL_BIND");
         if (bind) {
                 if (!hostport_is_loopback(bind)) {
                         err_set(err, -EINVAL, "--bind %s: only loopback addresses (127.x.y.z) are allowed", bind);
@@ -109,6 +109,8 @@ int local_apply_options(const struct cmd_ctx *ctx, struct instance_settings *s, 
                 }
                 free(s->bind);
                 s->bind = xstrdup(bind);
+        } else if (usual && *usual && !hostport_is_loopback(usual)) {
+                return err_set(err, -EINVAL, "%s, from FIRESTEEL_BIND or the instance's settings, is no loopback address (127.x.y.z): no other is listened on", usual);
         }
         int r = apply_quantity(ctx, "memory", 64 * 1024 * 1024, false, &s->memory_bytes, err);
         if (r >= 0)

@@ -11,7 +11,7 @@
 #define LOCAL_OPTIONS_SERVER                                                                                                               \
         {"port", 'p', OPTION_INT, "PORT", "port of the API server (default: 6443 or the next free one, then remembered)", .min = 1,        \
          .max = 65535},                                                                                                                    \
-                {"bind", 0, OPTION_STRING, "ADDRESS", "loopback address to listen on (default: 127.0.0.1)"},                               \
+                {"bind", 0, OPTION_STRING, "ADDRESS", "loopback address to listen on (default: $FIRESTEEL_BIND, else 127.0.0.1)"},                               \
                 {"event-logs", 0, OPTION_STRING, "DIR", "event logs for the History Server (default: the instance's own directory)", .complete = "dir"},     \
                 {"history-port", 0, OPTION_STRING, "PORT", "port of the History Server, auto or off (default: 18080 or the next free one)"},  \
                 {"memory", 0, OPTION_STRING, "QUANTITY", "memory the node offers, e.g. 8Gi (default: the machine's)"},                     \

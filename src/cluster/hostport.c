@@ -12,8 +12,19 @@ bool hostport_is_loopback(const char *address) {
         return inet_pton(AF_INET, address, &a) == 1 && ntohl(a.s_addr) >> 24 == 127;
 }
 
-/* The inode of the listening socket of that port in /proc/net/tcp or tcp6; 0 when there is none. */
-static unsigned long listening_inode(const char *table, int port) {
+/* Is that where `local` of such a table listens, or everywhere? Addresses are hexadecimal words of this machine's byte order; `address` NULL: any. */
+static bool is_at(const char *local, const char *address) {
+        struct in_addr a;
+        char wanted[16];
+        size_t len = strcspn(local, ":");
+        if (!address || inet_pton(AF_INET, address, &a) != 1 || strspn(local, "0") >= len)
+                return true;
+        snprintf(wanted, sizeof wanted, "%08X", a.s_addr);
+        return len >= 8 && strncmp(local + len - 8, wanted, 8) == 0; /* in tcp6 at the end of a mapped one */
+}
+
+/* The inode of the socket listening there in /proc/net/tcp or tcp6; 0 when there is none. */
+static unsigned long listening_inode(const char *table, const char *address, int port) {
         FILE *f = fopen(table, "re");
         if (!f)
                 return 0;
@@ -27,7 +38,7 @@ static unsigned long listening_inode(const char *table, int port) {
                 if (sscanf(line, " %*[^:]: %63s %*s %x %*s %*s %*s %*s %*s %lu", local, &state, &inode) != 3 || state != 0x0a)
                         continue;
                 const char *colon = strrchr(local, ':');
-                if (colon && strtol(colon + 1, NULL, 16) == port)
+                if (colon && strtol(colon + 1, NULL, 16) == port && is_at(local, address))
                         found = inode;
         }
         fclose(f);
@@ -53,10 +64,10 @@ static bool has_socket(const char *pid, unsigned long inode) {
         return found;
 }
 
-char *hostport_owner(int port) {
-        unsigned long inode = listening_inode("/proc/net/tcp", port);
+char *hostport_owner(const char *address, int port) {
+        unsigned long inode = listening_inode("/proc/net/tcp", address, port);
         if (!inode)
-                inode = listening_inode("/proc/net/tcp6", port);
+                inode = listening_inode("/proc/net/tcp6", address, port);
         if (!inode)
                 return NULL;
         DIR *d = opendir("/proc");
@@ -85,7 +96,7 @@ int hostport_listen(const char *address, int port, int *ret_fd, int *ret_port, s
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
         int r = bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, 512) < 0 ? -errno : 0;
         if (r == -EADDRINUSE) {
-                AUTO(free) char *owner = hostport_owner(port);
+                AUTO(free) char *owner = hostport_owner(address, port);
                 return err_set(err, r, "port %d on %s is taken%s%s", port, address, owner ? " by " : "", owner ? owner : "");
         }
         if (r == -EACCES)

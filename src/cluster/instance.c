@@ -118,8 +118,8 @@ int instance_load_settings(const struct instance *i, struct instance_settings *r
         }
         yyjson_val *root = yyjson_doc_get_root(doc);
         struct instance_settings s = {0};
-        const char *bind = json_get_str(root, "bind");
-        s.bind = xstrdup(bind ? bind : "127.0.0.1");
+        const char *bind = json_get_str(root, "bind"), *usual = getenv("FIRESTEEL_BIND");
+        s.bind = xstrdup(bind ? bind : usual && *usual ? usual : "127.0.0.1");
         s.port = (int)json_get_int(root, "port", 0);
         s.is_port_fixed = json_get_bool(root, "portFixed", false);
         s.memory_bytes = json_get_int(root, "memoryBytes", 0);

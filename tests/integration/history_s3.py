@@ -8,6 +8,7 @@ import http.client
 import http.server
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -27,10 +28,12 @@ WHERE = temporary()
 MANY = "3600s"  # an update interval that no test lives to see
 
 
-def free_port():
+def free_place():
+    """A loopback address that nobody else uses, and a free port there: it stays free until the server that is told of it has it."""
+    address = "127." + ".".join(str(random.randint(2, 254)) for _ in range(3))
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        s.bind((address, 0))
+        return address, s.getsockname()[1]
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
@@ -52,7 +55,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             if state.page and "list-type" in seen["query"]:
                 query = "&".join(p for p in query.split("&") if not p.startswith("max-keys=")) + f"&max-keys={state.page}"
                 target = f"{path}?{query}"
-            c = http.client.HTTPConnection("127.0.0.1", state.moto, timeout=60)
+            c = http.client.HTTPConnection(*state.moto, timeout=60)
             c.request(self.command, target, body, {k: v for k, v in self.headers.items() if k.lower() not in ("connection", "host")})
             r = c.getresponse()
             status, answer = r.status, r.read()
@@ -75,19 +78,21 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
 
 def start():
-    port = free_port()
-    process = subprocess.Popen([MOTO, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(600):
+    address, port = free_place()
+    process = subprocess.Popen([MOTO, "-H", address, "-p", str(port)], stdout=subprocess.DEVNULL)
+    for _ in range(1200):
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=5).read()
+            urllib.request.urlopen(f"http://{address}:{port}/moto-api/", timeout=60).read()
             break
         if process.poll() is not None:
-            print("skipped: moto_server does not start")
-            sys.exit(77)
+            sys.exit(f"{MOTO} does not start")
         time.sleep(0.1)
+    else:
+        process.kill()
+        sys.exit(f"{MOTO} does not answer")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     server.daemon_threads = True
-    server.moto, server.seen, server.fault, server.page = port, [], None, 0
+    server.moto, server.seen, server.fault, server.page = (address, port), [], None, 0
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return process, server
 
@@ -97,7 +102,7 @@ MOTO_PROCESS, PROXY = start()
 
 def put(path, data=b"", method="PUT"):
     """To moto itself, which checks no signature but wants one for changes."""
-    request = urllib.request.Request(f"http://127.0.0.1:{PROXY.moto}/" + urllib.parse.quote(path), data=data if method == "PUT" else None, method=method,
+    request = urllib.request.Request("http://%s:%d/" % PROXY.moto + urllib.parse.quote(path), data=data if method == "PUT" else None, method=method,
                                      headers={"Content-Type": "application/octet-stream",  # else moto takes it for a form
                                               "Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"})
     urllib.request.urlopen(request, timeout=60).read()
@@ -325,7 +330,7 @@ def cleaning_removes_objects():
                 "--conf", "spark.history.fs.cleaner.interval=1s") as s:
         eventually(lambda: s.metric("cleaned_logs_total") >= 2)
         eventually(lambda: s.json("applications") == [])
-    left = urllib.request.urlopen(f"http://127.0.0.1:{PROXY.moto}/clean?list-type=2").read()
+    left = urllib.request.urlopen("http://%s:%d/clean?list-type=2" % PROXY.moto).read()
     assert b"<Key>" not in left, left
 
 

@@ -12,8 +12,7 @@ registry=${TEST_REGISTRY:-${FIRESTEEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fir
 mkimage() { python3 "$here/mkimage.py" "$@"; }
 
 # --- a registry with passwords
-port=$(python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])')
-r=127.0.0.1:$port
+r=$FIRESTEEL_BIND:5000
 # user "ann", password "secret word"
 echo 'ann:$2y$05$jcU.iWdPiSxk7q0WdqCPoe/e1ys5ROmZLTY3J7TCYdbdsq3r6JNlS' >"$TEST_TMP/htpasswd"
 cat >"$TEST_TMP/registry.yml" <<Y

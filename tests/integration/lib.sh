@@ -10,6 +10,9 @@ if [ -z "${TEST_TMP:-}" ]; then
         export XDG_STATE_HOME=$TEST_TMP/state HOME=$TEST_TMP/home
 fi
 mkdir -p "$HOME"
+# An address of this test's own: nobody else takes a port of it, however often its instances start again.
+: "${FIRESTEEL_BIND:=127.$((RANDOM % 254 + 1)).$((RANDOM % 254 + 1)).$((RANDOM % 253 + 2))}"
+export FIRESTEEL_BIND
 export NO_COLOR=1 FIRESTEEL_IMAGES=${FIRESTEEL_IMAGES:-$TEST_TMP/images}
 unset KUBECONFIG
 out= code=
@@ -43,9 +46,9 @@ v=json.load(sys.stdin)
 for k in sys.argv[1].strip(".").split("."):
     v=v[int(k)] if isinstance(v,list) else v.get(k,"")
 print(v if not isinstance(v,bool) else str(v).lower())' "$1"; }
-# Waits until a command succeeds, at most SECONDS: eventually 10 test -e x
+# Waits until a command succeeds: eventually 10 test -e x. SECONDS are what it may take on a machine of its own; among others it gets more.
 eventually() {
-        local until=$((SECONDS + $1))
+        local until=$((SECONDS + ($1 > 20 ? $1 * 3 : 60)))
         shift
         until "$@" >/dev/null 2>&1; do
                 [ $SECONDS -lt $until ] || fail "did not become true: $*"

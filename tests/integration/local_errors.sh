@@ -37,13 +37,13 @@ says_not 'spark-home'
 [ -z "$("$f" local ls -o name | grep -v '^default$')" ] || fail "a refused command made an instance"
 
 # --- a port that is taken: who has it
-python3 -c 'import socket,sys,time
-s=socket.socket(); s.bind(("127.0.0.1",0)); s.listen(); print(s.getsockname()[1],flush=True); time.sleep(600)' >"$TEST_TMP/port" &
+python3 -c 'import os,socket,sys,time
+s=socket.socket(); s.bind((os.environ["FIRESTEEL_BIND"],0)); s.listen(); print(s.getsockname()[1],flush=True); time.sleep(600)' >"$TEST_TMP/port" &
 listener=$!
 eventually 10 test -s "$TEST_TMP/port"
 port=$(cat "$TEST_TMP/port")
 expect 1 "$f" local up --port "$port"
-says "port $port on 127.0.0.1 is taken by python3"
+says "port $port on $FIRESTEEL_BIND is taken by python3"
 says "process $listener"
 says '--port PORT'
 expect 3 "$f" local status
@@ -57,19 +57,18 @@ expect 0 "$f" local reset --yes
 kill $listener
 
 # --- a port that was only found free is given up when something else has it; the kubeconfig follows
-# (The instance is made to remember one that no other instance of this machine looks for.)
 url() { "$f" local status -o json | json server; }
 expect 0 "$f" local up -q
 expect 0 "$f" local down -q
 settings=$XDG_STATE_HOME/firesteel/default/instance.json
-python3 -c 'import json,socket,sys,time
-s=socket.socket(); s.bind(("127.0.0.1",0)); s.listen(); port=s.getsockname()[1]
+python3 -c 'import json,os,socket,sys,time
+s=socket.socket(); s.bind((os.environ["FIRESTEEL_BIND"],0)); s.listen(); port=s.getsockname()[1]
 v=json.load(open(sys.argv[1])); v["port"]=port; json.dump(v,open(sys.argv[1],"w"))
 print(port,flush=True); time.sleep(600)' "$settings" >"$TEST_TMP/taken" &
 listener=$!
 eventually 10 test -s "$TEST_TMP/taken"
 expect 0 "$f" local up -q
-[ "$(url)" != "https://127.0.0.1:$(cat "$TEST_TMP/taken")" ] || fail "the port is another program's"
+[ "$(url)" != "https://$FIRESTEEL_BIND:$(cat "$TEST_TMP/taken")" ] || fail "the port is another program's"
 grep -q "$(url)" "$("$f" local kubeconfig)" || fail "the kubeconfig leads to the old port"
 expect 0 "$f" local up -q
 [ -z "$out" ] || fail "up -q is not quiet: $out"

@@ -20,7 +20,7 @@ E
 
 # --- it costs nothing until somebody looks
 expect 0 "$f" local up
-says 'history: http://127.0.0.1:'
+says "history: http://$FIRESTEEL_BIND:"
 [ "$(history eventLogs)" = "$dir/events" ] || fail "event logs are in $(history eventLogs)"
 [ -z "$(history pid)" ] || fail "it runs before anybody looked"
 expect 0 "$f" local status
@@ -75,7 +75,7 @@ ended "$pid" || fail "it outlived its killed server and down"
 # --- two instances have two
 expect 0 "$f" local up -q
 expect 0 "$f" local up -q --name two
-[ "$("$f" local status --name two -o json | json history.url)" != "$url" ] || fail "two instances share a port"
+[ "$("$f" local status --name two -o json | json history.url)" != "$(history url)" ] || fail "two instances share a port"
 expect 0 "$f" local reset --yes --name two
 expect 0 "$f" local down -q
 
@@ -86,9 +86,9 @@ expect 2 "$f" local up --event-logs "$TEST_TMP/none"
 says 'there is no directory'
 expect 2 "$f" local up --history-port x
 says 'a port (1 to 65535), auto or off'
-port=$(python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=18765
 expect 0 "$f" local up --event-logs "$TEST_TMP/logs" --history-port "$port"
-says "http://127.0.0.1:$port/"
+says "http://$FIRESTEEL_BIND:$port/"
 expect 0 get api/v1/applications
 says '"third"'
 expect 0 "$f" local up --event-logs "$TEST_TMP/logs" --history-port "$port"
@@ -104,8 +104,8 @@ says 'off'
 expect 0 "$f" local down
 
 # --- its port is taken
-python3 -c 'import socket,sys,time
-s=socket.socket(); s.bind(("127.0.0.1",0)); s.listen(); print(s.getsockname()[1],flush=True); time.sleep(600)' >"$TEST_TMP/port" &
+python3 -c 'import os,socket,sys,time
+s=socket.socket(); s.bind((os.environ["FIRESTEEL_BIND"],0)); s.listen(); print(s.getsockname()[1],flush=True); time.sleep(600)' >"$TEST_TMP/port" &
 eventually 10 test -s "$TEST_TMP/port"
 expect 1 "$f" local up --history-port "$(cat "$TEST_TMP/port")"
 says 'History Server: port'

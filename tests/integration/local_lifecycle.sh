@@ -12,23 +12,29 @@ expect 3 "$f" local kubeconfig
 expect 0 "$f" local ls
 says 'there are no instances'
 
+# --- where it listens when nothing is said
+FIRESTEEL_BIND= expect 0 "$f" local up --name usual
+says 'is ready at https://127.0.0.1:'
+expect 0 "$f" local reset --yes --name usual
+FIRESTEEL_BIND=0.0.0.0 expect 2 "$f" local up --name usual
+says 'FIRESTEEL_BIND'
+
 # --- up: ready when it returns, everything private
 expect 0 "$f" local up
-says 'is ready at https://127.0.0.1:'
+says "is ready at https://$FIRESTEEL_BIND:"
 dir=$XDG_STATE_HOME/firesteel/default
 [ "$(stat -c %a "$dir")" = 700 ] || fail "the directory is not private"
 for file in kubeconfig instance.json server.json pki/ca.key pki/sa.key pki/admin.token; do
         [ "$(stat -c %a "$dir/$file")" = 600 ] || fail "$file is not private"
 done
 pid=$(server_pid)
-port=$("$f" local status -o json | json .server | sed 's/.*://')
+url=$("$f" local status -o json | json .server)
 
 # --- the server has the right certificate and wants authentication
 cat >"$TEST_TMP/first.py" <<'PY'
 import json, ssl, sys, urllib.error, urllib.request
-dir, port = sys.argv[1:]
+dir, url = sys.argv[1:]
 context = ssl.create_default_context(cafile=f"{dir}/pki/ca.crt")
-url = f"https://127.0.0.1:{port}"
 assert urllib.request.urlopen(f"{url}/readyz", context=context).read() == b"ok"
 try:
     urllib.request.urlopen(f"{url}/api/v1/namespaces", context=context)
@@ -44,7 +50,7 @@ request = urllib.request.Request(f"{url}/api/v1/namespaces/default/configmaps", 
 assert urllib.request.urlopen(request, context=context).status == 201
 print("all well")
 PY
-expect 0 python3 "$TEST_TMP/first.py" "$dir" "$port"
+expect 0 python3 "$TEST_TMP/first.py" "$dir" "$url"
 says 'all well'
 has_kept() {
         python3 - "$dir" "$("$f" local status -o json | json .server)" <<'PY'
@@ -102,7 +108,7 @@ expect 0 "$f" local up
 has_kept || fail "the object is gone"
 
 # --- the same port again
-[ "$("$f" local status -o json | json .server)" = "https://127.0.0.1:$port" ] || fail "the port was not remembered"
+[ "$("$f" local status -o json | json .server)" = "$url" ] || fail "the port was not remembered"
 
 # --- two at the same time make one server
 expect 0 "$f" local up --name twins -q

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pty
+import random
 import re
 import shutil
 import signal
@@ -35,31 +36,35 @@ GATEWAY = os.environ.get("VERSITYGW") or shutil.which("versitygw") or f"{CACHE}/
 KEY, SECRET = "AKIDTEST", "a/very+secret=key"
 
 
-def free_port():
+def free_place():
+    """A loopback address that nobody else uses, and a free port there: it stays free until the server that is told of it has it."""
+    address = "127." + ".".join(str(random.randint(2, 254)) for _ in range(3))
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        s.bind((address, 0))
+        return address, s.getsockname()[1]
 
 
 class S3:
     """A server process; what is in it is looked at by objtool's own means: plain HTTP for moto, files for versitygw."""
 
     def __init__(self, kind):
-        self.kind, self.port = kind, free_port()
+        self.kind, (address, port) = kind, free_place()
         self.directory = tempfile.mkdtemp(dir=os.environ.get("TEST_TMP"))
+        self.log = tempfile.TemporaryFile()
         if kind == "moto":
-            argv = [MOTO, "-H", "127.0.0.1", "-p", str(self.port)]
+            argv = [MOTO, "-H", address, "-p", str(port)]
         else:
-            argv = [GATEWAY, "--port", f"127.0.0.1:{self.port}", "--access", KEY, "--secret", SECRET, "--region", "eu-test-1", "posix", self.directory]
-        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.url = f"http://127.0.0.1:{self.port}"
+            argv = [GATEWAY, "--port", f"{address}:{port}", "--access", KEY, "--secret", SECRET, "--region", "eu-test-1", "posix", self.directory]
+        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=self.log)
+        self.url = f"http://{address}:{port}"
         until = time.monotonic() + 120
         while True:
             with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 5).close()
+                socket.create_connection((address, port), 5).close()
                 break
             if self.process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{argv[0]} does not start")
+                self.log.seek(0)
+                raise RuntimeError(f"{argv[0]} does not start: {self.log.read().decode(errors='replace')[-3000:]}")
             time.sleep(0.05)
         if kind == "moto":
             urllib.request.urlopen(urllib.request.Request(self.url + "/jobs", method="PUT")).read()

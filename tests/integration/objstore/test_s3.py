@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -24,24 +25,29 @@ if not os.access(MOTO, os.X_OK):
     sys.exit(77)
 
 
-def free_port():
+def free_place():
+    """A loopback address that nobody else uses, and a free port there: it stays free until the server that is told of it has it."""
+    address = "127." + ".".join(str(random.randint(2, 254)) for _ in range(3))
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        s.bind((address, 0))
+        return address, s.getsockname()[1]
 
 
 def start_moto():
-    port = free_port()
-    process = subprocess.Popen([MOTO, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(600):
+    address, port = free_place()
+    url = f"http://{address}:{port}"
+    output = tempfile.TemporaryFile()
+    process = subprocess.Popen([MOTO, "-H", address, "-p", str(port)], stdout=output, stderr=output)
+    for _ in range(1200):
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=5).read()
-            return port, process
+            urllib.request.urlopen(f"{url}/moto-api/", timeout=60).read()
+            return url, process
         if process.poll() is not None:
             break
         time.sleep(0.1)
-    print("skipped: moto_server does not start")
-    sys.exit(77)
+    process.kill()
+    output.seek(0)
+    sys.exit(f"{MOTO} does not start: {output.read().decode(errors='replace')[-3000:]}")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -87,8 +93,8 @@ def tool(env, *args, check=True):
     return done
 
 
-PORT, MOTO_PROCESS = start_moto()
-KEYS = {"fs.s3a.access.key": "AKIA", "fs.s3a.secret.key": "secret", "fs.s3a.endpoint": f"http://127.0.0.1:{PORT}"}
+MOTO_URL, MOTO_PROCESS = start_moto()
+KEYS = {"fs.s3a.access.key": "AKIA", "fs.s3a.secret.key": "secret", "fs.s3a.endpoint": MOTO_URL}
 
 
 class Moto(unittest.TestCase):
@@ -96,7 +102,7 @@ class Moto(unittest.TestCase):
         self.directory = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.directory)
         self.bucket = "b-" + self.id().split(".")[-1].replace("_", "-")[:40].lower().rstrip("-")
-        urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{PORT}/{self.bucket}", method="PUT")).read()
+        urllib.request.urlopen(urllib.request.Request(f"{MOTO_URL}/{self.bucket}", method="PUT")).read()
 
     def url(self, key=""):
         return f"s3a://{self.bucket}/{key}"
@@ -154,7 +160,7 @@ class Moto(unittest.TestCase):
         self.assertIn(b"names no bucket", tool(KEYS, "stat", "s3a:///x", check=False).stderr)
 
     def test_credentials_of_the_environment_and_profiles(self):
-        endpoint = {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{PORT}"}
+        endpoint = {"AWS_ENDPOINT_URL_S3": MOTO_URL}
         tool({**endpoint, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, "put", self.url("x"), "1")
         aws = os.path.join(self.directory, ".aws")
         os.mkdir(aws)
@@ -167,7 +173,7 @@ class Moto(unittest.TestCase):
         home = {**endpoint, "HOME": self.directory}
         tool(home, "put", self.url("x"), "1")
         tool({**home, "AWS_PROFILE": "process"}, "put", self.url("x"), "1")
-        tool({**home, "AWS_PROFILE": "role", "AWS_ENDPOINT_URL_STS": f"http://127.0.0.1:{PORT}"}, "put", self.url("x"), "1")
+        tool({**home, "AWS_PROFILE": "role", "AWS_ENDPOINT_URL_STS": MOTO_URL}, "put", self.url("x"), "1")
         for profile, text in (("half", "aws_secret_access_key must be set together"), ("broken", "exit code 3: no"), ("sso", "export-credentials"),
                               ("absent", "AWS_PROFILE names the profile absent")):
             self.assertIn(text, tool({**home, "AWS_PROFILE": profile}, "put", self.url("x"), "1", check=False).stderr.decode())
@@ -177,7 +183,7 @@ class Moto(unittest.TestCase):
         token = os.path.join(self.directory, "token")
         with open(token, "w") as f:
             f.write("a.b.c\n")
-        tool({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{PORT}", "AWS_WEB_IDENTITY_TOKEN_FILE": token, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r"}, "put",
+        tool({"AWS_ENDPOINT_URL": MOTO_URL, "AWS_WEB_IDENTITY_TOKEN_FILE": token, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r"}, "put",
              self.url("x"), "1")
 
     def remote(self, answer, env):

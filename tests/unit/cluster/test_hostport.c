@@ -25,10 +25,25 @@ static void names_the_owner_of_a_taken_port(void **state) {
 static void nobody_owns_a_free_port(void **state) {
         AUTO(fd) int fd = -1;
         int port;
-        assert_int_equal(hostport_listen("127.0.0.1", 0, &fd, &port, NULL), 0);
+        assert_int_equal(hostport_listen("127.91.17.3", 0, &fd, &port, NULL), 0);
         close(fd);
         fd = -1;
-        assert_null(hostport_owner(port));
+        assert_null(hostport_owner("127.91.17.3", port));
+}
+
+static void addresses_have_ports_of_their_own(void **state) {
+        AUTO(fd) int fd = -1, other = -1, all = -1;
+        int port, unused;
+        AUTO(err) struct err err = ERR_INIT;
+        assert_int_equal(hostport_listen("127.91.17.1", 0, &fd, &port, NULL), 0);
+        AUTO(free) char *owner = hostport_owner("127.91.17.1", port);
+        assert_non_null(owner);
+        assert_null(hostport_owner("127.91.17.2", port));
+        assert_int_equal(hostport_listen("127.91.17.2", port, &other, &unused, NULL), 0);
+        /* One of all addresses has each of them. */
+        assert_int_equal(hostport_listen("0.0.0.0", 0, &all, &port, NULL), 0);
+        AUTO(free) char *of_all = hostport_owner("127.91.17.2", port);
+        assert_non_null(of_all);
 }
 
 static void refuses_what_is_no_address_of_ours(void **state) {
@@ -52,6 +67,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(names_the_owner_of_a_taken_port),
                 cmocka_unit_test(nobody_owns_a_free_port),
+                cmocka_unit_test(addresses_have_ports_of_their_own),
                 cmocka_unit_test(refuses_what_is_no_address_of_ours),
                 cmocka_unit_test(tells_loopback_from_the_rest),
         };

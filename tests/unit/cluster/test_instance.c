@@ -50,6 +50,20 @@ static void a_directory_that_cannot_be_made_comes_with_a_remedy(void **state) {
         setenv("XDG_STATE_HOME", home, 1);
 }
 
+static void the_environment_gives_new_instances_an_address(void **state) {
+        AUTO(instance) struct instance i = {0};
+        AUTO(instance_settings) struct instance_settings s = {0}, kept = {0};
+        open_prepared("address", &i);
+        setenv("FIRESTEEL_BIND", "127.7.7.7", 1);
+        assert_int_equal(instance_load_settings(&i, &s, NULL), 0);
+        assert_string_equal(s.bind, "127.7.7.7");
+        assert_int_equal(instance_save_settings(&i, &s, NULL), 0);
+        setenv("FIRESTEEL_BIND", "127.8.8.8", 1); /* too late for this one */
+        assert_int_equal(instance_load_settings(&i, &kept, NULL), 0);
+        assert_string_equal(kept.bind, "127.7.7.7");
+        unsetenv("FIRESTEEL_BIND");
+}
+
 static void settings_survive(void **state) {
         AUTO(instance) struct instance i = {0};
         open_prepared("settings", &i);
@@ -188,9 +202,11 @@ static void start_times_tell_processes_apart(void **state) {
 }
 
 int main(void) {
+        unsetenv("FIRESTEEL_BIND");
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(names_are_labels),
                 cmocka_unit_test(a_directory_that_cannot_be_made_comes_with_a_remedy),
+                cmocka_unit_test(the_environment_gives_new_instances_an_address),
                 cmocka_unit_test(settings_survive),
                 cmocka_unit_test(broken_settings_name_the_file_and_the_line),
                 cmocka_unit_test(the_lock_and_not_the_file_says_that_it_runs),
