@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "history/pipeline.h"
 
 /* ---- the image file ---- */
 
@@ -138,19 +139,13 @@ static int end_part(struct replay *r, struct err *err) {
 static int read_part(struct replay *r, struct err *err) {
         struct part *p = &r->parts.items[r->parts.len - 1];
         AUTO(err) struct err why = ERR_INIT;
-        struct sv piece;
-        int code;
-        while ((code = log_text_next(r->text, &piece, &why)) > 0) {
-                r->bytes += piece.len;
-                if (eventlog_feed(r->e, piece, NULL) <= 0) {
-                        r->ended = true;
-                        return 0;
-                }
-        }
+        unsigned helpers = pipeline_reserve(p->size - log_text_offset(r->text));
+        int code = pipeline_feed(r->text, r->e, helpers, &r->bytes, &why);
+        pipeline_release(helpers);
         if (code < 0 && code != -EBADMSG)
                 return err_move(err, &why);
+        r->ended = r->ended || code <= 0;
         if (code < 0) {
-                r->ended = true;
                 r->damage = xasprintf("%s: %s", p->path, err_message(&why));
         }
         return 0;

@@ -92,6 +92,21 @@ struct live_task {
         int64_t *old; /* TM_COUNT metrics reported by a heartbeat, or NULL */
 };
 
+/* The start or end of a task as its line has it. */
+struct task_event {
+        int32_t stage, attempt;
+        struct am_task t;
+        struct sv executor, host, locality;
+        int64_t getting_result_ms, finish_ms;
+        bool failed, killed;
+        int64_t peaks[AM_PEAKS];
+        size_t first_accumulable, num_accumulables; /* within the scan's */
+        /* Task End Reason */
+        struct sv reason, class_name, description, full_stack_trace, stack_trace, kill_reason, block_manager, message, lost_executor, loss_reason;
+        int64_t shuffle_id, map_id, map_index, reduce_id, job_id, partition_id, attempt_number;
+        bool exit_caused_by_app;
+};
+
 struct executor {
         struct am_executor out;
         bool live, is_stored;
@@ -264,8 +279,11 @@ void jobs_finish(struct eventlog *e);
 void jobs_free(struct eventlog *e);
 
 /* eventlog_tasks.c */
-int on_task_start(struct eventlog *e, struct sv line, struct err *err);
-int on_task_end(struct eventlog *e, struct sv line, struct err *err);
+/* Reading is apart from acting: it needs no state, so that several threads may do it. The event is in the scan's arena. */
+MUST_USE int task_event_read(struct scan *s, struct sv line, struct task_event **ret, struct err *err);
+void on_task_start(struct eventlog *e, struct task_event *ev);
+/* `updates`: the event's accumulables. */
+void on_task_end(struct eventlog *e, struct task_event *ev, const struct scan_accumulable *updates);
 void on_executor_metrics_update(struct eventlog *e, yyjson_val *v);
 void slot_flush_rows(struct eventlog *e, struct slot *slot);
 void tasks_finish(struct eventlog *e);

@@ -198,31 +198,54 @@ static const struct event *find_event(struct sv name) {
         return NULL;
 }
 
-/* -EINVAL: the line is no event. Unknown events are none of our business. */
-static int handle_line(struct eventlog *e, struct sv line, struct err *err) {
+/* What a line says. One of `task`, `event` and `why`, or nothing: unknown events are none of our business. */
+struct record {
+        struct task_event *task;
+        bool is_start; /* of the task */
+        const struct event *event;
+        yyjson_val *root;
+        const char *why; /* the line is no event */
+};
+
+static int read_task(struct scan *s, struct sv line, bool is_start, struct record *ret, struct err *err) {
+        ret->is_start = is_start;
+        return task_event_read(s, line, &ret->task, err);
+}
+
+static int read_event(struct scan *s, struct sv line, struct record *ret, struct err *err) {
         struct sv name = leading_name(line);
         if (sv_eq(name, SV("SparkListenerTaskEnd")))
-                return on_task_end(e, line, err);
+                return read_task(s, line, false, ret, err);
         if (sv_eq(name, SV("SparkListenerTaskStart")))
-                return on_task_start(e, line, err);
+                return read_task(s, line, true, ret, err);
         if (name.data && !find_event(name)) { /* still it must be whole, or it is where the log breaks off */
                 if (line.data[line.len - 1] == '}')
                         return 0;
         }
-        yyjson_val *root = scan_tree(&e->scan, line, err);
+        yyjson_val *root = scan_tree(s, line, err);
         if (!root)
                 return -EINVAL;
         const char *text = json_get_str(root, "Event");
         if (!text)
                 return err_set(err, -EINVAL, "an event without a name");
         if (streq(text, "SparkListenerTaskEnd"))
-                return on_task_end(e, line, err);
+                return read_task(s, line, false, ret, err);
         if (streq(text, "SparkListenerTaskStart"))
-                return on_task_start(e, line, err);
-        const struct event *event = find_event(sv_of(text));
-        if (event)
-                event->handle(e, root);
+                return read_task(s, line, true, ret, err);
+        ret->event = find_event(sv_of(text));
+        ret->root = root;
         return 0;
+}
+
+/* What the record points to lies in the line and the scan. */
+static struct record read_line(struct scan *s, struct sv line) {
+        struct record r = {0};
+        AUTO(err) struct err why = ERR_INIT;
+        if (line.len && line.data[line.len - 1] == '\r')
+                line.len--;
+        if (read_event(s, line, &r, &why) < 0)
+                r = (struct record){.why = arena_strdup(&s->arena, err_message(&why))};
+        return r;
 }
 
 static void stop(struct eventlog *e, struct am_str why) {
@@ -232,26 +255,39 @@ static void stop(struct eventlog *e, struct am_str why) {
                 e->app.problem = why;
 }
 
-static void on_line(struct eventlog *e, struct sv line) {
-        if (line.len && line.data[line.len - 1] == '\r')
-                line.len--;
+/* Counts a line. False: it is not looked at, because the line before was no event and was not the last one either. */
+static bool next_line(struct eventlog *e, size_t len) {
         e->app.lines++;
-        if (e->bad_line) { /* it was not the last one */
+        e->app.bytes += len;
+        if (e->bad_line)
                 stop(e, e->bad_line_why);
-                return;
-        }
-        AUTO(err) struct err why = ERR_INIT;
-        if (handle_line(e, line, &why) < 0) {
+        return !e->bad_line;
+}
+
+static void act(struct eventlog *e, const struct scan *s, const struct record *r) {
+        if (r->why) {
                 AUTO(str) struct str text = STR_INIT(0);
-                str_appendf(&text, "line %llu is no event: %s", (unsigned long long)e->app.lines, err_message(&why));
+                str_appendf(&text, "line %llu is no event: %s", (unsigned long long)e->app.lines, r->why);
                 e->bad_line = true;
                 e->bad_line_why = intern(e, str_sv(&text));
+        } else if (r->task && r->is_start) {
+                on_task_start(e, r->task);
+        } else if (r->task) {
+                on_task_end(e, r->task, s->accumulables.items + r->task->first_accumulable);
+        } else if (r->event) {
+                r->event->handle(e, r->root);
         }
+}
+
+static void on_line(struct eventlog *e, struct sv line, size_t end) {
+        if (!next_line(e, line.len + end))
+                return;
+        struct record r = read_line(&e->scan, line);
+        act(e, &e->scan, &r);
         scan_reset(&e->scan);
 }
 
 int eventlog_feed(struct eventlog *e, struct sv text, struct err *err) {
-        e->app.bytes += text.len;
         const char *p = text.data, *end = text.data + text.len;
         while (p < end && !e->stopped) {
                 const char *nl = memchr(p, '\n', (size_t)(end - p));
@@ -262,10 +298,10 @@ int eventlog_feed(struct eventlog *e, struct sv text, struct err *err) {
                 if (e->carry.len) {
                         str_append(&e->carry, p, (size_t)(nl - p));
                         if (!str_overflowed(&e->carry))
-                                on_line(e, str_sv(&e->carry));
+                                on_line(e, str_sv(&e->carry), 1);
                         str_clear(&e->carry);
                 } else {
-                        on_line(e, sv_new(p, (size_t)(nl - p)));
+                        on_line(e, sv_new(p, (size_t)(nl - p)), 1);
                 }
                 p = nl + 1;
         }
@@ -276,11 +312,58 @@ int eventlog_feed(struct eventlog *e, struct sv text, struct err *err) {
         return !e->stopped;
 }
 
+/* ---- lines read ahead ---- */
+
+struct eventlog_batch {
+        struct scan scan;
+        VEC(struct record) records; /* of the whole lines between head and tail */
+        VEC(size_t) lengths;
+        struct sv head, tail;       /* up to the first line end, and what is behind the last one */
+};
+
+struct eventlog_batch *eventlog_batch_new(void) { return NEW(struct eventlog_batch); }
+
+void eventlog_batch_free(struct eventlog_batch *b) {
+        if (!b)
+                return;
+        scan_done(&b->scan);
+        vec_done(&b->records);
+        vec_done(&b->lengths);
+        free(b);
+}
+
+void eventlog_batch_read(struct eventlog_batch *b, struct sv text) {
+        scan_reset(&b->scan);
+        b->records.len = b->lengths.len = 0;
+        const char *end = text.data + text.len, *nl = text.len ? memchr(text.data, '\n', text.len) : NULL;
+        const char *p = nl ? nl + 1 : end;
+        b->head = sv_new(text.data, (size_t)(p - text.data));
+        while (p < end && (nl = memchr(p, '\n', (size_t)(end - p)))) {
+                *vec_push(&b->records) = read_line(&b->scan, sv_new(p, (size_t)(nl - p)));
+                *vec_push(&b->lengths) = (size_t)(nl + 1 - p);
+                p = nl + 1;
+        }
+        b->tail = sv_new(p, (size_t)(end - p));
+}
+
+int eventlog_feed_batch(struct eventlog *e, struct eventlog_batch *b, struct err *err) {
+        int r = eventlog_feed(e, b->head, err);
+        if (r <= 0)
+                return r;
+        for (size_t i = 0; i < b->records.len; i++) {
+                if (!next_line(e, b->lengths.items[i]))
+                        return 0;
+                act(e, &b->scan, &b->records.items[i]);
+                scan_reset(&e->scan); /* handlers have texts of their own there */
+        }
+        return eventlog_feed(e, b->tail, err);
+}
+
 int eventlog_end_file(struct eventlog *e, enum eventlog_end end, const char *damaged, struct err *err) {
         bool truncated = end != EVENTLOG_WHOLE;
         (void)err;
         if (e->carry.len && !e->stopped)
-                on_line(e, str_sv(&e->carry));
+                on_line(e, str_sv(&e->carry), 0);
         str_done(&e->carry);
         e->carry = STR_INIT(EVENTLOG_MAX_LINE);
         if (truncated)

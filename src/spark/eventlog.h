@@ -13,6 +13,12 @@
  * model says so. Nothing in a log can make this module fail: errors come from the sink only.
  *
  * Memory: live stages, jobs, executors and SQL executions; strings; one line (at most EVENTLOG_MAX_LINE).
+ *
+ * Most of the time goes into reading lines, which needs no state: other threads may read ahead. What they read is fed in the order of the text,
+ * and the model is the same.
+ *
+ *     eventlog_batch_read(b, text);          // any thread
+ *     r = eventlog_feed_batch(e, b, err);    // instead of eventlog_feed(e, text, err)
  */
 #ifndef FIRESTEEL_SPARK_EVENTLOG_H
 #define FIRESTEEL_SPARK_EVENTLOG_H
@@ -39,6 +45,15 @@ DEFINE_AUTO_PTR(eventlog, struct eventlog, eventlog_free)
 
 /* 1 when the replay goes on, 0 when a malformed line has ended it (the rest need not be read), -EFBIG on a line past the limit. */
 MUST_USE int eventlog_feed(struct eventlog *e, struct sv text, struct err *err);
+/* A piece of text whose lines have been read; the text must stay until it is fed. Reading again forgets the piece before. */
+struct eventlog_batch;
+struct eventlog_batch *eventlog_batch_new(void);
+void eventlog_batch_free(struct eventlog_batch *b);
+DEFINE_AUTO_PTR(eventlog_batch, struct eventlog_batch, eventlog_batch_free)
+void eventlog_batch_read(struct eventlog_batch *b, struct sv text);
+/* Same answers as eventlog_feed(). */
+MUST_USE int eventlog_feed_batch(struct eventlog *e, struct eventlog_batch *b, struct err *err);
+
 /* The end of a file; `damaged` (may be NULL) says why it could not be read to its end. Same answers. */
 enum eventlog_end {
         EVENTLOG_WHOLE,

@@ -1,19 +1,6 @@
 /* Tasks: nearly every line of a log. */
 #include "spark/eventlog-internal.h"
 
-struct task_event {
-        int32_t stage, attempt;
-        struct am_task t;
-        struct sv executor, host, locality;
-        int64_t getting_result_ms, finish_ms;
-        bool failed, killed;
-        int64_t peaks[AM_PEAKS];
-        /* Task End Reason */
-        struct sv reason, class_name, description, full_stack_trace, stack_trace, kill_reason, block_manager, message, lost_executor, loss_reason;
-        int64_t shuffle_id, map_id, map_index, reduce_id, job_id, partition_id, attempt_number;
-        bool exit_caused_by_app;
-};
-
 #define INT64(name, member) SCAN_FIELD(name, SCAN_INT64, struct task_event, member)
 #define INT32(name, member) SCAN_FIELD(name, SCAN_INT32, struct task_event, member)
 #define BOOL(name, member) SCAN_FIELD(name, SCAN_BOOL, struct task_event, member)
@@ -164,21 +151,28 @@ static const struct scan_field event_fields[] = {
 };
 static const struct scan_table event_table = SCAN_TABLE(event_fields);
 
-static int read_event(struct eventlog *e, struct sv line, struct task_event *ev, struct err *err) {
-        memset(ev, 0, sizeof(*ev));
+int task_event_read(struct scan *s, struct sv line, struct task_event **ret, struct err *err) {
+        struct task_event *ev = arena_alloc(&s->arena, sizeof(*ev));
         ev->t.attempt = 1;
         ev->t.partition = -1;
         ev->t.error = AM_ABSENT;
         ev->map_index = INT32_MIN;
         ev->job_id = ev->partition_id = ev->attempt_number = -1;
         ev->exit_caused_by_app = true;
-        int r = scan_line(&e->scan, line, &event_table, ev, err);
+        size_t before = s->accumulables.len;
+        int r = scan_line(s, line, &event_table, ev, err);
         if (r < 0)
                 return r;
+        ev->first_accumulable = before;
+        ev->num_accumulables = s->accumulables.len - before;
+        *ret = ev;
+        return 0;
+}
+
+static void intern_names(struct eventlog *e, struct task_event *ev) {
         ev->t.executor = intern(e, ev->executor);
         ev->t.host = intern(e, ev->host);
         ev->t.locality = intern(e, ev->locality);
-        return 0;
 }
 
 /* ---- rows ---- */
@@ -248,44 +242,40 @@ static void evict_tasks(struct eventlog *e, struct stage *s) {
 
 /* ---- starts ---- */
 
-int on_task_start(struct eventlog *e, struct sv line, struct err *err) {
-        struct task_event ev;
-        int r = read_event(e, line, &ev, err);
-        if (r < 0)
-                return r;
-        struct live_task *task = idmap_get(&e->tasks, (uint64_t)ev.t.id);
+void on_task_start(struct eventlog *e, struct task_event *ev) {
+        intern_names(e, ev);
+        struct live_task *task = idmap_get(&e->tasks, (uint64_t)ev->t.id);
         if (!task) {
                 task = e->spare_task ? TAKE(e->spare_task) : NEW(struct live_task);
-                idmap_set(&e->tasks, (uint64_t)ev.t.id, task);
+                idmap_set(&e->tasks, (uint64_t)ev->t.id, task);
         }
         free(task->old);
         task->old = NULL;
-        task->slot = slot_of(e, ev.stage, ev.attempt);
-        task->t = ev.t;
-        task->t.fetch_start_ms = ev.getting_result_ms;
-        task->t.duration_ms = ev.finish_ms ? ev.finish_ms - ev.t.launch_ms : AM_NONE;
-        task->t.status = ev.getting_result_ms ? AM_TASK_GET_RESULT : AM_TASK_RUNNING;
+        task->slot = slot_of(e, ev->stage, ev->attempt);
+        task->t = ev->t;
+        task->t.fetch_start_ms = ev->getting_result_ms;
+        task->t.duration_ms = ev->finish_ms ? ev->finish_ms - ev->t.launch_ms : AM_NONE;
+        task->t.status = ev->getting_result_ms ? AM_TASK_GET_RESULT : AM_TASK_RUNNING;
         struct stage *s = task->slot->live;
         if (s) {
-                if (ev.t.speculative) {
+                if (ev->t.speculative) {
                         s->slot->has_speculation = true;
                         s->slot->speculation[0]++;
                         s->slot->speculation[1]++;
                 }
                 s->active++;
-                if (ev.t.launch_ms < s->first_launch_ms)
-                        s->first_launch_ms = ev.t.launch_ms;
-                stage_executor_of(s, ev.t.executor)->active++;
+                if (ev->t.launch_ms < s->first_launch_ms)
+                        s->first_launch_ms = ev->t.launch_ms;
+                stage_executor_of(s, ev->t.executor)->active++;
                 vec_foreach(j, &s->jobs) (*j)->out.active_tasks++;
                 if (++s->saved_tasks > e->o.retained_tasks)
                         evict_tasks(e, s);
         }
-        struct executor *x = live_executor(e, ev.t.executor);
+        struct executor *x = live_executor(e, ev->t.executor);
         if (x) {
                 x->out.active_tasks++;
                 x->out.total_tasks++;
         }
-        return 0;
 }
 
 /* ---- what a failure says ---- */
@@ -417,8 +407,8 @@ static enum am_task_status status_of(const struct task_event *ev) {
         return ev->failed ? AM_TASK_FAILED : ev->killed ? AM_TASK_KILLED : AM_TASK_SUCCESS;
 }
 
-static void pack_accumulables(struct eventlog *e, struct am_task *t, struct str *packed) {
-        vec_foreach(a, &e->scan.accumulables) {
+static void pack_accumulables(struct eventlog *e, const struct scan_accumulable *list, size_t count, struct am_task *t, struct str *packed) {
+        for (const struct scan_accumulable *a = list; a < list + count; a++) {
                 if (a->internal || a->sql)
                         continue;
                 struct am_accumulable out = {a->id, intern(e, a->name), intern(e, a->update), intern(e, a->value)};
@@ -429,7 +419,7 @@ static void pack_accumulables(struct eventlog *e, struct am_task *t, struct str 
 }
 
 /* Stores the task and takes it out of the live ones. False when it was not live; else `delta` is what its metrics add. */
-static bool end_task(struct eventlog *e, struct task_event *ev, int64_t delta[TM_COUNT]) {
+static bool end_task(struct eventlog *e, struct task_event *ev, const struct scan_accumulable *updates, int64_t delta[TM_COUNT]) {
         struct live_task *task = idmap_remove(&e->tasks, (uint64_t)ev->t.id);
         if (!task)
                 return false;
@@ -441,8 +431,8 @@ static bool end_task(struct eventlog *e, struct task_event *ev, int64_t delta[TM
         t.fetch_start_ms = ev->getting_result_ms;
         t.duration_ms = ev->finish_ms ? ev->finish_ms - t.launch_ms : AM_NONE;
         AUTO(str) struct str packed = STR_INIT(0);
-        if (e->scan.accumulables.len)
-                pack_accumulables(e, &t, &packed);
+        if (ev->num_accumulables)
+                pack_accumulables(e, updates, ev->num_accumulables, &t, &packed);
         store_row(e, task->slot, &t);
         free(task->old);
         free(e->spare_task);
@@ -519,30 +509,27 @@ static void end_in_stage(struct eventlog *e, struct stage *s, const struct task_
                 stage_retire(e, s);
 }
 
-int on_task_end(struct eventlog *e, struct sv line, struct err *err) {
-        struct task_event ev;
-        int r = read_event(e, line, &ev, err);
-        if (r < 0)
-                return r;
-        enum outcome outcome = outcome_of(e, &ev);
+void on_task_end(struct eventlog *e, struct task_event *ev, const struct scan_accumulable *updates) {
+        intern_names(e, ev);
+        enum outcome outcome = outcome_of(e, ev);
         int64_t delta[TM_COUNT];
-        bool was_live = end_task(e, &ev, delta);
+        bool was_live = end_task(e, ev, updates, delta);
         const struct deltas d = {outcome == SUCCEEDED, outcome == FAILED || outcome == RESUBMITTED, outcome == KILLED, outcome != RESUBMITTED};
-        int64_t duration_ms = ev.finish_ms - ev.t.launch_ms;
-        struct stage *s = live_stage(e, ev.stage, ev.attempt);
+        int64_t duration_ms = ev->finish_ms - ev->t.launch_ms;
+        struct stage *s = live_stage(e, ev->stage, ev->attempt);
         if (s)
-                end_in_stage(e, s, &ev, &d, was_live ? delta : NULL, duration_ms);
-        struct executor *x = live_executor(e, ev.t.executor);
-        if (x && ev.finish_ms) {
+                end_in_stage(e, s, ev, &d, was_live ? delta : NULL, duration_ms);
+        struct executor *x = live_executor(e, ev->t.executor);
+        if (x && ev->finish_ms) {
                 x->out.active_tasks -= d.active;
                 x->out.completed_tasks += d.completed;
                 x->out.failed_tasks += d.failed;
                 x->out.total_duration += duration_ms;
                 bool set = x->out.peaks_set;
-                raise_peaks(x->out.peaks, &set, ev.peaks);
+                raise_peaks(x->out.peaks, &set, ev->peaks);
                 x->out.peaks_set = set;
                 if (outcome != RESUBMITTED) {
-                        const int64_t *m = ev.t.metrics;
+                        const int64_t *m = ev->t.metrics;
                         x->out.total_gc += m[TM_GC_TIME];
                         x->out.total_input += m[TM_INPUT_BYTES];
                         x->out.total_shuffle_read += m[TM_READ_LOCAL_BYTES] + m[TM_READ_REMOTE_BYTES];
@@ -551,9 +538,7 @@ int on_task_end(struct eventlog *e, struct sv line, struct err *err) {
                 if (x->out.active_tasks == 0)
                         executor_store(e, x, false);
         }
-        sql_task_update(e, ev.stage, ev.attempt, ev.t.id, ev.t.index, ev.finish_ms && !ev.failed && !ev.killed, e->scan.accumulables.items,
-                        e->scan.accumulables.len);
-        return 0;
+        sql_task_update(e, ev->stage, ev->attempt, ev->t.id, ev->t.index, ev->finish_ms && !ev->failed && !ev->killed, updates, ev->num_accumulables);
 }
 
 /* ---- heartbeats, which a log has with spark.eventLog.logStageExecutorMetrics only ---- */

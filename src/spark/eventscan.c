@@ -419,39 +419,39 @@ static void tree_object(struct scan *s, yyjson_val *object, const struct scan_ta
 }
 
 void scan_reset(struct scan *s) {
-        yyjson_doc_free(s->doc);
-        s->doc = NULL;
+        vec_foreach(doc, &s->trees) yyjson_doc_free(*doc);
+        s->trees.len = 0;
         s->accumulables.len = 0;
         if (s->arena.head)
                 arena_reset(&s->arena);
 }
 
 void scan_done(struct scan *s) {
-        yyjson_doc_free(s->doc);
+        scan_reset(s);
+        vec_done(&s->trees);
         arena_done(&s->arena);
         vec_done(&s->accumulables);
         *s = (struct scan){0};
 }
 
 yyjson_val *scan_tree(struct scan *s, struct sv line, struct err *err) {
-        yyjson_doc_free(s->doc);
-        s->doc = NULL;
-        s->slow_lines++;
         yyjson_read_err why = {0};
         /* Java takes lone surrogates; am_intern() repairs what is no UTF-8. */
-        s->doc = line.len ? yyjson_read_opts((char *)line.data, line.len, YYJSON_READ_ALLOW_INVALID_UNICODE, NULL, &why) : NULL;
-        if (!s->doc) {
+        yyjson_doc *doc = line.len ? yyjson_read_opts((char *)line.data, line.len, YYJSON_READ_ALLOW_INVALID_UNICODE, NULL, &why) : NULL;
+        if (!doc) {
                 err_set(err, -EINVAL, "column %zu: %s", why.pos + 1, line.len ? why.msg : "empty line");
                 return NULL;
         }
-        return yyjson_doc_get_root(s->doc);
+        *vec_push(&s->trees) = doc;
+        return yyjson_doc_get_root(doc);
 }
 
 int scan_line(struct scan *s, struct sv line, const struct scan_table *table, void *ret, struct err *err) {
         struct cursor c = {s, line.data, line.data + line.len};
+        size_t before = s->accumulables.len;
         if (fast_object(&c, table, ret, 0) && c.p == c.end)
                 return 0;
-        s->accumulables.len = 0;
+        s->accumulables.len = before;
         yyjson_val *root = scan_tree(s, line, err);
         if (!root)
                 return -EINVAL;

@@ -6,6 +6,9 @@
  * tables. Strings are views into the line, or into the arena when they had escapes.
  *
  * Absent and null fields leave the struct untouched, so defaults are set before. Unknown fields are skipped.
+ *
+ * A scan holds what its lines' values point to until scan_reset(): strings, trees and accumulables of one line or of many. It belongs to one
+ * thread at a time.
  */
 #ifndef FIRESTEEL_SPARK_EVENTSCAN_H
 #define FIRESTEEL_SPARK_EVENTSCAN_H
@@ -45,18 +48,17 @@ struct scan_accumulable {
 };
 
 struct scan {
-        struct arena arena;    /* unescaped strings of the current line */
-        yyjson_doc *doc;       /* the current line's tree, when it went that way */
+        struct arena arena;      /* unescaped strings */
+        VEC(yyjson_doc *) trees; /* of lines that went that way */
         VEC(struct scan_accumulable) accumulables;
-        uint64_t slow_lines;
 };
 
 void scan_done(struct scan *s);
-/* Forgets the current line. */
+/* Forgets all lines. */
 void scan_reset(struct scan *s);
-/* Reads a line's object into `ret`. -EINVAL: the line is no JSON object. `err` says where. */
+/* Reads a line's object into `ret`; accumulables are added behind those of earlier lines. -EINVAL: the line is no JSON object. `err` says where. */
 MUST_USE int scan_line(struct scan *s, struct sv line, const struct scan_table *table, void *ret, struct err *err);
-/* The line's tree, owned by the scan until the next line; NULL with `err` set when the line is no JSON. */
+/* The line's tree, owned by the scan; NULL with `err` set when the line is no JSON. */
 yyjson_val *scan_tree(struct scan *s, struct sv line, struct err *err);
 /* Text of a number or string as Jackson's asText() has it; containers give "". In the arena where needed. */
 struct sv scan_as_text(struct scan *s, yyjson_val *v);

@@ -1,4 +1,4 @@
-/* Any text as an event log: the replay ends, the image opens, and every row of it can be read. */
+/* Any text as an event log: the replay ends, the image opens, and every row of it can be read. Lines that were read ahead make the same image. */
 #include "spark/eventlog.h"
 
 struct image {
@@ -32,21 +32,39 @@ static int on_executor(void *arg, const struct am_stage_executor *x) {
         return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        static const uint8_t fingerprint[AM_FINGERPRINT];
+static const uint8_t fingerprint[AM_FINGERPRINT];
+
+static int feed(struct eventlog *e, const char *text, size_t len, bool ahead) {
+        AUTO(eventlog_batch) struct eventlog_batch *b = eventlog_batch_new();
+        if (!ahead)
+                return eventlog_feed(e, sv_new(text, len), NULL);
+        eventlog_batch_read(b, sv_new(text, len));
+        return eventlog_feed_batch(e, b, NULL);
+}
+
+static struct image replay(const char *text, size_t size, bool ahead) {
         struct image image = {STR_INIT(0)};
         struct am_sink sink = {append, header, &image};
         /* Small limits, so that eviction is met too. */
         struct eventlog_options o = {.in_progress = size & 1, .retained_tasks = 20, .retained_jobs = 5, .retained_stages = 5,
                                      .retained_dead_executors = 3, .retained_executions = 3};
         AUTO(eventlog) struct eventlog *e = eventlog_new(&sink, &o);
-        size_t half = size / 2, seen = 0;
+        size_t half = size / 2;
+        if (feed(e, text, half, ahead) > 0 && feed(e, text + half, size - half, ahead) < 0)
+                abort();
+        if (eventlog_end_file(e, EVENTLOG_WHOLE, NULL, NULL) < 0 || eventlog_finish(e, fingerprint, NULL) < 0)
+                abort();
+        return image;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        struct image image = replay((const char *)data, size, false), ahead = replay((const char *)data, size, true);
+        if (image.bytes.len != ahead.bytes.len || memcmp(image.bytes.data, ahead.bytes.data, image.bytes.len) != 0)
+                abort();
+        str_done(&ahead.bytes);
+        size_t seen = 0;
         AUTO(err) struct err err = ERR_INIT;
-        if (eventlog_feed(e, sv_new((const char *)data, half), &err) > 0 && eventlog_feed(e, sv_new((const char *)data + half, size - half), &err) < 0)
-                abort();
-        if (eventlog_end_file(e, EVENTLOG_WHOLE, NULL, &err) < 0 || eventlog_finish(e, fingerprint, &err) < 0)
-                abort();
         struct appmodel m;
         if (appmodel_open(&m, image.bytes.data, image.bytes.len, fingerprint, &err) < 0)
                 abort();

@@ -1,31 +1,21 @@
 #include "history/index.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/fs.h"
 #include "spark/appmodel-internal.h"
-#include "unit/test.h"
+#include "unit/history/fixture.h"
 
-static char *dir, *indexes;
-static struct logstore *store;
+static char *indexes;
 
-static int make_dir(void **state) {
-        char template[] = "/tmp/test-index-XXXXXX";
-        AUTO(err) struct err err = ERR_INIT;
-        dir = xstrdup(mkdtemp(template));
-        indexes = xasprintf("%s/indexes", dir);
-        return mkdir(indexes, 0700) < 0 ? -1 : logstore_open(dir, NULL, &store, &err);
+static int make_dirs(void **state) {
+        int r = make_dir(state);
+        indexes = r < 0 ? NULL : xasprintf("%s/indexes", dir);
+        return r < 0 || mkdir(indexes, 0700) < 0 ? -1 : 0;
 }
 
-static int remove_dir(void **state) {
-        AUTO(err) struct err err = ERR_INIT;
-        logstore_free(TAKE(store));
-        int r = fs_remove_tree(dir, &err);
-        free(TAKE(dir));
+static int remove_dirs(void **state) {
         free(TAKE(indexes));
-        return r;
+        return remove_dir(state);
 }
 
 static void write_log(const char *name, int jobs) {
@@ -146,16 +136,16 @@ TEST(the_longest_unused_indexes_go_first) {
         assert_int_equal(access(left, F_OK), -1);
 }
 
-#define IN_DIR(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+#define IN_DIRS(f) cmocka_unit_test_setup_teardown(f, make_dirs, remove_dirs)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                IN_DIR(a_log_is_replayed_once),
-                IN_DIR(every_damage_is_noticed_and_repaired),
-                IN_DIR(an_index_of_another_version_or_log_is_made_again),
-                IN_DIR(without_a_place_for_them_indexes_live_in_memory),
-                IN_DIR(a_model_in_use_outlives_its_file_and_its_memory),
-                IN_DIR(the_longest_unused_indexes_go_first),
+                IN_DIRS(a_log_is_replayed_once),
+                IN_DIRS(every_damage_is_noticed_and_repaired),
+                IN_DIRS(an_index_of_another_version_or_log_is_made_again),
+                IN_DIRS(without_a_place_for_them_indexes_live_in_memory),
+                IN_DIRS(a_model_in_use_outlives_its_file_and_its_memory),
+                IN_DIRS(the_longest_unused_indexes_go_first),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,33 +1,12 @@
 #include "history/listing.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/fs.h"
-#include "unit/test.h"
-
-static char *dir;
-
-static int make_dir(void **state) {
-        char template[] = "/tmp/test-listing-XXXXXX";
-        dir = xstrdup(mkdtemp(template));
-        return 0;
-}
-
-static int remove_dir(void **state) {
-        AUTO(err) struct err err = ERR_INIT;
-        int r = fs_remove_tree(dir, &err);
-        free(TAKE(dir));
-        return r;
-}
+#include "unit/history/fixture.h"
 
 static void write_file(const char *name, const char *text, int mtime_s) {
+        put(name, sv_of(text), false);
         AUTO(free) char *path = xasprintf("%s/%s", dir, name);
-        AUTO(free) char *parent = xstrndup(path, (size_t)(strrchr(path, '/') - path));
-        AUTO(err) struct err err = ERR_INIT;
-        assert_true(fs_mkdirs(parent, 0700, &err) >= 0);
-        assert_int_equal(fs_write_atomic(path, sv_of(text), 0600, &err), 0);
         assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[2]){{mtime_s, 0}, {mtime_s, 0}}, 0), 0);
 }
 
@@ -38,14 +17,7 @@ static void write_file(const char *name, const char *text, int mtime_s) {
 
 static const struct listing_options options = {.fast_in_progress = true, .end_chunk = 1 << 20, .now_ms = 9999};
 
-static struct logstore *open_store(void) {
-        struct logstore *s;
-        AUTO(err) struct err err = ERR_INIT;
-        assert_int_equal(logstore_open(dir, NULL, &s, &err), 0);
-        return s;
-}
-
-static struct listing *scan(struct logstore *s, const struct listing *before) { return listing_scan(&s, 1, before, &options); }
+static struct listing *scan(const struct listing *before) { return listing_scan(&store, 1, before, &options); }
 
 static const struct log_record *record(const struct listing *l, const char *key) {
         const struct log_record *r = map_get(&l->by_log, key);
@@ -57,8 +29,7 @@ TEST(says_of_each_log_what_its_events_say) {
         write_file("app-1", ENV START("app-1", "") END, 50);
         write_file("app-2_1", ENV START("app-2", ",\"App Attempt ID\":\"1\"") END, 60);
         write_file("app-2_2.inprogress", ENV START("app-2", ",\"App Attempt ID\":\"2\""), 70);
-        AUTO(logstore) struct logstore *s = open_store();
-        AUTO(listing) struct listing *l = scan(s, NULL);
+        AUTO(listing) struct listing *l = scan(NULL);
         assert_int_equal(l->num_apps, 2);
         assert_int_equal(l->num_read, 3);
         const struct log_record *r = record(l, "0/app-1");
@@ -75,10 +46,9 @@ TEST(says_of_each_log_what_its_events_say) {
 TEST(reads_only_what_has_changed) {
         write_file("app-1", ENV START("app-1", "") END, 50);
         write_file("app-2", ENV START("app-2", ""), 50);
-        AUTO(logstore) struct logstore *s = open_store();
-        AUTO(listing) struct listing *first = scan(s, NULL);
+        AUTO(listing) struct listing *first = scan(NULL);
         write_file("app-2", ENV START("app-2", "") END, 51);
-        AUTO(listing) struct listing *second = scan(s, first);
+        AUTO(listing) struct listing *second = scan(first);
         assert_int_equal(second->num_read, 1);
         assert_ptr_equal(record(first, "0/app-1"), record(second, "0/app-1"));
         assert_true(record(second, "0/app-2")->completed);
@@ -91,8 +61,7 @@ TEST(many_logs_are_read_by_several_threads_to_the_same_end) {
                 AUTO(free) char *text = xasprintf(START("%s", "") END, name);
                 write_file(name, text, 100 + i);
         }
-        AUTO(logstore) struct logstore *s = open_store();
-        AUTO(listing) struct listing *l = scan(s, NULL);
+        AUTO(listing) struct listing *l = scan(NULL);
         assert_int_equal(l->num_read, 200);
         assert_int_equal(l->num_apps, 200);
         /* Newest log first, whichever thread was quickest. */
@@ -107,48 +76,44 @@ TEST(what_cannot_be_read_stands_there_with_its_reason) {
         write_file("eventlog_v2_gap/events_1_gap", START("gap", ""), 50);
         write_file("eventlog_v2_gap/events_3_gap", END, 50);
         write_file("eventlog_v2_gap/appstatus_gap", "", 50);
-        AUTO(logstore) struct logstore *s = open_store();
-        AUTO(listing) struct listing *l = scan(s, NULL);
+        AUTO(listing) struct listing *l = scan(NULL);
         assert_int_equal(l->num_apps, 0);
         assert_non_null(strstr(record(l, "0/broken.zstd")->problem, "damaged"));
         assert_string_equal(record(l, "0/empty")->problem, "it is empty");
         assert_non_null(strstr(record(l, "0/strange.txt")->problem, "unknown codec"));
         assert_non_null(strstr(record(l, "0/eventlog_v2_gap")->problem, "part 1 is followed by part 3"));
         /* None of them will be different without a change. */
-        AUTO(listing) struct listing *again = scan(s, l);
+        AUTO(listing) struct listing *again = scan(l);
         assert_int_equal(again->num_read, 0);
 }
 
 TEST(a_failure_that_may_pass_is_tried_again) {
         write_file("app-1", ENV START("app-1", "") END, 50);
-        AUTO(logstore) struct logstore *s = open_store();
-        AUTO(listing) struct listing *l = scan(s, NULL);
+        AUTO(listing) struct listing *l = scan(NULL);
         struct log_record *r = map_get(&l->by_log, "0/app-1");
         r->retry = true; /* as when the store was out of reach */
-        AUTO(listing) struct listing *again = scan(s, l);
+        AUTO(listing) struct listing *again = scan(l);
         assert_int_equal(again->num_read, 1);
         assert_false(record(again, "0/app-1")->retry);
 }
 
 TEST(a_directory_that_cannot_be_listed_keeps_what_was_known) {
         write_file("app-1", ENV START("app-1", "") END, 50);
-        AUTO(logstore) struct logstore *s = open_store();
-        AUTO(listing) struct listing *l = scan(s, NULL);
+        AUTO(listing) struct listing *l = scan(NULL);
         AUTO(free) char *moved = xasprintf("%s-moved", dir);
         assert_int_equal(rename(dir, moved), 0);
-        AUTO(listing) struct listing *without = scan(s, l);
+        AUTO(listing) struct listing *without = scan(l);
         assert_int_equal(rename(moved, dir), 0);
         assert_int_equal(without->num_apps, 1);
         assert_non_null(strstr(without->dir_problems.items[0], dir));
-        AUTO(listing) struct listing *after = scan(s, without);
+        AUTO(listing) struct listing *after = scan(without);
         assert_string_equal(after->dir_problems.items[0], "");
         assert_int_equal(after->num_read, 0);
 }
 
 TEST(records_found_between_scans_join_and_views_hide_directories) {
         write_file("app-1", ENV START("app-1", "") END, 50);
-        AUTO(logstore) struct logstore *s = open_store();
-        struct logstore *twice[] = {s, s};
+        struct logstore *twice[] = {store, store};
         AUTO(listing) struct listing *l = listing_scan(twice, 2, NULL, &options);
         assert_int_equal(l->records.len, 2); /* the same name in two directories is two logs */
         assert_int_equal(l->num_apps, 1);
@@ -160,8 +125,8 @@ TEST(records_found_between_scans_join_and_views_hide_directories) {
         write_file("app-2", ENV START("app-2", "") END, 50);
         AUTO(event_log) struct event_log log = {0};
         AUTO(err) struct err err = ERR_INIT;
-        assert_int_equal(event_log_find(s, "app-2", &log, &err), 1);
-        struct log_record *found = log_record_read(s, 0, &log, &options);
+        assert_int_equal(event_log_find(store, "app-2", &log, &err), 1);
+        struct log_record *found = log_record_read(store, 0, &log, &options);
         AUTO(listing) struct listing *more = listing_with(l, &found, 1);
         AUTO(listing) struct listing *still = listing_with(more, &found, 1);
         log_record_unref(found);
@@ -172,8 +137,7 @@ TEST(records_found_between_scans_join_and_views_hide_directories) {
 TEST(is_kept_in_a_file_that_damage_does_not_pass) {
         write_file("app-1", ENV START("app-1", "") END, 50);
         write_file("empty", "", 50);
-        AUTO(logstore) struct logstore *s = open_store();
-        AUTO(listing) struct listing *l = scan(s, NULL), *loaded = NULL;
+        AUTO(listing) struct listing *l = scan(NULL), *loaded = NULL;
         AUTO(free) char *path = xasprintf("%s/x.listing", dir);
         AUTO(err) struct err err = ERR_INIT;
         assert_int_equal(listing_save(l, path, "url", &err), 0);
@@ -199,8 +163,6 @@ TEST(is_kept_in_a_file_that_damage_does_not_pass) {
         }
         assert_null(bad);
 }
-
-#define IN_DIR(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
 int main(void) {
         const struct CMUnitTest tests[] = {

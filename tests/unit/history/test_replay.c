@@ -1,75 +1,24 @@
 #include "history/replay.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
-
-#include "base/fs.h"
 #include "history/index.h"
-#include "unit/test.h"
+#include "unit/history/fixture.h"
 
-#define RECORDED TEST_DATA "/history/recorded.tar.xz"
-
-static char *dir;
-static unsigned seed;
-
-static int make_dir(void **state) {
-        char template[] = "/tmp/test-replay-XXXXXX";
-        dir = xstrdup(mkdtemp(template));
-        seed = 7;
-        return 0;
-}
-
-static int remove_dir(void **state) {
-        AUTO(err) struct err err = ERR_INIT;
-        int r = fs_remove_tree(dir, &err);
-        free(TAKE(dir));
-        return r;
-}
+static unsigned seed = 7;
 
 static uint32_t some(uint32_t below) {
         seed = seed * 1664525 + 1013904223;
         return below ? (seed >> 8) % below : 0;
 }
 
-/* A log that a real PySpark has written. */
-static void recorded(const char *name, struct str *ret) {
-        AUTO(free) char *command = xasprintf("tar xJOf %s captured41/spark-events/%s", RECORDED, name);
-        FILE *f = popen(command, "r");
-        char buffer[65536];
-        size_t n;
-        assert_non_null(f);
-        while ((n = fread(buffer, 1, sizeof(buffer), f)) > 0)
-                str_append(ret, buffer, n);
-        assert_int_equal(pclose(f), 0);
-        assert_true(ret->len > 10000);
-}
-
-static void put(const char *name, struct sv data, bool again) {
-        AUTO(free) char *path = xasprintf("%s/%s", dir, name), *parent = xstrndup(path, (size_t)(strrchr(path, '/') - path));
-        AUTO(err) struct err err = ERR_INIT;
-        assert_true(fs_mkdirs(parent, 0700, &err) >= 0);
-        AUTO(fd) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (again ? O_APPEND : O_TRUNC), 0600);
-        assert_true(fd >= 0);
-        assert_int_equal(fs_write_all(fd, data.data, data.len), 0);
-}
-
-static struct logstore *open_store(void) {
-        struct logstore *s;
-        AUTO(err) struct err err = ERR_INIT;
-        assert_int_equal(logstore_open(dir, NULL, &s, &err), 0);
-        return s;
-}
-
 /* The image by a replay that goes on must be, byte for byte, that of a replay from the beginning. Says whether one went on. */
-static bool same_image(struct logstore *s, const char *log_name, struct replays *kept) {
+static bool same_image(const char *log_name, struct replays *kept) {
         AUTO(event_log) struct event_log log = {0};
         AUTO(err) struct err err = ERR_INIT;
         AUTO(history_model) struct history_model *on = NULL, *anew = NULL;
         const struct eventlog_options o = {.retained_tasks = 40, .retained_stages = 12, .retained_jobs = 10, .retained_executions = 4};
-        assert_int_equal(event_log_find(s, log_name, &log, &err), 1);
-        assert_int_equal(history_model_load(s, &log, NULL, &o, kept, &on, &err), 0);
-        assert_int_equal(history_model_load(s, &log, NULL, &o, NULL, &anew, &err), 0);
+        assert_int_equal(event_log_find(store, log_name, &log, &err), 1);
+        assert_int_equal(history_model_load(store, &log, NULL, &o, kept, &on, &err), 0);
+        assert_int_equal(history_model_load(store, &log, NULL, &o, NULL, &anew, &err), 0);
         assert_int_equal(on->map_size, anew->map_size);
         assert_memory_equal(on->map, anew->map, anew->map_size);
         return on->stats.continued;
@@ -79,7 +28,6 @@ static bool same_image(struct logstore *s, const char *log_name, struct replays 
 static size_t grow(const char *recording, const char *name, const char *finished) {
         AUTO(str) struct str all = STR_INIT(0);
         recorded(recording, &all);
-        AUTO(logstore) struct logstore *s = open_store();
         struct replays kept;
         size_t continued = 0;
         replays_init(&kept);
@@ -91,11 +39,11 @@ static size_t grow(const char *recording, const char *name, const char *finished
                 n = n < all.len - at ? n : all.len - at;
                 put(name, sv_new(all.data + at, n), true);
                 at += n;
-                continued += same_image(s, name, &kept);
+                continued += same_image(name, &kept);
         }
         AUTO(free) char *from = xasprintf("%s/%s", dir, name), *to = xasprintf("%s/%s", dir, finished);
         assert_int_equal(rename(from, to), 0);
-        assert_true(same_image(s, finished, &kept)); /* the name alone has changed */
+        assert_true(same_image(finished, &kept)); /* the name alone has changed */
         assert_int_equal(kept.list.len, 0);
         replays_done(&kept);
         return continued;
@@ -114,7 +62,6 @@ TEST(a_zstd_log_goes_on_where_it_ended) {
 TEST(a_rolled_log_goes_on_from_part_to_part) {
         AUTO(str) struct str all = STR_INIT(0);
         recorded("local-1795229498210", &all);
-        AUTO(logstore) struct logstore *s = open_store();
         struct replays kept;
         size_t continued = 0, part = 0, parts = 0;
         replays_init(&kept);
@@ -134,32 +81,31 @@ TEST(a_rolled_log_goes_on_from_part_to_part) {
                 }
                 put(name, sv_new(all.data + at, n), true);
                 at += n;
-                continued += same_image(s, "eventlog_v2_app", &kept);
+                continued += same_image("eventlog_v2_app", &kept);
         }
         assert_true(parts >= 4 && continued >= 10);
         AUTO(free) char *from = xasprintf("%s/eventlog_v2_app/appstatus_app.inprogress", dir), *to = xasprintf("%s/eventlog_v2_app/appstatus_app", dir);
         assert_int_equal(rename(from, to), 0);
-        assert_true(same_image(s, "eventlog_v2_app", &kept));
+        assert_true(same_image("eventlog_v2_app", &kept));
         replays_done(&kept);
 }
 
 TEST(a_log_that_was_replaced_is_read_from_its_beginning) {
         AUTO(str) struct str all = STR_INIT(0);
         recorded("local-1795229498210", &all);
-        AUTO(logstore) struct logstore *s = open_store();
         struct replays kept;
         replays_init(&kept);
         kept.min_log = 0;
         put("app.inprogress", sv_new(all.data, all.len / 2), false);
-        assert_false(same_image(s, "app.inprogress", &kept));
+        assert_false(same_image("app.inprogress", &kept));
         put("app.inprogress", sv_new(all.data, all.len / 3), false); /* shorter */
-        assert_false(same_image(s, "app.inprogress", &kept));
+        assert_false(same_image("app.inprogress", &kept));
         put("other", sv_new(all.data, all.len), false); /* another file in its place */
         AUTO(free) char *from = xasprintf("%s/other", dir), *to = xasprintf("%s/app.inprogress", dir);
         assert_int_equal(rename(from, to), 0);
-        assert_false(same_image(s, "app.inprogress", &kept));
+        assert_false(same_image("app.inprogress", &kept));
         put("app.inprogress", SV("no event\nno event\n"), true);
-        same_image(s, "app.inprogress", &kept);
+        same_image("app.inprogress", &kept);
         assert_int_equal(kept.list.len, 0); /* what comes after a malformed line does not count */
         replays_done(&kept);
 }
@@ -167,25 +113,22 @@ TEST(a_log_that_was_replaced_is_read_from_its_beginning) {
 TEST(no_more_replays_are_kept_than_there_is_room_for) {
         AUTO(str) struct str all = STR_INIT(0);
         recorded("local-1795229498210", &all);
-        AUTO(logstore) struct logstore *s = open_store();
         struct replays kept;
         replays_init(&kept);
         put("small.inprogress", sv_new(all.data, all.len), false);
-        same_image(s, "small.inprogress", &kept);
+        same_image("small.inprogress", &kept);
         assert_int_equal(kept.list.len, 0);
         kept.min_log = 0;
         for (int i = 0; i < REPLAYS_MAX + 3; i++) {
                 AUTO(free) char *name = xasprintf("app-%d.inprogress", i);
                 put(name, sv_new(all.data, all.len / 2), false);
-                same_image(s, name, &kept);
+                same_image(name, &kept);
         }
         assert_int_equal(kept.list.len, REPLAYS_MAX);
         replays_trim(&kept, INT64_MAX / 2);
         assert_int_equal(kept.list.len, 0);
         replays_done(&kept);
 }
-
-#define IN_DIR(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
 int main(void) {
         const struct CMUnitTest tests[] = {

@@ -1,35 +1,8 @@
 #include "history/zipstream.h"
 
-#include <stdio.h>
 #include <zlib.h>
 
-#include "base/fs.h"
-#include "unit/test.h"
-
-static char *dir;
-static struct logstore *store;
-
-static int make_dir(void **state) {
-        char template[] = "/tmp/test-zipstream-XXXXXX";
-        AUTO(err) struct err err = ERR_INIT;
-        dir = xstrdup(mkdtemp(template));
-        return logstore_open(dir, NULL, &store, &err);
-}
-
-static int remove_dir(void **state) {
-        AUTO(err) struct err err = ERR_INIT;
-        logstore_free(TAKE(store));
-        int r = fs_remove_tree(dir, &err);
-        free(TAKE(dir));
-        return r;
-}
-
-static void put(const char *name, struct sv data) {
-        AUTO(free) char *path = xasprintf("%s/%s", dir, name), *parent = xstrndup(path, (size_t)(strrchr(path, '/') - path));
-        AUTO(err) struct err err = ERR_INIT;
-        assert_true(fs_mkdirs(parent, 0700, &err) >= 0);
-        assert_int_equal(fs_write_atomic(path, data, 0600, &err), 0);
-}
+#include "unit/history/fixture.h"
 
 static uint64_t le(const char *p, size_t bytes) {
         uint64_t v = 0;
@@ -82,10 +55,10 @@ TEST(files_and_folders_come_out_as_they_went_in) {
         AUTO(err) struct err err = ERR_INIT;
         for (int i = 0; i < 300000; i++)
                 str_appendf(&large, "line %d\n", i * 79);
-        put("one", str_sv(&large));
-        put("eventlog_v2_app/appstatus_app", SV(""));
-        put("eventlog_v2_app/events_1_app.zstd", SV("packed already"));
-        put("eventlog_v2_app/.events_1_app.zstd.crc", SV("x"));
+        put("one", str_sv(&large), false);
+        put("eventlog_v2_app/appstatus_app", SV(""), false);
+        put("eventlog_v2_app/events_1_app.zstd", SV("packed already"), false);
+        put("eventlog_v2_app/.events_1_app.zstd.crc", SV("x"), false);
         AUTO(zipstream) struct zipstream *z = zipstream_new();
         assert_int_equal(zipstream_add(z, store, "one", false, &err), 0);
         assert_int_equal(zipstream_add(z, store, "eventlog_v2_app", true, &err), 0);
@@ -106,7 +79,7 @@ TEST(files_and_folders_come_out_as_they_went_in) {
 TEST(a_log_that_is_gone_is_named) {
         AUTO(str) struct str zip = STR_INIT(0);
         AUTO(err) struct err err = ERR_INIT;
-        put("one", SV("x"));
+        put("one", SV("x"), false);
         AUTO(zipstream) struct zipstream *z = zipstream_new();
         assert_int_equal(zipstream_add(z, store, "none", false, &err), -ENOENT);
         err_clear(&err);
@@ -119,8 +92,8 @@ TEST(a_log_that_is_gone_is_named) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(files_and_folders_come_out_as_they_went_in, make_dir, remove_dir),
-                cmocka_unit_test_setup_teardown(a_log_that_is_gone_is_named, make_dir, remove_dir),
+                IN_DIR(files_and_folders_come_out_as_they_went_in),
+                IN_DIR(a_log_that_is_gone_is_named),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,17 +21,31 @@ static int header(void *arg, const void *data, size_t len, struct err *err) {
         return 0;
 }
 
-/* Replays text that arrives in steps. */
-static void replay(struct replay *r, const char *text, size_t step, const struct eventlog_options *o) {
-        r->image = STR_INIT(0);
-        struct am_sink sink = {append, header, &r->image};
+/* The image of text that arrives in steps. */
+static struct str image(const char *text, size_t step, const struct eventlog_options *o, struct eventlog_batch *ahead) {
+        struct str ret = STR_INIT(0);
+        struct am_sink sink = {append, header, &ret};
         struct eventlog_options none = {0};
         AUTO(eventlog) struct eventlog *e = eventlog_new(&sink, o ? o : &none);
-        for (size_t at = 0, len = strlen(text); at < len; at += step)
-                if (eventlog_feed(e, sv_new(text + at, len - at < step ? len - at : step), NULL) <= 0)
+        for (size_t at = 0, len = strlen(text); at < len; at += step) {
+                struct sv piece = sv_new(text + at, len - at < step ? len - at : step);
+                if (ahead)
+                        eventlog_batch_read(ahead, piece);
+                if ((ahead ? eventlog_feed_batch(e, ahead, NULL) : eventlog_feed(e, piece, NULL)) <= 0)
                         break;
+        }
         assert_true(eventlog_end_file(e, EVENTLOG_WHOLE, NULL, NULL) >= 0);
         assert_int_equal(eventlog_finish(e, fingerprint, NULL), 0);
+        return ret;
+}
+
+/* Replays it; reading its lines ahead must make no difference. */
+static void replay(struct replay *r, const char *text, size_t step, const struct eventlog_options *o) {
+        AUTO(eventlog_batch) struct eventlog_batch *ahead = eventlog_batch_new();
+        r->image = image(text, step, o, NULL);
+        AUTO(str) struct str other = image(text, step, o, ahead);
+        assert_int_equal(other.len, r->image.len);
+        assert_memory_equal(other.data, r->image.data, other.len);
         assert_int_equal(appmodel_open(&r->m, r->image.data, r->image.len, fingerprint, NULL), 0);
 }
 
