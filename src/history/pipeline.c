@@ -20,7 +20,6 @@ struct pipeline {
         pthread_mutex_t lock;
         pthread_cond_t changed;
         bool fetching, ended, stopping; /* ended: nothing is left to fetch */
-        bool refused;                   /* the reducer wants no more */
         size_t fetched, fed;            /* pieces so far; piece n is at n % count */
         size_t count;
         struct piece **order;
@@ -113,16 +112,23 @@ static void *helper(void *arg) {
 
 /* ---- the caller ---- */
 
+/* What the caller feeds, and how far it came. */
+struct target {
+        struct eventlog *e;
+        uint64_t *bytes;
+        bool refused; /* it wants no more */
+};
+
 /* Feeds the next piece, which is read: 1 when more comes, 0 when that was all. */
-static int feed(struct pipeline *p, struct piece *x, struct eventlog *e, uint64_t *bytes, struct err *err) {
-        *bytes += x->text.len;
-        p->refused = eventlog_feed_batch(e, x->batch, NULL) <= 0;
-        if (p->refused)
+static int feed(struct target *t, struct piece *x, struct err *err) {
+        *t->bytes += x->text.len;
+        t->refused = eventlog_feed_batch(t->e, x->batch, NULL) <= 0;
+        if (t->refused)
                 return 0;
         return x->end < 0 ? err_move(err, &x->why) : x->end;
 }
 
-static int drive(struct worker *w, struct eventlog *e, uint64_t *bytes, struct err *err) {
+static int drive(struct worker *w, struct target *t, struct err *err) {
         struct pipeline *p = w->pipeline;
         int r = 1;
         pthread_mutex_lock(&p->lock);
@@ -130,7 +136,7 @@ static int drive(struct worker *w, struct eventlog *e, uint64_t *bytes, struct e
                 struct piece *x = p->fed < p->fetched ? p->order[p->fed % p->count] : NULL;
                 if (x && x->state == READ) {
                         pthread_mutex_unlock(&p->lock);
-                        r = feed(p, x, e, bytes, err);
+                        r = feed(t, x, err);
                         pthread_mutex_lock(&p->lock);
                         x->state = FREE;
                         p->fed++;
@@ -178,17 +184,18 @@ int pipeline_feed(struct log_text *t, struct eventlog *e, unsigned helpers, uint
         struct pipeline p = {.source = t, .count = ARRAY_LEN(order), .order = order};
         pthread_mutex_init(&p.lock, NULL);
         pthread_cond_init(&p.changed, NULL);
+        struct target target = {e, bytes, false};
         unsigned started = 0;
         for (unsigned i = 0; i <= helpers; i++)
                 worker_init(&workers[i], &p);
         while (started < helpers && pthread_create(&workers[1 + started].thread, NULL, helper, &workers[1 + started]) == 0) /* with fewer it goes on, too */
                 started++;
-        int r = drive(&workers[0], e, bytes, err);
+        int r = drive(&workers[0], &target, err);
         for (unsigned i = 1; i <= started; i++)
                 pthread_join(workers[i].thread, NULL);
         for (unsigned i = 0; i <= helpers; i++)
                 worker_done(&workers[i]);
         pthread_cond_destroy(&p.changed);
         pthread_mutex_destroy(&p.lock);
-        return r < 0 ? r : !p.refused;
+        return r < 0 ? r : !target.refused;
 }

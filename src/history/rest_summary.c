@@ -10,12 +10,18 @@ enum { COLUMN_DURATION = TM_COUNT, COLUMN_GETTING_RESULT, COLUMN_DELAY, COLUMN_R
 struct columns {
         struct rest_call *c;
         int64_t *values[COLUMNS];
+        int64_t least[COLUMNS], most[COLUMNS];
         size_t len[COLUMNS], cap;
 };
 
 static void put(struct columns *k, size_t column, int64_t v) {
-        if (v >= 0)
-                k->values[column][k->len[column]++] = v;
+        if (v < 0)
+                return;
+        if (k->len[column] == 0)
+                k->least[column] = k->most[column] = v;
+        k->least[column] = v < k->least[column] ? v : k->least[column];
+        k->most[column] = v > k->most[column] ? v : k->most[column];
+        k->values[column][k->len[column]++] = v;
 }
 
 static int collect(void *arg, const struct am_task *t) {
@@ -45,7 +51,11 @@ static int64_t quantile_index(double q, size_t count) {
 }
 
 /* Walks the ordered values as AppStatusStore.scanTasks walks its iterator. `count` is that of the run times. */
-static void write_quantiles(struct rest_call *c, const char *key, int64_t *v, size_t n, const struct quantiles *q, size_t count) {
+static void write_quantiles(struct columns *k, const char *key, size_t column, const struct quantiles *q, size_t count) {
+        struct rest_call *c = k->c;
+        int64_t *v = k->values[column];
+        size_t n = k->len[column];
+        bool all_same = n && k->least[column] == k->most[column];
         double last = NAN;
         int64_t current = -1;
         size_t at = 0, ordered = 0;
@@ -64,7 +74,7 @@ static void write_quantiles(struct rest_call *c, const char *key, int64_t *v, si
                         jackson_double(&c->j, NAN);
                         continue;
                 }
-                if (at >= ordered) { /* places before `ordered` hold their final values */
+                if (at >= ordered && !all_same) { /* places before `ordered` hold their final values */
                         select_kth(v + ordered, n - ordered, at - ordered);
                         ordered = at + 1;
                 }
@@ -125,7 +135,7 @@ static const struct distribution write_part[] = {
 
 static void write_part_of(struct columns *k, const struct distribution *part, const struct quantiles *q) {
         for (; part->name; part++)
-                write_quantiles(k->c, part->name, k->values[part->column], k->len[part->column], q, k->len[TM_RUN_TIME]);
+                write_quantiles(k, part->name, part->column, q, k->len[TM_RUN_TIME]);
 }
 
 static void write_nested(struct columns *k, const char *key, const struct distribution *part, const struct quantiles *q) {

@@ -184,7 +184,7 @@ struct order {
 struct entry {
         int64_t number, id;
         struct sv word; /* for orders by text; numbers are all 0 then */
-        uint32_t row;
+        struct am_place place;
 };
 
 struct lister {
@@ -194,7 +194,6 @@ struct lister {
         const char *search; /* lower case, or NULL */
         struct arena arena;
         VEC(struct entry) entries;
-        uint32_t row;
 };
 
 /* The value in Spark's store: negated when the task did not succeed, -1 when it reported none. */
@@ -311,11 +310,10 @@ static bool is_found(struct lister *l, const struct am_task *t) {
 
 static int collect(void *arg, const struct am_task *t) {
         struct lister *l = arg;
-        uint32_t row = l->row++;
         if ((l->statuses && !has_status(t, l->statuses)) || (l->search && !is_found(l, t)))
                 return 0;
         struct sv word = order_word(l, t);
-        *vec_push(&l->entries) = (struct entry){order_number(l->c, t, l->order), t->id, word, row};
+        *vec_push(&l->entries) = (struct entry){order_number(l->c, t, l->order), t->id, word, t->place};
         return 0;
 }
 
@@ -334,61 +332,53 @@ static int compare(const void *a, const void *b, void *arg) {
         return x->id < y->id ? -sign : x->id > y->id ? sign : 0;
 }
 
-enum { MIN_WINDOW = 8192 };
-
-/* Second pass: the rows wanted, put into their places. */
-struct picker {
-        uint32_t row;
-        struct am_task *tasks;
-        struct place {
-                uint32_t row, at;
-        } *places;
-        size_t next, count;
-};
-
-static int pick(void *arg, const struct am_task *t) {
-        struct picker *p = arg;
-        while (p->next < p->count && p->places[p->next].row == p->row)
-                p->tasks[p->places[p->next++].at] = *t;
-        p->row++;
-        return p->next == p->count;
+static void sift_down(struct entry *heap, size_t n, size_t at, const struct order *o) {
+        for (size_t child; (child = 2 * at + 1) < n; at = child) {
+                if (child + 1 < n && compare(&heap[child], &heap[child + 1], (void *)o) < 0)
+                        child++;
+                if (compare(&heap[at], &heap[child], (void *)o) >= 0)
+                        return;
+                struct entry swap = heap[at];
+                heap[at] = heap[child];
+                heap[child] = swap;
+        }
 }
 
-static int by_row(const void *a, const void *b) {
-        const struct place *x = a, *y = b;
-        return (x->row > y->row) - (x->row < y->row);
+/* Puts the first k of the order in front, in no order among themselves: a heap whose top is the last of them. */
+static void select_first(struct entry *v, size_t n, size_t k, const struct order *o) {
+        for (size_t i = k / 2; i-- > 0;)
+                sift_down(v, k, i, o);
+        for (size_t i = k; i < n; i++)
+                if (compare(&v[i], &v[0], (void *)o) < 0) {
+                        struct entry swap = v[0];
+                        v[0] = v[i];
+                        v[i] = swap;
+                        sift_down(v, k, 0, o);
+                }
 }
 
 /* Writes an array of the tasks [offset, offset + length) in the lister's order. */
-static void write_page(struct lister *l, const struct am_stage *s, int64_t offset, int64_t length) {
+static void write_page(struct lister *l, int64_t offset, int64_t length) {
         AUTO(err) struct err err = ERR_INIT;
         struct rest_call *c = l->c;
+        struct entry *v = l->entries.items;
         size_t n = l->entries.len;
-        if (n > 1)
-                qsort_r(l->entries.items, n, sizeof(*l->entries.items), compare, (void *)l->order);
         size_t from = offset < 0 ? 0 : (uint64_t)offset > n ? n : (size_t)offset;
-        size_t count = length < 0 ? 0 : (uint64_t)length > n - from ? n - from : (size_t)length;
-        /* Some at a time: each time all rows are decoded, but only those are held. */
-        size_t window = count / 16 > MIN_WINDOW ? count / 16 : MIN_WINDOW;
-        window = count < window ? count : window;
-        AUTO(free) struct am_task *tasks = xcalloc(window ? window : 1, sizeof(*tasks));
-        AUTO(free) struct place *places = xcalloc(window ? window : 1, sizeof(*places));
+        size_t to = length < 0 ? from : (uint64_t)length > n - from ? n : from + (size_t)length, first = to < n / 4 ? to : n;
+        if (first && first < n)
+                select_first(v, n, first, l->order);
+        if (first > 1)
+                qsort_r(v, first, sizeof(*v), compare, (void *)l->order);
         jackson_array(&c->j);
-        for (size_t at = 0; at < count; at += window) {
-                size_t some = count - at < window ? count - at : window;
-                for (size_t i = 0; i < some; i++)
-                        places[i] = (struct place){l->entries.items[from + at + i].row, (uint32_t)i};
-                qsort(places, some, sizeof(*places), by_row);
-                struct picker p = {.tasks = tasks, .places = places, .count = some};
-                if (appmodel_tasks(c->m, s, pick, &p, &err) < 0) {
+        for (size_t i = from; i < to; i++) {
+                struct am_task t;
+                if (appmodel_task_at(c->m, v[i].place, &t, &err) < 0) {
                         damaged(c, &err);
                         return;
                 }
-                for (size_t i = 0; i < some; i++) {
-                        write_task(c, &tasks[i]);
-                        if (!rest_go_on(c))
-                                return;
-                }
+                write_task(c, &t);
+                if (!rest_go_on(c))
+                        return;
         }
         jackson_end_array(&c->j);
 }
@@ -417,7 +407,7 @@ void rest_task_list(struct rest_call *c) {
         struct lister l = {.c = c, .order = &o, .statuses = param_enum(c, "status", rest_task_status, 5)};
         const struct am_stage *s = appmodel_stage(c->m, c->ids[0], c->ids[1]);
         if (gather(&l, s))
-                write_page(&l, s, param_int(c, "offset", 0), param_int(c, "length", 20));
+                write_page(&l, param_int(c, "offset", 0), param_int(c, "length", 20));
         lister_done(&l);
 }
 
@@ -497,7 +487,7 @@ void rest_task_table(struct rest_call *c) {
         jackson_object(&c->j);
         jackson_member_string(&c->j, "recordsFiltered", sv_of(searching && s && s->stored_tasks ? filtered : total));
         jackson_key(&c->j, "aaData");
-        write_page(&l, s, start, length);
+        write_page(&l, start, length);
         if (c->a->status == 200) {
                 jackson_member_string(&c->j, "recordsTotal", sv_of(total));
                 jackson_end_object(&c->j);

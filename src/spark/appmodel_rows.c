@@ -217,19 +217,27 @@ static int open_segment(const struct appmodel *m, const struct am_segment *s, st
 
 static int bad_rows(struct err *err) { return err_set(err, -EBADMSG, "the index is damaged: rows do not unpack"); }
 
+static struct am_row_base get_base(struct unpack *u) {
+        struct am_row_base base;
+        base.task_id = get_signed(u);
+        base.launch_ms = get_signed(u);
+        return base;
+}
+
 int appmodel_tasks(const struct appmodel *m, const struct am_stage *stage, int (*fn)(void *arg, const struct am_task *task), void *arg,
                    struct err *err) {
         struct am_task t;
         for (uint32_t i = 0; i < stage->tasks.count && stage->tasks.first + i < m->num_segments; i++) {
-                const struct am_segment *s = &m->segments[stage->tasks.first + i];
+                t.place.segment = stage->tasks.first + i;
+                const struct am_segment *s = &m->segments[t.place.segment];
                 struct unpack u;
                 int r = open_segment(m, s, &u, err);
                 if (r < 0)
                         return r;
-                struct am_row_base base;
-                base.task_id = get_signed(&u);
-                base.launch_ms = get_signed(&u);
+                const uint8_t *start = u.p;
+                struct am_row_base base = get_base(&u);
                 for (uint32_t k = 0; k < s->count; k++) {
+                        t.place.at = (uint32_t)(u.p - start);
                         if (!unpack_task(&u, &base, &t))
                                 return bad_rows(err);
                         r = fn(arg, &t);
@@ -238,6 +246,16 @@ int appmodel_tasks(const struct appmodel *m, const struct am_stage *stage, int (
                 }
         }
         return 0;
+}
+
+int appmodel_task_at(const struct appmodel *m, struct am_place place, struct am_task *ret, struct err *err) {
+        const struct am_segment *s = &m->segments[place.segment]; /* which was checked when the row was met */
+        const uint8_t *start = (const uint8_t *)m->image + s->offset;
+        struct unpack u = {start, start + s->len, false};
+        struct am_row_base base = get_base(&u);
+        u.p = start + place.at;
+        ret->place = place;
+        return unpack_task(&u, &base, ret) ? 0 : bad_rows(err);
 }
 
 int appmodel_stage_executors(const struct appmodel *m, const struct am_stage *stage,

@@ -42,12 +42,18 @@ TEST(ascending_lists_stay_ascending) {
 }
 
 TEST(the_kth_smallest_is_where_sorting_would_put_it) {
-        int64_t v[1000];
-        for (size_t k = 0; k < 1000; k += 37) {
-                for (size_t i = 0; i < 1000; i++)
-                        v[i] = (int64_t)(i * 7919 % 1000) / 3;
-                assert_int_equal(select_kth(v, 1000, k), (int64_t)k / 3);
-        }
+        static int64_t v[5000];
+        static const size_t sizes[] = {1, 2, 1000, 5000}, equal[] = {1, 3, 5000}; /* how many numbers are equal */
+        for (size_t s = 0; s < ARRAY_LEN(sizes); s++)
+                for (size_t e = 0; e < ARRAY_LEN(equal); e++)
+                        for (size_t k = 0; k < sizes[s]; k += 37) {
+                                size_t n = sizes[s];
+                                for (size_t i = 0; i < n; i++)
+                                        v[i] = (int64_t)(i * 7919 % n / equal[e]);
+                                assert_int_equal(select_kth(v, n, k), k / equal[e]);
+                                for (size_t i = 0; i < n; i++)
+                                        assert_true(i < k ? v[i] <= v[k] : v[i] >= v[k]);
+                        }
 }
 
 int main(void) {
