@@ -38,10 +38,31 @@ int list_query_parse(const struct resource *res, const char *labels, const char 
         return 0;
 }
 
+/* What an object knows of itself without its document; NULL: look there. */
+static const char *known_field(const struct object *o, const char *field) {
+        if (streq(field, "metadata.name"))
+                return o->name;
+        if (streq(field, "metadata.namespace"))
+                return o->namespace;
+        if (!o->resource || o->resource->is_custom) /* there these may be anything */
+                return NULL;
+        return streq(field, "spec.nodeName") ? o->node : streq(field, "status.phase") ? o->phase : NULL;
+}
+
 bool list_query_matches(const struct list_query *q, const struct object *o) {
-        if (!selector_is_empty(&q->labels) && !selector_matches(&q->labels, meta_labels(object_root(o))))
+        bool is_known = true;
+        if (!selector_is_empty(&q->labels) && !object_matches(o, &q->labels))
                 return false;
-        return q->fields.len == 0 || field_selector_matches(&q->fields, object_root(o));
+        vec_foreach(t, &q->fields) {
+                const char *value = known_field(o, t->field);
+                is_known &= value != NULL;
+                if (value && streq(value, t->value) == t->negate)
+                        return false;
+        }
+        if (is_known)
+                return true;
+        AUTO(object_view) struct object_view v = object_view(o);
+        return field_selector_matches(&q->fields, v.root);
 }
 
 /* From an ordered run of objects what the query wants. True when its limit cut the list. */
@@ -108,7 +129,8 @@ void object_text_as(const struct object *o, const struct resource *res, struct s
                 return;
         }
         if (res->hooks->from_storage || res->structural) {
-                AUTO(mjson) yyjson_mut_doc *doc = object_edit(o);
+                AUTO(object_view) struct object_view v = object_view(o);
+                AUTO(mjson) yyjson_mut_doc *doc = json_thaw(v.root);
                 size_t len;
                 yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
                 if (res->hooks->from_storage)

@@ -150,10 +150,10 @@ struct quantity quota_used(struct apiserver *s, yyjson_val *quota, const char *n
                         continue;
                 at = collection_range(res->objects, ns, &end);
                 for (; at < end; at++) {
-                        yyjson_val *o = object_root(res->objects->items[at]);
-                        if (!quota_use_of(res, o, name, &q))
+                        AUTO(object_view) struct object_view o = object_view(res->objects->items[at]);
+                        if (!quota_use_of(res, o.root, name, &q))
                                 break; /* the name does not concern this kind */
-                        if (quota_covers(quota, res, o))
+                        if (quota_covers(quota, res, o.root))
                                 total = total.nano ? quantity_add(total, q) : q;
                 }
         }

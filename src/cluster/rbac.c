@@ -356,7 +356,7 @@ static void aggregate_one(struct apiserver *s, struct api *as, struct object *ro
                 if (selector_from_object(term, &sel, &why) < 0)
                         continue; /* it was validated; a selector that does not parse selects nothing */
                 for (size_t k = 0; k < all->len; k++)
-                        if (all->items[k] != role && selector_matches(&sel, meta_labels(object_root(all->items[k]))))
+                        if (all->items[k] != role && object_matches(all->items[k], &sel))
                                 append_rules(doc, rules, object_at(all->items[k], "/rules"));
         }
         mjson_set_str(doc, root, "kind", "ClusterRole");

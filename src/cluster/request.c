@@ -481,7 +481,8 @@ void form_object(const struct resource *res, enum answer_form form, bool with_co
         }
         if (form == FORM_METADATA) {
                 size_t len;
-                AUTO(free) char *text = json_write(meta_of(object_root(o)), false, &len);
+                AUTO(object_view) struct object_view v = object_view(o);
+                AUTO(free) char *text = json_write(meta_of(v.root), false, &len);
                 str_append_s(out, "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":");
                 str_append(out, text, len);
                 str_append_c(out, '}');
@@ -507,8 +508,10 @@ void answer_list(struct request *q, const struct object_list *list, uint64_t rev
                 size_t len;
                 doc = yyjson_mut_doc_new(NULL);
                 yyjson_mut_val *table = table_new(doc, columns_of(q->res), true, version, token, remaining > 0 ? remaining : 0);
-                for (size_t i = 0; i < list->len; i++)
-                        table_add_row(doc, table, columns_of(q->res), object_root(list->items[i]), request_include(q), clock_now_ms());
+                for (size_t i = 0; i < list->len; i++) {
+                        AUTO(object_view) struct object_view v = object_view(list->items[i]);
+                        table_add_row(doc, table, columns_of(q->res), v.root, request_include(q), clock_now_ms());
+                }
                 AUTO(free) char *text = mjson_write(table, false, &len);
                 str_append(&body, text, len);
                 answer_text(q, 200, &body, store_revision(q->s->store));

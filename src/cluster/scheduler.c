@@ -97,11 +97,6 @@ static void pod_requests(yyjson_val *pod, struct amounts *ret) {
         add_list(ret, json_at(pod, "/spec/overhead"), false);
 }
 
-static bool is_finished(yyjson_val *pod) {
-        const char *phase = json_str_at(pod, "/status/phase");
-        return streq_null(phase, "Succeeded") || streq_null(phase, "Failed");
-}
-
 /* ---- filters ---- */
 
 struct verdict {
@@ -207,7 +202,7 @@ static void node_pods(struct scheduler *s, const char *node, const struct object
         if (!know_placed(s))
                 return;
         vec_foreach(p, &s->placed) {
-                bool skipped = !streq_null(object_str(*p, "/spec/nodeName"), node) || is_finished(object_root(*p));
+                bool skipped = !streq_null((*p)->node, node) || object_is_finished(*p);
                 for (size_t i = 0; but && i < but->len; i++)
                         skipped |= streq(but->items[i]->uid, (*p)->uid);
                 if (!skipped)
@@ -514,39 +509,53 @@ static void schedule(struct scheduler *s, const struct object *pod) {
 /* ---- the queue ---- */
 
 static bool wants_us(const struct object *pod) {
-        const char *name = object_str(pod, "/spec/schedulerName"), *node = object_str(pod, "/spec/nodeName");
-        return (!node || !*node) && (!name || streq(name, "default-scheduler")) && !object_is_deleting(pod) && !is_finished(object_root(pod)) &&
-               !yyjson_arr_size(object_at(pod, "/spec/schedulingGates"));
+        if (*pod->node || !object_is_active(pod))
+                return false;
+        AUTO(object_view) struct object_view v = object_view(pod);
+        const char *name = json_str_at(v.root, "/spec/schedulerName");
+        return (!name || streq(name, "default-scheduler")) && !yyjson_arr_size(json_at(v.root, "/spec/schedulingGates"));
 }
 
-static int compare_waiting(const void *a, const void *b) {
-        yyjson_val *x = object_root(*(struct object *const *)a), *y = object_root(*(struct object *const *)b);
-        int64_t p = priority_of(x), q = priority_of(y);
-        if (p != q)
-                return p > q ? -1 : 1;
-        int64_t s = meta_created_ms(x), t = meta_created_ms(y);
-        if (s != t)
-                return s < t ? -1 : 1;
-        uint64_t r = (*(struct object *const *)a)->revision, u = (*(struct object *const *)b)->revision;
-        return r < u ? -1 : r > u;
+struct candidate {
+        struct object *pod; /* held by the round's list */
+        int64_t priority;
+};
+
+/* Those that wait for us, the most important first, of equals the oldest. */
+static int compare_candidates(const void *a, const void *b) {
+        const struct candidate *x = a, *y = b;
+        if (x->priority != y->priority)
+                return x->priority > y->priority ? -1 : 1;
+        if (x->pod->created_ms != y->pod->created_ms)
+                return x->pod->created_ms < y->pod->created_ms ? -1 : 1;
+        return x->pod->revision < y->pod->revision ? -1 : x->pod->revision > y->pod->revision;
 }
 
 static void run(void *arg) {
         struct scheduler *s = arg;
         AUTO(object_list) struct object_list pods = {0};
+        VEC(struct candidate) waiting = {0};
         s->is_armed = false;
         forget_placed(s); /* of an earlier round */
         if (api_list(s->api, "pods", NULL, NULL, "spec.nodeName=", &pods, NULL) < 0)
                 return;
-        if (pods.len)
-                qsort(pods.items, pods.len, sizeof(*pods.items), compare_waiting);
         vec_foreach(p, &pods) {
-                struct object *now = wants_us(*p) ? api_peek(s->api, "pods", (*p)->namespace, (*p)->name) : NULL;
-                if (!now || !streq(now->uid, (*p)->uid) || !wants_us(now))
+                if (!wants_us(*p))
+                        continue;
+                AUTO(object_view) struct object_view v = object_view(*p);
+                *vec_push(&waiting) = (struct candidate){*p, priority_of(v.root)};
+        }
+        if (waiting.len)
+                qsort(waiting.items, waiting.len, sizeof(*waiting.items), compare_candidates);
+        vec_foreach(w, &waiting) {
+                struct object *now = api_peek(s->api, "pods", w->pod->namespace, w->pod->name);
+                if (!now || !streq(now->uid, w->pod->uid) || !wants_us(now))
                         continue;
                 AUTO(object) struct object *kept = object_ref(now);
                 schedule(s, kept);
+                object_rest(kept, kept == w->pod ? 2 : 1);
         }
+        vec_done(&waiting);
         forget_placed(s);
 }
 

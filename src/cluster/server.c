@@ -1,5 +1,6 @@
 #include "cluster/server.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -19,7 +20,7 @@
 #include "net/http_server.h"
 #include "net/tls.h"
 
-enum { DEFAULT_PORT = 6443, PORTS_TRIED = 100, SERVICE_PORT = 443, HTTP_GRACE_MS = 500, POD_GRACE_S = 30 };
+enum { DEFAULT_PORT = 6443, PORTS_TRIED = 100, SERVICE_PORT = 443, HTTP_GRACE_MS = 500, POD_GRACE_S = 30, LARGE_BLOCK = 1 << 20 };
 
 struct server {
         const struct instance *instance;
@@ -331,9 +332,18 @@ static void end(struct server *s) {
                 close(s->lock_fd);
 }
 
+/* Answers of many megabytes come and go. Left to itself glibc learns from the first one to keep such blocks in the heap, and the process stays that large. */
+static void give_memory_back(void) {
+#ifdef __GLIBC__
+        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+        mallopt(M_TRIM_THRESHOLD, LARGE_BLOCK);
+#endif
+}
+
 int server_run(const struct instance *i, struct instance_settings *settings, const struct server_events *events, struct err *err) {
         struct server s = {
                 .instance = i, .settings = settings, .events = events, .began_ms = clock_mono_ms(), .lock_fd = -1, .host_fd = -1};
+        give_memory_back();
         int r = start(&s, err);
         if (r >= 0) {
                 loop_run(s.loop);

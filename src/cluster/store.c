@@ -1,5 +1,6 @@
 #include "cluster/store.h"
 
+#include "cluster/documents.h"
 #include "cluster/registry.h"
 #include "cluster/storelog.h"
 
@@ -27,6 +28,7 @@ struct store_waiter {
 struct store {
         struct loop *loop;
         struct storelog *log; /* NULL: memory only */
+        struct documents *documents;
         struct map collections;
         uint64_t revision, durable, oldest;
         VEC(struct store_event) pending; /* not durable, oldest first */
@@ -44,8 +46,8 @@ struct store {
 };
 
 static void event_done(struct store_event *e) {
-        object_unref(e->object);
-        object_unref(e->old);
+        object_release(e->object);
+        object_release(e->old);
 }
 
 /* Collections. */
@@ -158,7 +160,7 @@ int store_snapshot(const struct store *s, const struct collection *c, const char
 static void collection_free(void *p) {
         struct collection *c = p;
         for (size_t i = 0; i < c->len; i++)
-                object_unref(c->items[i]);
+                object_release(c->items[i]);
         vec_done(c);
         free(c->id);
         free(c);
@@ -326,8 +328,12 @@ static void deliver_initial(void *arg, const struct err *err) {
         w->has_initial = false;
         s->walking++;
         for (size_t i = 0; i < list.len && !w->stopped; i++) {
-                struct store_event e = {STORE_ADDED, list.items[i]->revision, w->collection, list.items[i], NULL};
+                struct object *o = list.items[i];
+                struct store_event e = {STORE_ADDED, o->revision, w->collection, o, NULL};
+                bool was_parsed = o->doc != NULL;
                 w->ev.on_event(w->ev.arg, &e);
+                if (!was_parsed) /* a whole collection is gone through: not all of it has to be parsed at once */
+                        object_rest(o, 1);
         }
         if (!w->stopped && w->ev.on_synced)
                 w->ev.on_synced(w->ev.arg, w->after);
@@ -399,11 +405,13 @@ static void enqueue(struct store *s, struct store_event e) {
 uint64_t store_next_revision(struct store *s) { return s->revision + 1; }
 
 void store_put(struct store *s, struct collection *c, struct object *o) {
-        struct object *old = place(c, object_ref(o));
+        struct object *old = place(c, object_hold(o));
         s->stats.objects += old == NULL;
+        documents_adopt(s->documents, o);
         if (s->observe)
                 s->observe(s->observe_arg, c, o, old);
-        enqueue(s, (struct store_event){old ? STORE_MODIFIED : STORE_ADDED, o->revision, c, o, old});
+        enqueue(s, (struct store_event){old ? STORE_MODIFIED : STORE_ADDED, o->revision, c, object_hold(o), old});
+        object_unref(o);
 }
 
 void store_remove(struct store *s, struct collection *c, struct object *last) {
@@ -413,9 +421,11 @@ void store_remove(struct store *s, struct collection *c, struct object *last) {
                 return;
         }
         s->stats.objects--;
+        documents_adopt(s->documents, last);
         if (s->observe)
                 s->observe(s->observe_arg, c, NULL, old);
-        enqueue(s, (struct store_event){STORE_DELETED, last->revision, c, last, old});
+        enqueue(s, (struct store_event){STORE_DELETED, last->revision, c, object_hold(last), old});
+        object_unref(last);
 }
 
 /* Everything up to `revision` is durable: tell the world, in order. */
@@ -448,10 +458,9 @@ static void take_back(struct store *s, const struct err *err) {
         while (s->pending.len > s->pending_start) {
                 struct store_event e = s->pending.items[--s->pending.len];
                 struct object *now = e.change == STORE_DELETED ? NULL : displace(e.collection, e.object->namespace, e.object->name);
-                if (now)
-                        object_unref(now);
+                object_release(now);
                 if (e.old)
-                        object_unref(place(e.collection, object_ref(e.old)));
+                        object_release(place(e.collection, object_hold(e.old)));
                 s->stats.objects += (e.change == STORE_DELETED) - (e.change == STORE_ADDED);
                 if (s->observe)
                         s->observe(s->observe_arg, e.collection, e.old, e.change == STORE_DELETED ? NULL : e.object);
@@ -510,6 +519,7 @@ int store_new(struct loop *l, const char *database, size_t history, struct store
         /* A new cluster's history is whole from the beginning; that of a loaded one begins now. */
         s->oldest = s->revision == 1 ? 0 : s->revision;
         s->ring = xcalloc(s->ring_cap, sizeof(*s->ring));
+        s->documents = documents_new(l, DOCUMENTS_BUDGET);
         s->soon = timer_new(l, 1 << 30, 0, soon, s);
         *ret = s;
         return 0;
@@ -525,12 +535,16 @@ static int load_row(void *arg, struct sv json, uint64_t revision, struct err *er
         struct loading *load = arg;
         yyjson_doc *doc = NULL;
         struct object *old;
+        AUTO(object) struct object *o = NULL;
         int r = json_parse(json, &doc, err);
         if (r < 0)
                 return err_wrap(err, -EUCLEAN, "a stored row of %s is damaged", load->collection->id);
-        old = place(load->collection, object_new(load->resource, revision, doc));
+        o = object_new(load->resource, revision, doc);
+        documents_adopt(load->store->documents, o);
+        object_rest(o, 1);
+        old = place(load->collection, object_hold(o));
         load->store->stats.objects += old == NULL;
-        object_unref(old);
+        object_release(old);
         return 0;
 }
 
@@ -543,6 +557,7 @@ void store_stats(const struct store *s, struct store_stats *ret) {
         *ret = s->stats;
         ret->history_events = s->ring_len;
         ret->history_bytes = s->ring_bytes;
+        documents_stats(s->documents, &ret->documents);
 }
 
 void store_free(struct store *s) {
@@ -568,5 +583,6 @@ void store_free(struct store *s) {
                 ring_drop(s);
         free(s->ring);
         map_done(&s->collections);
+        documents_free(s->documents);
         free(s);
 }

@@ -7,6 +7,9 @@
  * When the log fails (disk full), every change that is not durable is taken back, newest first, and those who wait get
  * the error: nothing is half applied.
  *
+ * Objects are kept as text; the documents of those in use are a bounded cache (documents.h). Collections, history and log hold objects without their
+ * documents (object_hold()).
+ *
  * Loop thread only. Callbacks come from the loop, never from inside a call, and may call anything here.
  * Limits: the ring keeps `history` events and at most STORE_HISTORY_BYTES of their JSON.
  */
@@ -15,7 +18,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
-#include "cluster/object.h"
+#include "cluster/documents.h"
 #include "event/loop.h"
 
 enum { STORE_HISTORY_EVENTS = 16384, STORE_HISTORY_BYTES = 16 * 1024 * 1024 };
@@ -39,7 +42,6 @@ struct store_event {
         struct object *object; /* the new version; on deletion the last one, carrying the deletion's revision */
         struct object *old;    /* NULL when added */
 };
-
 
 /* database NULL: memory only. A database that cannot be read is moved aside to PATH.corrupt-TIME and -EUCLEAN says so. */
 MUST_USE int store_new(struct loop *l, const char *database, size_t history, struct store **ret, struct err *err);
@@ -93,6 +95,7 @@ struct store_stats {
         uint64_t commits, committed_changes, failed_commits;
         size_t objects, history_events, history_bytes, watchers;
         int64_t commit_us_max;
+        struct documents_stats documents;
 };
 void store_stats(const struct store *s, struct store_stats *ret);
 

@@ -71,7 +71,7 @@ static int prepare(struct storelog *log, const char *sql, sqlite3_stmt **ret, st
 
 static void batch_free(struct batch *b) {
         vec_foreach(c, &b->changes)
-                object_unref(c->object);
+                object_release(c->object);
         vec_done(&b->changes);
         err_done(&b->err);
         free(b);
@@ -172,7 +172,7 @@ void storelog_append(struct storelog *log, const char *collection, struct object
                 log->gathering = NEW(struct batch);
                 log->gathering->log = log;
         }
-        *vec_push(&log->gathering->changes) = (struct change){collection, object_ref(o), is_delete};
+        *vec_push(&log->gathering->changes) = (struct change){collection, object_hold(o), is_delete};
         log->gathering->revision = o->revision;
         send(log);
 }

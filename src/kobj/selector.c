@@ -471,25 +471,21 @@ static bool term_matches(const struct selector_term *t, const char *value) {
         return false;
 }
 
-bool selector_matches(const struct selector *s, yyjson_val *labels) {
+bool selector_matches_by(const struct selector *s, const char *(*value)(const void *arg, const char *key), const void *arg) {
         if (s->nothing)
                 return false;
         vec_foreach(t, s) {
-                if (!term_matches(t, json_get_str(labels, t->key)))
+                if (!term_matches(t, value(arg, t->key)))
                         return false;
         }
         return true;
 }
 
-bool selector_matches_mut(const struct selector *s, yyjson_mut_val *labels) {
-        if (s->nothing)
-                return false;
-        vec_foreach(t, s) {
-                if (!term_matches(t, mjson_get_str(labels, t->key)))
-                        return false;
-        }
-        return true;
-}
+static const char *value_in(const void *labels, const char *key) { return json_get_str((yyjson_val *)labels, key); }
+static const char *value_in_mut(const void *labels, const char *key) { return mjson_get_str((yyjson_mut_val *)labels, key); }
+
+bool selector_matches(const struct selector *s, yyjson_val *labels) { return selector_matches_by(s, value_in, labels); }
+bool selector_matches_mut(const struct selector *s, yyjson_mut_val *labels) { return selector_matches_by(s, value_in_mut, labels); }
 
 static void format_term(struct str *out, const struct selector_term *t) {
         AUTO(free) char *values = strv_join(&t->values, ",");

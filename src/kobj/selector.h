@@ -48,6 +48,8 @@ MUST_USE int selector_from_expressions(yyjson_val *expressions, struct selector 
 /* `labels` is the map of labels; NULL is an empty one. */
 bool selector_matches(const struct selector *s, yyjson_val *labels);
 bool selector_matches_mut(const struct selector *s, yyjson_mut_val *labels);
+/* Labels kept in another way: `value` gives that of a key, NULL when there is none. */
+bool selector_matches_by(const struct selector *s, const char *(*value)(const void *arg, const char *key), const void *arg);
 static inline bool selector_is_empty(const struct selector *s) { return !s->nothing && s->len == 0; }
 /* Canonical text (`a=b,c in (x,y)`), owned by the caller. */
 char *selector_format(const struct selector *s);

@@ -107,7 +107,7 @@ static void list_active(struct round *r) {
 
 /* The latest time that was due and not yet used; 0 when there is none. *ret_next is the one after now. */
 static int64_t due_time(struct round *r, const struct cron *schedule, int64_t *ret_next) {
-        int64_t earliest = meta_created_ms(object_root(r->cronjob)) / 1000, last = seconds_of(object_str(r->cronjob, "/status/lastScheduleTime"));
+        int64_t earliest = r->cronjob->created_ms / 1000, last = seconds_of(object_str(r->cronjob, "/status/lastScheduleTime"));
         int64_t deadline = json_int_at(object_root(r->cronjob), "/spec/startingDeadlineSeconds", -1), due = 0, missed = 0;
         if (last > earliest)
                 earliest = last;
@@ -230,7 +230,7 @@ static int reconcile(void *arg, const char *ns, const char *name, struct err *er
         struct round r = {.c = s->c, .cronjob = cronjob, .doc = doc, .root = yyjson_mut_doc_get_root(doc), .now_s = clock_now_ms() / 1000};
         r.status = mjson_obj(doc, r.root, "status");
         vec_foreach(j, &all) {
-                if (meta_is_controlled_by(object_root(*j), cronjob->uid))
+                if (object_is_controlled_by(*j, cronjob->uid))
                         *vec_push(&r.jobs) = object_ref(*j);
         }
         list_active(&r);

@@ -47,7 +47,7 @@ static bool wants_node(const struct round *r, const struct object *node) {
         AUTO(selector) struct selector s = {0};
         size_t i, max;
         selector_from_map(yyjson_obj_get(spec, "nodeSelector"), &s);
-        if (!selector_matches(&s, meta_labels(object_root(node))))
+        if (!object_matches(node, &s))
                 return false;
         yyjson_arr_foreach(object_at(node, "/spec/taints"), i, max, t) {
                 const char *key = json_get_str(t, "key"), *value = json_get_str(t, "value"), *effect = json_get_str(t, "effect");
@@ -94,7 +94,7 @@ static int tend_node(struct round *r, const struct object *node, int64_t *ret_ma
         vec_foreach(p, &r->pods) {
                 if (!streq_null(node_of(*p), node->name) || object_is_deleting(*p))
                         continue;
-                bool ended = pod_is_finished(object_root(*p)), is_new = streq_null(object_label(*p, REVISION_LABEL), r->hash);
+                bool ended = object_is_finished(*p), is_new = streq_null(object_label(*p, REVISION_LABEL), r->hash);
                 bool ready = pod_is_ready(object_root(*p));
                 if (!wanted || ended || kept) {
                         r->misscheduled += !wanted && !ended;

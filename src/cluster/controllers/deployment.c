@@ -48,7 +48,7 @@ static bool same_template(const struct object *d, const struct object *set) {
 
 static int compare_age(const void *a, const void *b) {
         const struct object *x = *(struct object *const *)a, *y = *(struct object *const *)b;
-        int64_t s = meta_created_ms(object_root(x)), t = meta_created_ms(object_root(y));
+        int64_t s = x->created_ms, t = y->created_ms;
         return s != t ? (s < t ? -1 : 1) : strcmp(x->name, y->name);
 }
 
@@ -58,7 +58,7 @@ static int find_sets(struct round *r, struct err *err) {
         if (n < 0)
                 return n;
         vec_foreach(s, &all) {
-                if (meta_is_controlled_by(object_root(*s), r->d->uid))
+                if (object_is_controlled_by(*s, r->d->uid))
                         *vec_push(&r->sets) = object_ref(*s);
         }
         if (r->sets.len)
@@ -242,7 +242,7 @@ static int recreate(struct round *r, struct err *err) {
                 return e;
         vec_foreach(p, &pods) {
                 vec_foreach(s, &r->sets) {
-                        if (*s != r->newest && meta_is_controlled_by(object_root(*p), (*s)->uid) && !pod_is_finished(object_root(*p)))
+                        if (*s != r->newest && object_is_controlled_by(*p, (*s)->uid) && !object_is_finished(*p))
                                 return 0;
                 }
         }
@@ -405,10 +405,8 @@ static void on_set(void *arg, const struct api_event *e) {
 /* Recreate waits for the last old pod. */
 static void on_pod(void *arg, const struct api_event *e) {
         struct deployments *s = arg;
-        yyjson_val *owner = e->type == API_DELETED ? meta_controller(object_root(e->object)) : NULL;
-        struct object *set = owner && streq_null(json_get_str(owner, "kind"), "ReplicaSet")
-                                     ? api_peek(s->c->api, SETS, e->object->namespace, json_get_str(owner, "name"))
-                                     : NULL;
+        bool is_of_set = e->type == API_DELETED && streq_null(e->object->owner_kind, "ReplicaSet");
+        struct object *set = is_of_set ? api_peek(s->c->api, SETS, e->object->namespace, e->object->owner_name) : NULL;
         if (set)
                 queue_add_controller(s->queue, set, "Deployment");
 }

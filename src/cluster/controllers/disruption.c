@@ -18,16 +18,15 @@ bool budget_covers(const struct object *budget, const struct object *pod) {
         AUTO(selector) struct selector sel = {0};
         if (!selector || !streq(budget->namespace, pod->namespace) || selector_from_object(selector, &sel, NULL) < 0)
                 return false;
-        return selector_matches(&sel, meta_labels(object_root(pod)));
+        return object_matches(pod, &sel);
 }
 
 static struct object *owner_of(struct apiserver *s, const struct object *o) {
         static const char *const kinds[][2] = {
                 {"ReplicaSet", "replicasets.apps"}, {"Deployment", "deployments.apps"}, {"StatefulSet", "statefulsets.apps"}, {"ReplicationController", "replicationcontrollers"}};
-        yyjson_val *owner = meta_controller(object_root(o));
-        for (size_t i = 0; owner && i < ARRAY_LEN(kinds); i++)
-                if (streq_null(json_get_str(owner, "kind"), kinds[i][0]))
-                        return collection_find(registry_by_id(&s->registry, kinds[i][1])->objects, o->namespace, json_get_str(owner, "name"));
+        for (size_t i = 0; o->owner_uid && i < ARRAY_LEN(kinds); i++)
+                if (streq(o->owner_kind, kinds[i][0]))
+                        return collection_find(registry_by_id(&s->registry, kinds[i][1])->objects, o->namespace, o->owner_name);
         return NULL;
 }
 
@@ -51,7 +50,7 @@ void budget_compute(struct apiserver *s, const struct object *budget, struct bud
         *ret = (struct budget_state){0};
         for (; at < end; at++) {
                 struct object *pod = pods->items[at];
-                if (pod_is_finished(object_root(pod)) || !budget_covers(budget, pod))
+                if (object_is_finished(pod) || !budget_covers(budget, pod))
                         continue;
                 count++;
                 count_owner(s, pod, &seen, &wanted);

@@ -30,8 +30,8 @@ static int select_pods(struct round *r, struct err *err) {
         if (n < 0)
                 return n;
         vec_foreach(p, &all) {
-                const char *ip = object_str(*p, "/status/podIP");
-                if (ip && *ip && !pod_is_finished(object_root(*p)) && selector_matches(&s, meta_labels(object_root(*p))))
+                const char *ip = object_is_finished(*p) || !object_matches(*p, &s) ? NULL : object_str(*p, "/status/podIP");
+                if (ip && *ip)
                         *vec_push(&r->pods) = object_ref(*p);
         }
         return 0;
@@ -302,7 +302,7 @@ static void add_services_of(struct endpoints *s, const struct object *pod) {
         vec_foreach(service, &all) {
                 AUTO(selector) struct selector selector = {0};
                 selector_from_map(object_at(*service, "/spec/selector"), &selector);
-                if (selector.len && selector_matches(&selector, meta_labels(object_root(pod))))
+                if (selector.len && object_matches(pod, &selector))
                         queue_add_object(s->queue, *service);
         }
 }

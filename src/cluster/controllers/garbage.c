@@ -144,12 +144,12 @@ static int collect(struct garbage *g, const struct object *o, const char *policy
 
 /* Does this object still have a reason to be? */
 static int judge(struct garbage *g, struct object *o, struct err *err) {
-        yyjson_val *refs = meta_owners(object_root(o)), *ref;
+        yyjson_val *ref;
         AUTO(strv) struct strv gone = {0};
         size_t i, max, solid = 0, waiting = 0;
-        if (object_is_deleting(o) || !yyjson_arr_size(refs))
+        if (object_is_deleting(o) || !o->has_owners)
                 return 0;
-        yyjson_arr_foreach(refs, i, max, ref) {
+        yyjson_arr_foreach(meta_owners(object_root(o)), i, max, ref) {
                 enum standing s = standing_of(g, o, ref);
                 solid += s == OWNER_SOLID;
                 waiting += s == OWNER_WAITING;
@@ -252,8 +252,7 @@ static void on_event(void *arg, const struct api_event *e) {
                 on_gone(g, o);
                 return;
         }
-        yyjson_val *refs = meta_owners(object_root(o));
-        bool has_refs = yyjson_arr_size(refs), ends = object_is_deleting(o);
+        bool has_refs = o->has_owners, ends = object_is_deleting(o);
         if (!map_has(&g->nodes, o->uid) && !has_refs && !ends)
                 return; /* most objects neither own nor are owned; owners are looked up by name when they end */
         struct node *n = node_of(g, o->uid);
@@ -264,7 +263,7 @@ static void on_event(void *arg, const struct api_event *e) {
                 n->ns = xstrdup(o->namespace);
                 n->name = xstrdup(o->name);
         }
-        set_owners(g, o->uid, refs);
+        set_owners(g, o->uid, has_refs ? meta_owners(object_root(o)) : NULL);
         if (has_refs || ends)
                 queue_add(g->queue, "", o->uid);
 }

@@ -196,7 +196,7 @@ static int create_pods(struct round *r, int64_t count, struct err *err) {
                 read_indexes(mjson_get_str(r->status, "completedIndexes"), taken, r->completions);
                 vec_foreach(p, &r->pods) {
                         int64_t at = index_of(object_root(*p));
-                        if (pod_is_active(object_root(*p)) && at >= 0 && at < r->completions)
+                        if (object_is_active(*p) && at >= 0 && at < r->completions)
                                 taken[at] = true;
                 }
         }
@@ -219,7 +219,7 @@ static int create_pods(struct round *r, int64_t count, struct err *err) {
 static int delete_active(struct round *r, int64_t count, struct err *err) {
         for (size_t i = r->pods.len; i-- > 0 && count > 0;) {
                 struct object *pod = r->pods.items[i];
-                if (!pod_is_active(object_root(pod)))
+                if (!object_is_active(pod))
                         continue;
                 int e = pod_delete(r->c, r->job, pod, err);
                 if (e < 0)
@@ -265,7 +265,7 @@ static int64_t restarts(struct round *r) {
         vec_foreach(p, &r->pods) {
                 size_t i, max;
                 yyjson_val *s;
-                if (!pod_is_active(object_root(*p)))
+                if (!object_is_active(*p))
                         continue;
                 yyjson_arr_foreach(object_at(*p, "/status/initContainerStatuses"), i, max, s) sum += json_get_int(s, "restartCount", 0);
                 yyjson_arr_foreach(object_at(*p, "/status/containerStatuses"), i, max, s) sum += json_get_int(s, "restartCount", 0);
@@ -486,11 +486,10 @@ static void on_pod(void *arg, const struct api_event *e) {
                 return;
         queue_add_controller(s->queue, e->object, "Job");
         /* A job that is gone leaves its finalizer behind. */
-        yyjson_val *owner = meta_controller(object_root(e->object));
-        if (e->type != API_DELETED && meta_has_finalizer(object_root(e->object), TRACKING) && (meta_is_deleting(object_root(e->object)) || pod_is_finished(object_root(e->object)))) {
-                const char *name = json_get_str(owner, "name");
-                struct object *job = streq_null(json_get_str(owner, "kind"), "Job") && name ? api_peek(s->c->api, "jobs.batch", e->object->namespace, name) : NULL;
-                if (!job || !streq_null(json_get_str(owner, "uid"), job->uid)) {
+        const struct object *pod = e->object;
+        if (e->type != API_DELETED && !object_is_active(pod) && meta_has_finalizer(object_root(pod), TRACKING)) {
+                struct object *job = streq_null(pod->owner_kind, "Job") ? api_peek(s->c->api, "jobs.batch", pod->namespace, pod->owner_name) : NULL;
+                if (!job || !object_is_controlled_by(pod, job->uid)) {
                         struct round r = {.c = s->c};
                         (void)!release(&r, e->object, NULL);
                 }

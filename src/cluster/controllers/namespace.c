@@ -49,6 +49,7 @@ static void empty_resource(struct namespaces *s, const struct resource *res, con
                 options.propagation = "Background";
                 if (!object_is_deleting(*o) && api_delete(s->c->api, res->id, ns, (*o)->name, &options, &why) < 0 && why.http_status != 404)
                         log_debug("emptying namespace %s: %s %s: %s", ns, res->id, (*o)->name, err_message(&why));
+                object_rest(*o, 1);
         }
         if (api_list(s->c->api, res->id, ns, NULL, NULL, &still, NULL) > 0) {
                 AUTO(free) char *name = *res->group ? xasprintf("%s.%s", res->plural, res->group) : xasprintf("%s.", res->plural);

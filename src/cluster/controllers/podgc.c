@@ -24,7 +24,7 @@ static void remove_pod(struct podgc *s, const struct object *pod, const char *wh
 }
 
 static int compare_age(const void *a, const void *b) {
-        int64_t s = meta_created_ms(object_root(*(struct object *const *)a)), t = meta_created_ms(object_root(*(struct object *const *)b));
+        int64_t s = (*(struct object *const *)a)->created_ms, t = (*(struct object *const *)b)->created_ms;
         return s < t ? -1 : s > t;
 }
 
@@ -47,9 +47,9 @@ static void look(void *arg) {
         if (api_list(s->c->api, "pods", NULL, NULL, NULL, &pods, NULL) < 0)
                 return;
         vec_foreach(p, &pods) {
-                const char *node = object_str(*p, "/spec/nodeName");
-                bool has_node = node && *node, finished = pod_is_finished(object_root(*p));
-                if (finished)
+                const char *node = (*p)->node;
+                bool has_node = *node;
+                if (object_is_finished(*p))
                         *vec_push(&ended) = object_ref(*p);
                 if (!has_node && object_is_deleting(*p))
                         remove_pod(s, *p, "it never had a node");

@@ -54,12 +54,11 @@ int pods_of(struct control *c, const struct object *owner, yyjson_val *label_sel
                 return r;
         bool deleting = object_is_deleting(owner);
         vec_foreach(p, &all) {
-                yyjson_val *pod = object_root(*p);
-                bool mine = meta_is_controlled_by(pod, owner->uid), matches = selector_matches(&selector, meta_labels(pod));
+                bool mine = object_is_controlled_by(*p, owner->uid), matches = object_matches(*p, &selector);
                 r = 0;
                 if (mine && !matches && !deleting)
                         r = let_go(c, owner, *p, err);
-                else if (!mine && matches && !meta_controller(pod) && !deleting && !meta_is_deleting(pod) && !pod_is_finished(pod))
+                else if (!mine && matches && !(*p)->owner_uid && !deleting && object_is_active(*p))
                         r = adopt(c, owner, *p, err);
                 else if (!mine)
                         continue;

@@ -78,10 +78,8 @@ void queue_add_after(struct queue *q, const char *ns, const char *name, int64_t 
 void queue_add(struct queue *q, const char *ns, const char *name) { queue_add_after(q, ns, name, 0); }
 
 void queue_add_controller(struct queue *q, const struct object *o, const char *kind) {
-        yyjson_val *owner = meta_controller(object_root(o));
-        const char *name = json_get_str(owner, "name");
-        if (name && streq_null(json_get_str(owner, "kind"), kind))
-                queue_add(q, o->namespace, name);
+        if (o->owner_uid && *o->owner_name && streq(o->owner_kind, kind))
+                queue_add(q, o->namespace, o->owner_name);
 }
 
 void queue_on_object(void *arg, const struct api_event *e) {

@@ -105,7 +105,7 @@ static int reconcile(void *arg, const char *ns, const char *name, struct err *er
         if (r < 0)
                 return r;
         vec_foreach(p, &pods) {
-                if (pod_is_active(object_root(*p)))
+                if (object_is_active(*p))
                         *vec_push(&active) = object_ref(*p);
         }
         r = object_is_deleting(rs) ? 0 : manage(s->c, rs, &active, object_int(rs, "/spec/replicas", 1), &failure);
@@ -123,7 +123,7 @@ static void on_pod(void *arg, const struct api_event *e) {
         if (e->old)
                 queue_add_controller(s->queue, e->old, "ReplicaSet");
         /* An orphan may belong to any of the namespace. */
-        if (e->type == API_ADDED && !meta_controller(object_root(e->object))) {
+        if (e->type == API_ADDED && !e->object->owner_uid) {
                 AUTO(object_list) struct object_list all = {0};
                 if (api_list(s->c->api, "replicasets.apps", e->object->namespace, NULL, NULL, &all, NULL) > 0)
                         vec_foreach(rs, &all) queue_add_object(s->queue, *rs);

@@ -49,7 +49,7 @@ static int64_t last_revision(const struct round *r) {
         if (api_list(r->c->api, REVISIONS, r->set->namespace, NULL, NULL, &all, NULL) < 0)
                 return 0;
         vec_foreach(o, &all) {
-                if (meta_is_controlled_by(object_root(*o), r->set->uid) && object_int(*o, "/revision", 0) > max)
+                if (object_is_controlled_by(*o, r->set->uid) && object_int(*o, "/revision", 0) > max)
                         max = object_int(*o, "/revision", 0);
         }
         return max;
@@ -190,7 +190,7 @@ static int fill(struct round *r, bool *ret_waits, struct err *err) {
                 if (!pod) {
                         e = create_pod(r, i, err);
                         *ret_waits |= !r->parallel;
-                } else if (pod_is_finished(object_root(pod)) && !object_is_deleting(pod)) {
+                } else if (object_is_finished(pod) && !object_is_deleting(pod)) {
                         api_event(r->c->api, r->set, "Warning", "RecreatingFailedPod", "StatefulSet %s/%s is recreating failed Pod %s", r->set->namespace, r->set->name,
                                   pod->name);
                         e = remove_pod(r, pod, err);

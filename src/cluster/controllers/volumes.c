@@ -49,7 +49,7 @@ static struct object *default_class(struct volumes *s) {
         if (api_list(s->c->api, CLASSES, NULL, NULL, NULL, &all, NULL) < 0)
                 return NULL;
         vec_foreach(c, &all) {
-                if (streq_null(object_annotation(*c, DEFAULT_CLASS), "true") && (!found || meta_created_ms(object_root(*c)) > meta_created_ms(object_root(found))))
+                if (streq_null(object_annotation(*c, DEFAULT_CLASS), "true") && (!found || (*c)->created_ms > found->created_ms))
                         found = *c;
         }
         return found ? api_peek(s->c->api, CLASSES, NULL, found->name) : NULL;
@@ -245,9 +245,10 @@ static bool is_used(struct volumes *s, const struct object *claim) {
         vec_foreach(p, &pods) {
                 size_t i, max;
                 yyjson_val *v;
-                if (pod_is_finished(object_root(*p)))
+                if (object_is_finished(*p))
                         continue;
-                yyjson_arr_foreach(object_at(*p, "/spec/volumes"), i, max, v) {
+                AUTO(object_view) struct object_view pod = object_view(*p);
+                yyjson_arr_foreach(json_at(pod.root, "/spec/volumes"), i, max, v) {
                         if (streq_null(json_str_at(v, "/persistentVolumeClaim/claimName"), claim->name))
                                 return true;
                 }
@@ -388,7 +389,7 @@ static void on_pod(void *arg, const struct api_event *e) {
         struct volumes *s = arg;
         size_t i, max;
         yyjson_val *v;
-        if (!e->object || (e->type != API_DELETED && !pod_is_finished(object_root(e->object))))
+        if (!e->object || (e->type != API_DELETED && !object_is_finished(e->object)))
                 return;
         yyjson_arr_foreach(object_at(e->object, "/spec/volumes"), i, max, v) {
                 const char *claim = json_str_at(v, "/persistentVolumeClaim/claimName");

@@ -430,8 +430,7 @@ static void on_pod(void *arg, const struct api_event *e) {
         }
         struct pod *p = kubelet_pod(k, e->object);
         if (!p) {
-                const char *phase = object_str(e->object, "/status/phase");
-                bool is_over = phase && (streq(phase, "Succeeded") || streq(phase, "Failed"));
+                bool is_over = object_is_finished(e->object);
                 p = pod_new(k, e->object);
                 map_set(&k->pods, p->uid, p);
                 pod_adopt(p);

@@ -47,16 +47,17 @@ static int target_port(const struct object *pod, yyjson_val *port) {
         return sv_to_int64(sv_of(yyjson_get_str(target)), &number) ? (int)number : 0;
 }
 
+/* Only those on a node have an address: the many that wait are passed over without a look into their documents. */
 static bool is_reachable(const struct object *pod) {
-        const char *ip = object_str(pod, "/status/podIP"), *phase = object_str(pod, "/status/phase");
-        return ip && ip[0] && !(phase && (streq(phase, "Succeeded") || streq(phase, "Failed"))) && !object_is_deleting(pod);
+        const char *ip = object_is_active(pod) && *pod->node ? object_str(pod, "/status/podIP") : NULL;
+        return ip && ip[0];
 }
 
 static bool has_labels(const struct object *pod, yyjson_val *selector) {
-        yyjson_val *key, *value, *labels = object_at(pod, "/metadata/labels");
+        yyjson_val *key, *value;
         size_t i, max;
         yyjson_obj_foreach(selector, i, max, key, value) {
-                const char *label = json_get_str(labels, yyjson_get_str(key));
+                const char *label = object_label(pod, yyjson_get_str(key));
                 if (!label || !streq(label, yyjson_is_str(value) ? yyjson_get_str(value) : ""))
                         return false;
         }

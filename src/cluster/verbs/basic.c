@@ -408,6 +408,9 @@ int verb_delete_collection(struct request *q, struct err *err) {
                 if (r < 0 && r != -ENOENT)
                         return err_move(err, &why);
                 r = 0;
+                object_rest(list.items[i], last == list.items[i] ? 2 : 1);
+                if (last)
+                        object_rest(last, last == list.items[i] ? 2 : 1);
         }
         if (r < 0)
                 return r;

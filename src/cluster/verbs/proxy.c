@@ -200,7 +200,7 @@ static struct object *backend_of_service(struct request *q, struct object *servi
                 return NULL;
         selector_from_map(map, &s);
         for (; at < end; at++)
-                if (selector_matches(&s, meta_labels(object_root(pods->items[at]))) &&
+                if (object_matches(pods->items[at], &s) &&
                     meta_condition_is(object_root(pods->items[at]), "Ready", "True"))
                         return pods->items[at];
         return NULL;
