@@ -7,6 +7,7 @@
 #include "cli/local.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cluster/podrt/imageprune.h"
 #include "codec/ktime.h"
 #include "codec/quantity.h"
 #include "oci/archive.h"
@@ -208,6 +209,11 @@ static const struct cmd cmd_load = {
 
 /* ---- rm ---- */
 
+static void tell_stuck(const struct oci_store *s, const struct oci_prune_result *result) {
+        if (result->stuck)
+                log_warn("%zu unpacked layers below %s/layers could not be removed: files in them belong to other users (remove them as root)", result->stuck, s->dir);
+}
+
 static int run_rm(struct cmd_ctx *ctx, struct err *err) {
         AUTO(oci_store) struct oci_store s = {0};
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -235,7 +241,9 @@ static int run_rm(struct cmd_ctx *ctx, struct err *err) {
         if (format == OUTPUT_JSON || format == OUTPUT_YAML)
                 output_mut_doc(list, format, stdout);
         struct oci_prune_result gone = {0};
-        r = oci_store_prune(&s, &(struct oci_prune_options){0}, true, &gone, err);
+        r = image_prune(&s, &(struct oci_prune_options){0}, &gone, err);
+        if (r == 0)
+                tell_stuck(&s, &gone);
         oci_prune_result_done(&gone);
         return r < 0 ? r : code;
 }
@@ -267,9 +275,10 @@ static int run_prune(struct cmd_ctx *ctx, struct err *err) {
         }
         int r = oci_store_open(NULL, &s, err);
         if (r == 0)
-                r = oci_store_prune(&s, &o, true, &result, err);
+                r = image_prune(&s, &o, &result, err);
         if (r < 0)
                 return r;
+        tell_stuck(&s, &result);
         enum output_format format = output_format_of(option_str(&ctx->o, "output"));
         if (format == OUTPUT_JSON || format == OUTPUT_YAML) {
                 AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);

@@ -9,6 +9,7 @@
 #include "cluster/historian.h"
 #include "cluster/podrt/holder.h"
 #include "cluster/podrt/shim.h"
+#include "cluster/podrt/userns.h"
 
 enum { MAX_DEPTH = 6, END_TIMEOUT_MS = 10000 };
 
@@ -144,13 +145,20 @@ static void open_up(const char *path) {
                 closedir(d);
 }
 
+static int remove_there(void *arg, struct str *answer, struct err *err) { return fs_remove_tree(arg, err); }
+
 int leftovers_remove(const struct instance *i, struct err *err) {
         AUTO(err) struct err first = ERR_INIT;
         int r = fs_remove_tree(i->dir, &first);
         if (r >= 0)
                 return 0;
-        if (r == -EACCES || r == -EPERM)
+        if (r == -EACCES || r == -EPERM) {
+                AUTO(str) struct str none = STR_INIT(0);
                 open_up(i->dir);
+                /* What containers made may belong to subordinate ids. */
+                if (geteuid() != 0 && userns_run(remove_there, i->dir, &none, NULL) == 0)
+                        return 0;
+        }
         r = fs_remove_tree(i->dir, err);
         if (r == -EACCES || r == -EPERM)
                 err_hint(err, "some files belong to other users of containers; remove %s as root", i->dir);

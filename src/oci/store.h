@@ -106,6 +106,7 @@ struct oci_prune_options {
 struct oci_prune_result {
         struct strv images; /* names that are gone */
         size_t blobs, layers;
+        size_t stuck; /* layers that are not needed and stay: their files belong to others */
         int64_t bytes;
 };
 void oci_prune_result_done(struct oci_prune_result *r);

@@ -9,6 +9,8 @@
 #include "oci/store-internal.h"
 #include "oci/unpack.h"
 
+#define GONE ".gone"
+
 const char *oci_ids_name(enum oci_ids ids) { return ids == OCI_IDS_ROOT ? "root" : ids == OCI_IDS_MAPPED ? "mapped" : "squashed"; }
 
 /* The image specification's ChainID: the same layer on other layers is another one, because directories that a layer only passes
@@ -28,7 +30,14 @@ void oci_store_chain(const struct oci_config *c, struct strv *ret) {
 
 int oci_store_remove_layer(const struct oci_store *s, const char *ids, const char *name, struct err *err) {
         AUTO(free) char *path = xasprintf("%s/layers/%s/%s", s->dir, ids, name);
-        return fs_remove_tree(path, err);
+        AUTO(free) char *gone = xasprintf("%s" GONE, path);
+        /* What is removed in part must not pass for a layer. */
+        if (str_ends(name, GONE))
+                return fs_remove_tree(path, err);
+        int r = fs_remove_tree(gone, err);
+        if (r == 0 && rename(path, gone) < 0)
+                return errno == ENOENT ? 0 : err_errno(err, -errno, "%s", path);
+        return r < 0 ? r : fs_remove_tree(gone, err);
 }
 
 static ssize_t read_tar(void *arg, void *buf, size_t cap, struct err *err) { return unstream_read(arg, buf, cap, err); }

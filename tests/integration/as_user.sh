@@ -16,10 +16,11 @@ registry=${TEST_REGISTRY:-${FIRESTEEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fir
 [ ! -x "$registry" ] || install -m 755 "$registry" "$TEST_TMP/copy/registry"
 
 as_user() { # SCRIPT
-        local status=0
+        local status=0 in_files=()
+        [ -z "${etc:-}" ] || in_files=(unshare --mount -- bash -c 'for f in passwd group subuid subgid; do mount --bind "$0/$f" /etc/$f; done; exec "$@"' "$etc")
         mkdir -p "$TEST_TMP/user/$1"
         chown $uid:$uid "$TEST_TMP/user/$1"
-        (cd / && setpriv --reuid=$uid --regid=$uid --clear-groups env -u FIRESTEEL_IMAGES TEST_REGISTRY="$TEST_TMP/copy/registry" TEST_TMP="$TEST_TMP/user/$1" HOME="$TEST_TMP/user/$1" \
+        (cd / && "${in_files[@]}" setpriv --reuid=$uid --regid=$uid --clear-groups env -u FIRESTEEL_IMAGES TEST_REGISTRY="$TEST_TMP/copy/registry" TEST_TMP="$TEST_TMP/user/$1" HOME="$TEST_TMP/user/$1" \
                 XDG_STATE_HOME="$TEST_TMP/user/$1/state" FIRESTEEL="$TEST_TMP/copy/firesteel" bash "$TEST_TMP/copy/$1.sh") >"$TEST_TMP/$1.log" 2>&1 || status=$?
         if [ $status -eq 77 ]; then
                 echo "$1: skipped: $(tail -n 1 "$TEST_TMP/$1.log")"
@@ -41,3 +42,18 @@ as_user local_lifecycle
 as_user kubectl_pods
 as_user pods_life
 as_user images
+
+# A user with subordinate ids, which has them only here: in a mount namespace with other files of users.
+{ command -v newuidmap >/dev/null && [ -e /etc/subuid ] && [ -e /etc/subgid ]; } || { echo "newuidmap is not here: nothing was tried with subordinate ids"; exit 0; }
+uid=21346
+etc=$TEST_TMP/etc
+mkdir -m 755 "$etc" "$TEST_TMP/user2"
+chown $uid:$uid "$TEST_TMP/user2"
+mv "$TEST_TMP/user" "$TEST_TMP/user1"
+mv "$TEST_TMP/user2" "$TEST_TMP/user"
+for file in passwd group subuid subgid; do cat /etc/$file >"$etc/$file"; done
+echo "mapped:x:$uid:$uid::$TEST_TMP/user:/bin/sh" >>"$etc/passwd"
+echo "mapped:x:$uid:" >>"$etc/group"
+echo "mapped:1500000000:65536" | tee -a "$etc/subuid" >>"$etc/subgid"
+as_user images
+[ -d "$TEST_TMP/user/images/images/layers/mapped" ] || fail "no layer had subordinate ids"

@@ -1,7 +1,6 @@
 #include "cluster/podrt/holder.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,9 +14,10 @@
 #include "base/fs.h"
 #include "base/vec.h"
 #include "cluster/podrt/isolation.h"
+#include "cluster/podrt/userns.h"
 #include "codec/json.h"
 
-enum { START_TIMEOUT_MS = 20000, TALK_FD = 3, MAX_SUBIDS = 65536 };
+enum { START_TIMEOUT_MS = 20000, TALK_FD = 3 };
 
 /* What starter and holder say to each other over a socket pair, one message each way at a time. */
 struct talk {
@@ -28,81 +28,6 @@ struct talk {
 static char *record_path(const char *dir) { return fs_join(dir, "holder.json"); }
 
 /* ---- the starter's side ---- */
-
-struct subids {
-        unsigned long start, count; /* count 0: none */
-};
-
-/* The user's first range in /etc/subuid or /etc/subgid. */
-static struct subids subids_of(const char *path, const char *user, uid_t uid) {
-        AUTO(str) struct str text = STR_INIT(1 << 20);
-        struct subids ids = {0};
-        if (fs_read(path, 1 << 20, &text, NULL) < 0)
-                return ids;
-        char number[16];
-        snprintf(number, sizeof number, "%u", uid);
-        struct sv rest = str_sv(&text), line;
-        while (sv_split(&rest, '\n', &line)) {
-                struct sv name, start, count = line;
-                int64_t first = 0, many = 0;
-                if (!sv_split(&count, ':', &name) || !sv_split(&count, ':', &start) || (!sv_eqs(name, user) && !sv_eqs(name, number)))
-                        continue;
-                if (sv_to_int64(start, &first) && sv_to_int64(sv_trim(count), &many) && first > 0 && many > 0) {
-                        ids.start = (unsigned long)first;
-                        ids.count = many > MAX_SUBIDS ? MAX_SUBIDS : (unsigned long)many;
-                        return ids;
-                }
-        }
-        return ids;
-}
-
-static int run_map_tool(const char *tool, pid_t pid, unsigned own, struct subids ids) {
-        char p[16], o[16], start[24], count[24];
-        snprintf(p, sizeof p, "%d", (int)pid);
-        snprintf(o, sizeof o, "%u", own);
-        snprintf(start, sizeof start, "%lu", ids.start);
-        snprintf(count, sizeof count, "%lu", ids.count);
-        pid_t child = fork();
-        if (child == 0) {
-                int null = open("/dev/null", O_RDWR);
-                dup2(null, 1);
-                dup2(null, 2);
-                execlp(tool, tool, p, "0", o, "1", "1", start, count, (char *)NULL);
-                _exit(127);
-        }
-        int status = 0;
-        if (child < 0 || waitpid(child, &status, 0) < 0)
-                return -errno;
-        return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
-}
-
-static int write_proc(pid_t pid, const char *file, const char *text, struct err *err) {
-        AUTO(free) char *path = xasprintf("/proc/%d/%s", (int)pid, file);
-        AUTO(fd) int fd = open(path, O_WRONLY | O_CLOEXEC);
-        if (fd < 0)
-                return err_errno(err, -errno, "%s", path);
-        int r = fs_write_all(fd, text, strlen(text));
-        return r < 0 ? err_errno(err, r, "writing %s", path) : 0;
-}
-
-static int map_ids(pid_t pid, bool *ret_subids, struct err *err) {
-        struct passwd *pw = getpwuid(getuid());
-        const char *user = pw ? pw->pw_name : "";
-        struct subids uids = subids_of("/etc/subuid", user, getuid()), gids = subids_of("/etc/subgid", user, getuid());
-        *ret_subids = uids.count && gids.count && run_map_tool("newuidmap", pid, getuid(), uids) == 0 &&
-                      run_map_tool("newgidmap", pid, getgid(), gids) == 0;
-        if (*ret_subids)
-                return 0;
-        char map[64];
-        int r = write_proc(pid, "setgroups", "deny", err);
-        if (r < 0)
-                return r;
-        snprintf(map, sizeof map, "0 %u 1", getuid());
-        if ((r = write_proc(pid, "uid_map", map, err)) < 0)
-                return r;
-        snprintf(map, sizeof map, "0 %u 1", getgid());
-        return write_proc(pid, "gid_map", map, err);
-}
 
 static int hear(int fd, pid_t pid, struct talk *t, struct err *err) {
         struct timeval limit = {.tv_sec = START_TIMEOUT_MS / 1000};
@@ -123,7 +48,7 @@ static int converse(int fd, pid_t pid, struct holder *h, struct err *err) {
         int r = hear(fd, pid, &t, err);
         if (r == 0 && t.kind == 'M') {
                 h->has_user_namespace = true;
-                if ((r = map_ids(pid, &h->has_subordinate_ids, err)) < 0)
+                if ((r = userns_map(pid, &h->has_subordinate_ids, err)) < 0)
                         return r;
                 t.kind = 'G';
                 if (send(fd, &t, 1, MSG_NOSIGNAL) < 0)
