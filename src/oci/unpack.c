@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -28,6 +29,7 @@ struct unpacker {
         const struct unpack_options *o;
         VEC(struct late_dir) dirs;
         char *parent_path; /* the parent opened last: neighbours come one after the other */
+        char *parent_real; /* the same without links */
         int parent_fd;
         char *buffer;
         struct strv made; /* UNPACK_APPLY: paths of this layer; opaque directories keep those */
@@ -84,6 +86,95 @@ static void like_below(struct unpacker *u, int parent, const char *name, const c
         }
 }
 
+/* ---- links on the way ---- */
+
+enum seen { SEEN_NOTHING, SEEN_DIRECTORY, SEEN_LINK, SEEN_OTHER };
+
+static bool is_opaque(const struct unpacker *u, int root, const char *path) {
+        AUTO(fd) int fd = open_beneath(root, path, O_RDONLY | O_DIRECTORY);
+        char value;
+        return fd >= 0 && fgetxattr(fd, u->o->is_in_user_namespace ? "user.overlay.opaque" : "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+}
+
+/* In one layer: -ENOENT when a layer below may have it. */
+static int look_in(const struct unpacker *u, int root, const char *path, char **ret_target) {
+        AUTO(fd) int fd = open_beneath(root, path, O_PATH | O_NOFOLLOW);
+        struct stat st;
+        char target[PATH_MAX];
+        if (fd == -ENOENT) {
+                /* Unless a directory above it hides the lower ones. */
+                AUTO(free) char *above = xstrdup(path);
+                for (char *slash; (slash = strrchr(above, '/'));) {
+                        *slash = '\0';
+                        if (is_opaque(u, root, above))
+                                return SEEN_NOTHING;
+                }
+                return is_opaque(u, root, "") ? SEEN_NOTHING : -ENOENT;
+        }
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return SEEN_NOTHING; /* on the way there something else is in this layer, and hides what is below */
+        if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0))
+                return SEEN_NOTHING; /* a whiteout */
+        if (S_ISDIR(st.st_mode))
+                return SEEN_DIRECTORY;
+        if (!S_ISLNK(st.st_mode))
+                return SEEN_OTHER;
+        ssize_t n = readlinkat(fd, "", target, sizeof target);
+        if (n <= 0 || n == sizeof target)
+                return SEEN_OTHER;
+        *ret_target = xstrndup(target, (size_t)n);
+        return SEEN_LINK;
+}
+
+/* What a container would see at PATH, which has no links before its last part. */
+static enum seen look(const struct unpacker *u, const char *path, char **ret_target) {
+        int seen = look_in(u, u->root, path, ret_target);
+        for (size_t i = u->o->lower_count; seen == -ENOENT && i-- > 0;)
+                seen = look_in(u, u->o->lower[i], path, ret_target);
+        return seen < 0 ? SEEN_NOTHING : (enum seen)seen;
+}
+
+/* The path of a directory with every link followed inside the image; what is not there yet is taken for directories to be made. */
+static int follow(const struct unpacker *u, const char *path, char **ret, struct err *err) {
+        AUTO(free) char *rest = xstrdup(path);
+        AUTO(str) struct str real = STR_INIT(0);
+        size_t links = 0;
+        while (*rest) {
+                size_t len = strcspn(rest, "/"), before = real.len;
+                AUTO(free) char *target = NULL;
+                AUTO(free) char *part = xstrndup(rest, len);
+                AUTO(free) char *left = xstrdup(rest + len + (rest[len] == '/'));
+                if (streq(part, "..")) {
+                        ssize_t slash = sv_rfind_char(str_sv(&real), '/');
+                        str_truncate(&real, slash < 0 ? 0 : (size_t)slash);
+                } else if (len && !streq(part, ".")) {
+                        str_appendf(&real, "%s%s", before ? "/" : "", part);
+                        switch (look(u, str_cstr(&real), &target)) {
+                        case SEEN_NOTHING:
+                        case SEEN_DIRECTORY: break;
+                        case SEEN_OTHER: return err_set(err, -EPERM, "%s: %s is no directory; refused", path, str_cstr(&real));
+                        case SEEN_LINK: {
+                                str_truncate(&real, target[0] == '/' ? 0 : before);
+                                if (++links > UNPACK_MAX_LINKS)
+                                        return err_set(err, -ELOOP, "%s: more than %d links on the way; refused", path, UNPACK_MAX_LINKS);
+                                AUTO(free) char *both = xasprintf("%s/%s", target, left);
+                                if (strlen(both) >= PATH_MAX)
+                                        return err_set(err, -ENAMETOOLONG, "%s: the links on the way make it too long; refused", path);
+                                free(left);
+                                left = TAKE(both);
+                                break;
+                        }
+                        }
+                }
+                free(rest);
+                rest = TAKE(left);
+        }
+        *ret = str_take(&real);
+        return 0;
+}
+
+/* ---- making them ---- */
+
 /* mkdir -p below the root; what is in the way and no directory is an error. */
 static int make_dirs(struct unpacker *u, const char *path, struct err *err) {
         AUTO(free) char *copy = xstrdup(path);
@@ -117,29 +208,31 @@ static void forget_parent(struct unpacker *u) {
                 close(u->parent_fd);
         u->parent_fd = -1;
         free(TAKE(u->parent_path));
+        free(TAKE(u->parent_real));
 }
 
 /* The directory in which PATH lies (made when missing) and the last part of the name. */
 static int enter_parent(struct unpacker *u, const char *path, const char **ret_name, struct err *err) {
         const char *slash = strrchr(path, '/');
         AUTO(free) char *parent = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup("");
+        AUTO(free) char *real = NULL;
         *ret_name = slash ? slash + 1 : path;
         if (u->parent_fd >= 0 && streq(u->parent_path, parent))
                 return 0;
         forget_parent(u);
-        int fd = open_beneath(u->root, parent, O_RDONLY | O_DIRECTORY);
-        if (fd == -ENOENT) {
-                int r = make_dirs(u, parent, err);
-                if (r < 0)
+        int r, fd = open_beneath(u->root, parent, O_RDONLY | O_DIRECTORY);
+        if (fd >= 0) {
+                real = xstrdup(parent);
+        } else {
+                if ((r = follow(u, parent, &real, err)) < 0 || (*real && (r = make_dirs(u, real, err)) < 0))
                         return r;
-                fd = open_beneath(u->root, parent, O_RDONLY | O_DIRECTORY);
+                fd = open_beneath(u->root, real, O_RDONLY | O_DIRECTORY);
         }
-        if (fd == -ELOOP || fd == -ENOTDIR || fd == -EXDEV)
-                return err_set(err, -EPERM, "%s: a link or a file is in the place of a directory on the way there; refused", path);
         if (fd < 0)
                 return err_errno(err, fd, "directory of %s", path);
         u->parent_fd = fd;
         u->parent_path = TAKE(parent);
+        u->parent_real = TAKE(real);
         return 0;
 }
 
@@ -213,7 +306,7 @@ static int empty_directory(struct unpacker *u, const char *path, struct err *err
 static int whiteout(struct unpacker *u, const char *name, struct err *err) {
         bool applies = u->o->mode == UNPACK_APPLY;
         if (streq(name, WHITEOUT_OPAQUE))
-                return applies ? empty_directory(u, u->parent_path, err) : set_opaque(u, u->parent_path, err);
+                return applies ? empty_directory(u, u->parent_real, err) : set_opaque(u, u->parent_real, err);
         if (str_starts(name, WHITEOUT_PREFIX WHITEOUT_PREFIX))
                 return 0; /* aufs' own records, of no meaning here */
         const char *gone = name + strlen(WHITEOUT_PREFIX);
@@ -307,12 +400,13 @@ static int make_hardlink(struct unpacker *u, const char *name, const struct tar_
         AUTO(free) char *target = unpack_clean_path(e->target);
         if (!target || !*target)
                 return err_set(err, -EPERM, "%s: a hard link to \"%s\", outside the image; refused", e->name, e->target);
-        char *slash = strrchr(target, '/');
-        if (slash)
-                *slash = '\0';
-        AUTO(fd) int dir = open_beneath(u->root, slash ? target : "", O_RDONLY | O_DIRECTORY);
-        if (slash)
-                *slash = '/';
+        const char *slash = strrchr(target, '/');
+        AUTO(free) char *parent = slash ? xstrndup(target, (size_t)(slash - target)) : xstrdup("");
+        AUTO(free) char *real = NULL;
+        int r = follow(u, parent, &real, err);
+        if (r < 0)
+                return r;
+        AUTO(fd) int dir = open_beneath(u->root, real, O_RDONLY | O_DIRECTORY);
         if (dir < 0 || linkat(dir, slash ? slash + 1 : target, u->parent_fd, name, 0) < 0)
                 return err_errno(err, dir < 0 ? dir : -errno, "%s: a hard link to %s", e->name, e->target);
         return 0;
@@ -361,11 +455,12 @@ static int unpack_entry(struct unpacker *u, const struct tar_entry *e, struct er
                 return whiteout(u, name, err);
         if ((r = clear_way(u, name, e->type == TAR_DIRECTORY, err)) < 0)
                 return r;
+        AUTO(free) char *real = *u->parent_real ? fs_join(u->parent_real, name) : xstrdup(name);
         if (u->o->mode == UNPACK_APPLY)
-                strv_add(&u->made, path);
+                strv_add(&u->made, real);
         switch (e->type) {
         case TAR_FILE: return make_file(u, name, e, err);
-        case TAR_DIRECTORY: return make_directory(u, path, name, e, err);
+        case TAR_DIRECTORY: return make_directory(u, real, name, e, err);
         case TAR_HARDLINK: return make_hardlink(u, name, e, err);
         case TAR_SYMLINK: return make_symlink(u, name, e, err);
         case TAR_CHAR:

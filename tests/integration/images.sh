@@ -137,10 +137,10 @@ expect 0 k describe pod app
 says 'Successfully pulled image'
 
 # The layers as they must look, from inside; command and args as Kubernetes merges them; by digest, without asking again.
-pod look "$r/team/app@$digest" "command: [sh, -c, 'test ! -e /etc/gone && test ! -e /old/hidden && cat /old/seen && stat -c %a /bin/setuid /tmp /data && cat /n*/m* && echo \$0 \$1', zero], args: [one], securityContext: {runAsUser: 0}"
+pod look "$r/team/app@$digest" "command: [sh, -c, 'test ! -e /etc/gone && test ! -e /old/hidden && cat /old/seen && stat -c %a /bin/setuid /tmp /data && cat /n*/m* && test -L /sbin && /bin/linked && sh -c ls >/dev/null && echo \$0 \$1', zero], args: [one], securityContext: {runAsUser: 0}"
 phase look Succeeded
 expect 0 k logs look
-says $'from above\n4755\n1777\n750\nlong'
+says $'from above\n4755\n1777\n750\nlong\nthrough a link'
 expect 0 k describe pod look
 says 'already present on machine'
 pod args "$r/team/app:1" "args: ['echo only args']" "$secret"

@@ -57,6 +57,7 @@ def layers(busybox, big):
     base.append(("etc/group", "f", 0o644, root, b"root:x:0:\nstaff:x:1002:\nextra:x:1003:app\n"))
     base.append(("etc/gone", "f", 0o644, root, b"from below\n"))
     base.append(("old/hidden", "f", 0o644, root, b"from below\n"))
+    base.append(("sbin", "l", 0o777, root, "bin"))
     base.append(("device", "c", 0o666, root, (1, 3)))
     if big:
         base.append(("big", "f", 0o644, root, os.urandom(big)))
@@ -66,6 +67,8 @@ def layers(busybox, big):
         ("old/seen", "f", 0o644, root, b"from above\n"),
         # Only passed through: owner and mode of /data are those of the layer below.
         ("data/file", "f", 0o644, (1001, 1002), b"two layers\n"),
+        # Its way goes through a link of the layer below: it is /bin/linked.
+        ("sbin/linked", "f", 0o755, root, b"#!/bin/sh\necho through a link\n"),
         ("data/hard", "h", 0o644, (1001, 1002), "data/file"),
         ("n" * 150 + "/" + "m" * 120, "f", 0o644, root, b"long\n"),
     ]
