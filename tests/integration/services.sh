@@ -77,7 +77,7 @@ inside() { k exec client -- python3 /t/ask.py "$@"; }
 outside() { python3 "$TEST_TMP/ask.py" "$@"; }
 names() { cut -d ' ' -f 1 | sort | uniq | tr '\n' ' '; }
 both_answer() { [ "$(for i in 1 2 3 4 5 6; do "$@" 1; done | names)" = "one two " ]; }
-gone() { ! timeout 5 python3 -c "import socket; socket.create_connection(('127.0.0.1', $1), 3)"; }
+gone() { ! timeout 5 python3 -c "import socket; socket.create_connection(('$FIRESTEEL_BIND', $1), 3)"; }
 
 # --- by cluster address and name: in turn, one client's packets to one pod, and large ones whole
 eventually 60 both_answer inside udp plain.default.svc.cluster.local 53
@@ -98,7 +98,7 @@ port=$(k get service node -o 'jsonpath={.spec.ports[0].nodePort}')
 [ "$(k get service node -o 'jsonpath={.spec.ports[1].nodePort}')" = "$port" ] && [ "$port" -ge 30000 ] && [ "$port" -le 32767 ] || fail "node ports: $(k get service node -o yaml)"
 node=$(k get node -o 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}')
 for how in udp tcp; do
-        eventually 60 both_answer outside $how 127.0.0.1 "$port"
+        eventually 60 both_answer outside $how "$FIRESTEEL_BIND" "$port"
         eventually 60 both_answer inside $how "$node" "$port"
 done
 expect 1 service other "type: NodePort, ports: [{port: 53, nodePort: $port}]"
@@ -113,7 +113,7 @@ says "spec.ports[1].nodePort: Duplicate value: 32767"
 # --- an update keeps the port; another type gives it back and closes it
 expect 0 service node "type: NodePort, ports: [{name: t, port: 80, targetPort: 5000}]"
 [ "$(k get service node -o 'jsonpath={.spec.ports[*].nodePort}')" = "$port" ] || fail "the node port changed: $(k get service node -o yaml)"
-eventually 60 both_answer outside tcp 127.0.0.1 "$port"
+eventually 60 both_answer outside tcp "$FIRESTEEL_BIND" "$port"
 expect 0 k patch service node -p '{"spec":{"type":"ClusterIP"}}'
 [ -z "$(k get service node -o 'jsonpath={.spec.ports[*].nodePort}{.spec.externalTrafficPolicy}')" ] || fail "left of the old type: $(k get service node -o yaml)"
 eventually 30 gone "$port"
@@ -121,11 +121,11 @@ eventually 30 gone "$port"
 # --- a port that something on the host has: said at the service, taken as soon as it is free
 mkfifo "$TEST_TMP/hold"
 python3 - "$TEST_TMP" <<'P' &
-import random, socket, sys
+import os, random, socket, sys
 while True:
     port = random.randrange(30000, 32768)
     try:
-        held = socket.create_server(("127.0.0.1", port))
+        held = socket.create_server((os.environ["FIRESTEEL_BIND"], port))
         break
     except OSError:
         pass
@@ -136,12 +136,12 @@ holder=$!
 eventually 30 test -s "$TEST_TMP/port"
 held=$(cat "$TEST_TMP/port")
 expect 0 service late "type: NodePort, ports: [{port: 80, targetPort: 5000, nodePort: $held}]"
-complained() { k get events --field-selector involvedObject.name=late -o 'jsonpath={.items[*].message}' | grep -q "port $held on 127.0.0.1 is taken by python3"; }
+complained() { k get events --field-selector involvedObject.name=late -o 'jsonpath={.items[*].message}' | grep -q "port $held on $FIRESTEEL_BIND is taken by python3"; }
 eventually 30 complained
 eventually 60 both_answer inside tcp "$node" "$held"
 echo >"$TEST_TMP/hold"
 wait $holder
-eventually 60 both_answer outside tcp 127.0.0.1 "$held"
+eventually 60 both_answer outside tcp "$FIRESTEEL_BIND" "$held"
 
 # --- a session moves on when its pod goes
 cat >"$TEST_TMP/stays.py" <<'P'
