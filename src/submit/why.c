@@ -3,6 +3,7 @@
 #include "kobj/meta.h"
 #include "kube/podlog.h"
 #include "kube/verbs.h"
+#include "submit/logcause.h"
 #include "submit/podreason.h"
 
 void why_done(struct why *w) {
@@ -37,35 +38,6 @@ static void read_log(struct kube_client *c, yyjson_val *pod, bool previous, stru
                 .arg = &r,
         });
         loop_run_until(kube_client_loop(c), &r.done);
-}
-
-static bool is_error_line(struct sv line) {
-        static const char *const signs[] = {"Exception", "Error:", "Caused by: ", "can't open file"};
-        if (sv_starts(line, SV("\tat ")) || sv_starts(line, SV("    at ")))
-                return false;
-        for (size_t i = 0; i < ARRAY_LEN(signs); i++) {
-                ssize_t at = sv_find(line, sv_of(signs[i]));
-                if (at >= 0)
-                        return true;
-        }
-        return false;
-}
-
-char *why_last_error(const struct strv *log) {
-        const char *found = NULL;
-        vec_foreach(line, log) {
-                struct sv text = sv_trim(sv_of(*line));
-                if (!is_error_line(text))
-                        continue;
-                bool is_cause = sv_starts(text, SV("Caused by: "));
-                /* A cause belongs to the exception above it and is nearer to the truth; lines about it that loggers add later are not. */
-                if (is_cause || !found || !str_starts(found, "Caused by: ") || sv_starts(text, SV("Exception in thread")))
-                        found = *line;
-        }
-        if (!found)
-                return NULL;
-        struct sv text = sv_trim(sv_of(found));
-        return text.len > 500 ? xasprintf("%.500s...", text.data) : sv_dup(text);
 }
 
 struct event_list {
@@ -103,7 +75,7 @@ int why_of_pod(struct kube_client *c, yyjson_val *pod, struct why *ret, struct e
         if (pod_started_ms(pod) || crash_loop)
                 read_log(c, pod, crash_loop, &why.log);
         AUTO(json) yyjson_doc *events_doc = read_events(c, pod, &events, &why.event);
-        why.last_error = why_last_error(&why.log);
+        why.last_error = log_cause(&why.log);
         const char *role = meta_label(pod, "spark-role");
         AUTO(strv) struct strv errors = {0};
         if (reason.message)

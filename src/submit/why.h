@@ -11,7 +11,7 @@ enum { WHY_LOG_LINES = 500 };
 struct why {
         struct doctor_findings findings;
         struct strv log;    /* the last lines of the pod's log */
-        char *last_error;   /* the innermost "Caused by", exception or Python error of the log; or NULL */
+        char *last_error;   /* what the log says about it (submit/logcause.h); or NULL */
         char *event;        /* the newest warning: "FailedScheduling: 0/3 nodes ..."; or NULL */
 };
 void why_done(struct why *w);
@@ -19,7 +19,5 @@ DEFINE_AUTO_VALUE(why, struct why, why_done)
 
 /* Finds out about one pod. What may not be read (events, log) is done without. Runs the loop. */
 MUST_USE int why_of_pod(struct kube_client *c, yyjson_val *pod, struct why *ret, struct err *err);
-/* The line of a log that says most about a failure: the last innermost cause. Caller frees; NULL when there is none. */
-char *why_last_error(const struct strv *log);
 
 #endif

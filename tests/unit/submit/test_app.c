@@ -121,24 +121,6 @@ static void the_log_tells_progress(void **state) {
         assert_false(log_progress_line(&p, SV("")));
 }
 
-static void the_innermost_cause_is_the_error(void **state) {
-        static const struct {
-                const char *log, *wanted;
-        } cases[] = {
-                {"INFO a\nException in thread \"main\" org.x.A: b\n\tat x.Exception(y)\nCaused by: java.B: c\n\tat z\nCaused by: java.C: d\n\tat q\nINFO ShutdownHookManager: done",
-                 "Caused by: java.C: d"},
-                {"Traceback (most recent call last):\n  File \"x.py\", line 1\nValueError: bad value", "ValueError: bad value"},
-                {"INFO all is well", NULL},
-        };
-        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-                AUTO(strv) struct strv log = {0};
-                strv_split(&log, cases[i].log, '\n');
-                AUTO(free) char *found = why_last_error(&log);
-                if (!streq_null(found, cases[i].wanted))
-                        fail_msg("%s instead of %s", found ? found : "(none)", cases[i].wanted);
-        }
-}
-
 static void memory_is_written_as_kubernetes_users_do(void **state) {
         static const struct {
                 int64_t bytes;
@@ -202,7 +184,6 @@ int main(void) {
                 with_dir(an_application_is_found_by_any_of_its_names),
                 with_dir(a_pod_says_why_it_does_not_run),
                 with_dir(the_log_tells_progress),
-                with_dir(the_innermost_cause_is_the_error),
                 with_dir(memory_is_written_as_kubernetes_users_do),
                 with_api(the_number_of_executors_wanted_is_read_from_the_configuration),
                 with_dir(the_block_is_sparks),
