@@ -4,6 +4,7 @@
  *     kube_load KUBECONFIG get COUNT CONCURRENCY [PODS]         those pods one by one, in turn
  *     kube_load KUBECONFIG list COUNT [CONCURRENCY]             all of them, each time in one answer
  *     kube_load KUBECONFIG watch WATCHERS COUNT VERSION         that many watches from there, COUNT config maps; until each watch has told of each
+ *     kube_load KUBECONFIG run COUNT CONCURRENCY IMAGE          pods run-CONCURRENCY-0 ... of the image; from the request until a watch tells that each runs
  *
  * `cpu` is this program's own processor time: well below `seconds`, it was not what was measured. */
 #include <stdio.h>
@@ -24,6 +25,8 @@ struct load {
         size_t bytes;
         int watchers, watching;
         int64_t events, events_wanted, last_event_us;
+        const char *image;
+        struct str line; /* of the watch of pods that are to run: what has come of the next event */
         bool ended;
         char first_error[512];
 };
@@ -43,6 +46,11 @@ static void body_of(const struct load *t, int n, struct str *ret) {
                             "{\"apiVersion\":\"v1\",\"fieldPath\":\"status.podIP\"}}}],\"resources\":{\"requests\":{\"cpu\":\"1\",\"memory\":\"1408Mi\"},"
                             "\"limits\":{\"memory\":\"1408Mi\"}}}]}}",
                             n, n % 100, n);
+        else if (streq(t->what, "run"))
+                str_appendf(ret,
+                            "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"run-%d-%d\",\"labels\":{\"app\":\"run-%d\"}},\"spec\":{\"restartPolicy\":"
+                            "\"Never\",\"containers\":[{\"name\":\"main\",\"image\":\"%s\",\"imagePullPolicy\":\"IfNotPresent\"}]}}",
+                            t->concurrency, n, t->concurrency, t->image);
         else
                 str_appendf(ret, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"load-%s-%d\"},\"data\":{\"key\":\"%0200d\"}}", t->what, n, n);
 }
@@ -68,13 +76,20 @@ static void start_more(struct load *t);
 static void on_done(void *arg, struct http_response *response, const struct err *err) {
         struct one *one = arg;
         struct load *t = one->load;
-        t->took_us[one->number] = clock_mono_us() - t->began_us[one->number];
-        if (err || response->status >= 300) {
+        bool accepted = !err && response->status < 300;
+        if (!accepted) {
                 if (!t->failed++)
                         snprintf(t->first_error, sizeof t->first_error, "%s", err ? err_message(err) : str_cstr(&response->body));
         } else {
                 t->bytes += response->body.len;
         }
+        if (t->image) { /* the watch tells when it is done */
+                free(one);
+                if (!accepted)
+                        loop_stop(t->loop);
+                return;
+        }
+        t->took_us[one->number] = clock_mono_us() - t->began_us[one->number];
         free(one);
         t->done++;
         start_more(t);
@@ -91,7 +106,7 @@ static void start_more(struct load *t) {
                 *one = (struct one){t, n};
                 t->began_us[n] = clock_mono_us();
                 const char *method = "POST";
-                if (streq(t->what, "create")) {
+                if (streq(t->what, "create") || t->image) {
                         path = xstrdup("/api/v1/namespaces/load/pods");
                         body_of(t, t->from + n, &body);
                 } else if (streq(t->what, "get")) {
@@ -125,6 +140,37 @@ static void on_watch_data(void *arg, struct sv data) {
         t->last_event_us = clock_mono_us();
         if (t->events >= t->events_wanted)
                 loop_stop(t->loop);
+}
+
+static void on_pod_event(struct load *t, struct sv line) {
+        AUTO(json) yyjson_doc *doc = NULL;
+        int owner, number;
+        if (json_parse(line, &doc, NULL) < 0)
+                return;
+        yyjson_val *pod = yyjson_obj_get(yyjson_doc_get_root(doc), "object");
+        const char *name = json_str_at(pod, "/metadata/name"), *phase = json_str_at(pod, "/status/phase");
+        if (!name || !phase || sscanf(name, "run-%d-%d", &owner, &number) != 2 || number < 0 || number >= t->started || t->took_us[number])
+                return;
+        if (streq(phase, "Failed") && !t->failed++) {
+                snprintf(t->first_error, sizeof t->first_error, "pod %s failed: %.*s", name, (int)(line.len < 400 ? line.len : 400), line.data);
+                loop_stop(t->loop);
+        }
+        if (!streq(phase, "Running"))
+                return;
+        t->took_us[number] = clock_mono_us() - t->began_us[number];
+        if (++t->done == t->count)
+                loop_stop(t->loop);
+        start_more(t);
+}
+
+static void on_pod_data(void *arg, struct sv data) {
+        struct load *t = arg;
+        str_append(&t->line, data.data, data.len);
+        for (char *end; (end = memchr(t->line.data, '\n', t->line.len));) {
+                size_t len = (size_t)(end - t->line.data);
+                on_pod_event(t, sv_new(t->line.data, len));
+                str_consume(&t->line, len + 1);
+        }
 }
 
 static void on_watch_done(void *arg, struct http_response *response, const struct err *err) {
@@ -165,7 +211,12 @@ static int run(struct load *t, struct err *err) {
                 return r;
         t->http = http_client_new(t->loop, &(struct http_client_options){.tls = tls, .max_idle = 256});
         int64_t began_us = clock_mono_us();
-        if (t->watchers) {
+        if (t->image) {
+                AUTO(free) char *path = xasprintf("/api/v1/namespaces/load/pods?watch=true&labelSelector=app%%3Drun-%d", t->concurrency);
+                t->watchers = 1;
+                (void)call(t, "GET", path, (struct sv){0},
+                           (struct http_call_options){.on_headers = on_watch_headers, .on_data = on_pod_data, .on_done = on_watch_done, .arg = t});
+        } else if (t->watchers) {
                 AUTO(free) char *path = xasprintf("/api/v1/namespaces/load/configmaps?watch=true&resourceVersion=%s", t->version);
                 for (int i = 0; i < t->watchers; i++)
                         (void)call(t, "GET", path, (struct sv){0},
@@ -176,6 +227,8 @@ static int run(struct load *t, struct err *err) {
         loop_run(t->loop);
         if (t->failed)
                 return err_set(err, -EIO, "%d of %d failed: %s", t->failed, t->done, t->first_error);
+        if (t->image)
+                t->last_event_us = clock_mono_us();
         report(t, t->watchers ? t->began_us[0] : began_us);
         return 0;
 }
@@ -185,7 +238,7 @@ int main(int argc, char **argv) {
         AUTO(kubeconfig) struct kubeconfig k = {0};
         struct load t = {.loop = loop_new()};
         if (argc < 4 || (argc < 5 && strcmp(argv[2], "list") != 0)) {
-                fprintf(stderr, "kube_load KUBECONFIG create|get|list|watch|fill COUNT [CONCURRENCY]\n");
+                fprintf(stderr, "kube_load KUBECONFIG create|get|list|watch|run COUNT [CONCURRENCY]\n");
                 return 2;
         }
         int a = (int)strtol(argv[3], NULL, 10), b = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 1, c = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 0;
@@ -203,6 +256,9 @@ int main(int argc, char **argv) {
                 t.concurrency = 4;
                 t.events_wanted = (int64_t)a * b;
         }
+        if (streq(t.what, "run"))
+                t.image = argc > 5 ? argv[5] : "localhost/pause:1";
+        t.line = STR_INIT(0);
         int r = kubeconfig_load(argv[1], &k, &err);
         if (r >= 0)
                 r = kube_access_of(&k, &(struct kube_access_options){0}, &t.access, &err);
@@ -210,6 +266,7 @@ int main(int argc, char **argv) {
                 r = run(&t, &err);
         http_client_free(t.http);
         kube_access_done(&t.access);
+        str_done(&t.line);
         free(t.began_us);
         free(t.took_us);
         loop_free(t.loop);
