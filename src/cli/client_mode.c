@@ -14,7 +14,7 @@
 #include "submit/driverproxy.h"
 #include "submit/gather.h"
 
-enum { PORTS_TRIED = 100, PYTHON_OUTPUT_MAX = 64 * 1024 };
+enum { DRIVER_PORTS = 3, PORTS_TRIED = 100, PYTHON_OUTPUT_MAX = 64 * 1024 };
 
 struct driving {
         const struct client_mode *m;
@@ -27,6 +27,7 @@ struct driving {
         struct driver_proxy proxy;
         char *proxy_name;
         bool has_proxy, proxy_made;
+        int held[DRIVER_PORTS], ports_held; /* sockets that keep the driver's ports for it */
         struct child *child;
         struct timer *renew;
         bool done, renew_due, woken;
@@ -40,6 +41,8 @@ static void driving_done(struct driving *d) {
         free(d->private_dir);
         free(d->address);
         free(d->proxy_name);
+        for (int i = 0; i < d->ports_held; i++)
+                close(d->held[i]);
         if (d->renew)
                 timer_free(d->renew);
 }
@@ -173,14 +176,19 @@ static int add_credentials(struct driving *d, struct err *err) {
 
 /* ---- where the driver is ---- */
 
-static bool port_is_free(int port) {
+/* Holds a free port until the driver has it, seconds later, and beyond: two that bind with SO_REUSEADDR, as Java does, get along while at most one listens. Who
+ * looks for a port without being `asked` for it binds without, and so leaves out those that another driver is about to take. */
+static bool hold_port(struct driving *d, int port, bool asked) {
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-        int one = 1;
+        const int yes = 1;
         AUTO(fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
+        if (fd < 0 || d->ports_held == DRIVER_PORTS)
                 return false;
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        return bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+        if ((asked && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0) || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+            (!asked && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0))
+                return false;
+        d->held[d->ports_held++] = TAKE_FD(fd);
+        return true;
 }
 
 /* The user's port must be free; ours may move, but not onto another of ours. */
@@ -190,13 +198,13 @@ static int take_port(struct driving *d, const char *key, int first, struct err *
                 int64_t port;
                 if (!sv_to_int64(sv_of(set), &port) || port < 1 || port > 65535)
                         return err_set(err, -EINVAL, "%s=%s: with a driver proxy it must be a port from 1 to 65535", key, set);
-                if (!port_is_free((int)port))
+                if (!hold_port(d, (int)port, true))
                         return err_set(err, -EADDRINUSE, "%s=%s: another program of this machine has that port", key, set);
                 *ret = (int)port;
                 return 0;
         }
         for (int port = first; port < first + PORTS_TRIED * 2; port += 2) {
-                if (!port_is_free(port))
+                if (!hold_port(d, port, false))
                         continue;
                 AUTO(free) char *text = xasprintf("%d", port);
                 add_conf(d, key, text);

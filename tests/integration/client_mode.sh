@@ -80,6 +80,19 @@ wait $pid || code=$?
 no_proxies || fail "left behind by an interruption: $(proxies)"
 no_private_files || fail "credentials were left behind by an interruption"
 
+# --- two at once are given ports of their own, though neither listens yet
+rm -f "$FAKE_OUT".*
+for n in 1 2; do
+        SPARK_HOME=$fake FAKE_WAITS=1 FAKE_OUT=$FAKE_OUT.$n "$f" submit --deploy-mode client "$TEST_TMP/app.py" >"$TEST_TMP/log.$n" 2>&1 &
+        drivers[n]=$!
+done
+for n in 1 2; do eventually 20 test -e "$FAKE_OUT.$n.started"; done
+[ "$(grep -hE '^spark.(driver.port|driver.blockManager.port|ui.port)=' "$FAKE_OUT".[12].args | sed 's/.*=//' | sort | uniq -d | wc -l)" = 0 ] ||
+        fail "the same port for two: $(grep -h 'port=' "$FAKE_OUT".[12].args)"
+kill -TERM "${drivers[@]}"
+for n in 1 2; do wait "${drivers[n]}" || true; done
+no_proxies || fail "left behind: $(proxies)"
+
 # --- a crash leaves an orphan, which is found and removed
 rm -f "$FAKE_OUT".*
 SPARK_HOME=$fake FAKE_WAITS=1 "$f" submit --deploy-mode client "$TEST_TMP/app.py" >"$TEST_TMP/log" 2>&1 &
