@@ -5,13 +5,15 @@
 
 DIR/sales/part-NN.csv: date,customer,product,quantity,cents,comment; DIR/customers.csv: customer,country; DIR/expected.json. The same size gives
 the same bytes. It is fast because rows are made once, as blocks, and the blocks are written again and again in a changing order; the
-answer is the sum of the blocks' own answers.
+answer is the sum of the blocks' own answers. Everything is made beside DIR and takes its place when it is complete: an interruption leaves what was there.
 """
 import collections
 import json
 import os
 import pathlib
 import random
+import shutil
+import signal
 import sys
 
 BLOCKS = 48
@@ -35,16 +37,12 @@ def make_block(random_, customers):
     return "".join(rows).encode(), revenue, words
 
 
-def main():
-    target, megabytes = pathlib.Path(sys.argv[1]), int(sys.argv[2])
-    done = target / "expected.json"
-    if done.exists() and json.loads(done.read_text()).get("megabytes") == megabytes:
-        return
+def generate(target, megabytes):
     random_ = random.Random(41)
     customers = [random_.choice(COUNTRIES) for _ in range(20000)]
     blocks = [make_block(random_, customers) for _ in range(BLOCKS)]
 
-    (target / "sales").mkdir(parents=True, exist_ok=True)
+    (target / "sales").mkdir(parents=True)
     (target / "customers.csv").write_text("customer,country\n" + "".join(f"c{n:05},{c}\n" for n, c in enumerate(customers)))
     parts = [open(target / "sales" / f"part-{n:02}.csv", "wb", buffering=1 << 20) for n in range(PARTS)]
     written, used = 0, [0] * BLOCKS
@@ -61,10 +59,28 @@ def main():
             revenue[key] += value * times
         for key, value in block_words.items():
             words[key] += value * times
-    temporary = target / "expected.json.tmp"
-    temporary.write_text(json.dumps({"megabytes": megabytes, "bytes": written, "rows": sum(used) * ROWS, "revenueCents": dict(sorted(revenue.items())),
-                                     "words": dict(sorted(words.items()))}, indent=1))
-    os.replace(temporary, done)
+    (target / "expected.json").write_text(json.dumps({"megabytes": megabytes, "bytes": written, "rows": sum(used) * ROWS,
+                                                      "revenueCents": dict(sorted(revenue.items())), "words": dict(sorted(words.items()))}, indent=1))
 
 
-main()
+def main():
+    target, megabytes = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+    done = target / "expected.json"
+    if done.exists() and json.loads(done.read_text()).get("megabytes") == megabytes:
+        return
+    new = target.with_name(target.name + ".new")
+    shutil.rmtree(new, ignore_errors=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        generate(new, megabytes)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    os.rename(new, target)
+
+
+try:
+    main()
+except KeyboardInterrupt:
+    sys.exit(130)
