@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 : "${FIRESTEEL:=$here/../../../build/firesteel}"
 build=$(dirname "$(readlink -f "$FIRESTEEL")")
 program=$build/tests/integration/conformance/conformance-apiserver
-ninja -C "$build" "${program#"$build"/}" >/dev/null
+flock "$build/.tests-lock" ninja -C "$build" "${program#"$build"/}" >/dev/null
 
 dir=$(mktemp -d)
 "$program" "$dir" >"$dir/out" 2>&1 &

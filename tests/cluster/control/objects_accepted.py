@@ -131,7 +131,8 @@ def prepare(api, work):
 
 def main():
     builder = os.environ.get("BUILD_CASE") or str(pathlib.Path(os.environ.get("FIRESTEEL", ROOT / "build" / "firesteel")).resolve().parent / "tests/golden/submission/build_case")
-    subprocess.run(["ninja", "-C", str(pathlib.Path(builder).parents[3]), "tests/golden/submission/build_case"], check=True, stdout=subprocess.DEVNULL)
+    build = pathlib.Path(builder).parents[3]  # another test may build there, too
+    subprocess.run(["flock", str(build / ".tests-lock"), "ninja", "-C", str(build), "tests/golden/submission/build_case"], check=True, stdout=subprocess.DEVNULL)
     api = Api(os.environ["CLUSTER_KUBECONFIG"])
     process = subprocess.Popen([builder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
     work = []
