@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-# timeout: 300
+# timeout: 600
 """The History Server over logs in S3: moto's server behind a proxy that counts requests, makes pages of lists small, and fails on demand.
 
 moto is `pip install 'moto[server]'`; MOTO_SERVER names its moto_server when it is not in PATH."""
+import concurrent.futures
 import contextlib
 import http.client
 import http.server
@@ -198,6 +199,21 @@ def lists_come_in_pages():
         assert any("continuation-token" in x["query"] for x in lists())
 
 
+def lists_longer_than_the_service_gives_at_once_are_read_whole():
+    """More objects than S3 lists for a request, logs in every part of the list; that there is more is what the service itself says."""
+    put("many")
+    count, logs = 2050, range(0, 2050, 99)
+    names = {f"many/logs/app-{i:04}": app(f"app-{i:04}") for i in logs} | {f"many/logs/app-{i:04}-data/file": b"" for i in range(count - len(logs))}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(put, names, names.values()))
+    with served("many", "many", interval=MANY) as s:
+        assert sorted(a["id"] for a in s.json("applications")) == [f"app-{i:04}" for i in logs]
+        assert len(lists()) == 3, [x["query"] for x in lists()]
+        assert len([x for x in lists() if "continuation-token" in x["query"]]) == 2
+    with served("many", "many-deep", interval=MANY, prefix="logs/app-2000-data") as s:
+        assert s.json("applications") == [] and len(lists()) == 1
+
+
 def only_changed_objects_are_read_again():
     put("changes")
     for name in ("same", "grows"):
@@ -351,7 +367,7 @@ def no_fault():
 
 def main():
     try:
-        return run([every_form_of_log_reads_as_from_a_directory, lists_come_in_pages, only_changed_objects_are_read_again,
+        return run([every_form_of_log_reads_as_from_a_directory, lists_come_in_pages, lists_longer_than_the_service_gives_at_once_are_read_whole, only_changed_objects_are_read_again,
                     what_is_asked_for_by_id_is_looked_up_at_once, failures_are_said_and_pass, a_bucket_that_is_not_there_is_waited_for,
                     retries_stand_a_busy_service_and_stopping_does_not_wait, cleaning_removes_objects,
                     credentials_come_from_the_environment_too], no_fault)
