@@ -377,8 +377,10 @@ uint64_t api_answer_size(const struct api_plan *p, const struct appmodel *m, con
         return rest_app_size(&app, p->segments.items, p->segments.len, &p->query);
 }
 
-void api_answer(const struct api_plan *p, const struct appmodel *m, const struct api_settings *settings, int64_t now_ms, struct rest_answer *a) {
+void api_answer(const struct api_plan *p, const struct appmodel *m, struct memo *memo, const struct api_settings *settings, int64_t now_ms,
+                struct rest_answer *a) {
         struct rest_app app = app_of(p, m, settings, now_ms);
+        app.memo = memo;
         if (!rest_app_answer(&app, p->segments.items, p->segments.len, &p->query, a))
                 rest_html_error(a, 404, p->uri);
 }

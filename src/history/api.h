@@ -52,8 +52,9 @@ void api_plan(const struct listing *l, const struct api_settings *settings, cons
               struct api_plan *ret, struct rest_answer *a);
 /* About how many bytes the answer will have; 0: not many. */
 uint64_t api_answer_size(const struct api_plan *p, const struct appmodel *m, const struct api_settings *settings);
-/* Finishes API_NEEDS_MODEL. */
-void api_answer(const struct api_plan *p, const struct appmodel *m, const struct api_settings *settings, int64_t now_ms, struct rest_answer *a);
+/* Finishes API_NEEDS_MODEL; the memo, which may be NULL, belongs to the model. */
+void api_answer(const struct api_plan *p, const struct appmodel *m, struct memo *memo, const struct api_settings *settings, int64_t now_ms,
+                struct rest_answer *a);
 
 /* One application's JSON, for pages too. */
 void api_write_app(struct jackson *j, const struct listed_app *app);

@@ -75,7 +75,7 @@ static void render_work(void *arg) {
                 page_app(c->plan.record, c->plan.key, c->page, &c->plan.query, &c->model->m, c->h->conf, c->h->redaction, c->h->prefix, clock_now_ms(),
                          &c->a.body);
         else
-                api_answer(&c->plan, &c->model->m, &c->h->api, clock_now_ms(), &c->a);
+                api_answer(&c->plan, &c->model->m, &c->model->memo, &c->h->api, clock_now_ms(), &c->a);
 }
 
 static void render_done(void *arg) { call_respond(arg); }

@@ -21,6 +21,7 @@ void history_model_unref(struct history_model *m) {
                 return;
         if (m->map)
                 munmap(m->map, m->map_size);
+        memo_done(&m->memo);
         free(m);
 }
 
@@ -68,6 +69,7 @@ static int map_image(int fd, const uint8_t fingerprint[AM_FINGERPRINT], struct h
                 return err_errno(err, -errno, "mapping the index");
         AUTO(history_model) struct history_model *m = NEW(struct history_model);
         *m = (struct history_model){.map = map, .map_size = (size_t)st.st_size, .refs = 1};
+        memo_init(&m->memo);
         memcpy(m->fingerprint, fingerprint, AM_FINGERPRINT);
         int r = appmodel_open(&m->m, map, m->map_size, fingerprint, err);
         if (r < 0)

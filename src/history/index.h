@@ -4,11 +4,12 @@
  * retention settings. One that does not fit, is of another version or damaged is made again. Where no directory for
  * indexes can be written, the image lives in an anonymous file for as long as it is used.
  *
- * A model is immutable and counted; the last history_model_unref() unmaps it. Counting is safe between threads.
+ * A model is immutable (but for its memo) and counted; the last history_model_unref() unmaps it. Counting is safe between threads.
  */
 #ifndef FIRESTEEL_HISTORY_INDEX_H
 #define FIRESTEEL_HISTORY_INDEX_H
 
+#include "history/memo.h"
 #include "history/replay.h"
 #include "spark/appmodel.h"
 #include "spark/eventlog.h"
@@ -19,6 +20,7 @@ struct history_model {
         bool was_built;    /* by replaying, just now */
         double build_s;    /* how long that took */
         struct replay_stats stats; /* and how much was read */
+        struct memo memo;  /* of answers about it */
         /* private */
         void *map;
         size_t map_size;

@@ -124,7 +124,7 @@ static void *render(void *arg) {
         struct call *c = l->c;
         c->a.drain = drain;
         c->a.drain_arg = l;
-        api_answer(&c->plan, &c->model->m, &c->h->api, clock_now_ms(), &c->a);
+        api_answer(&c->plan, &c->model->m, &c->model->memo, &c->h->api, clock_now_ms(), &c->a);
         wait_taken(l);
         loop_post(l->loop, on_end, l);
         return NULL;

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "history/jackson.h"
+#include "history/memo.h"
 #include "spark/appmodel.h"
 
 struct rest_param {
@@ -62,6 +63,7 @@ struct rest_app {
         bool completed;
         const char *executor_log_url; /* spark.history.custom.executor.log.url, or NULL */
         const struct redaction *redaction;
+        struct memo *memo; /* of the model's answers, or NULL */
         size_t num_peaks; /* of executor metrics shown: AM_PEAKS, or AM_PEAKS_35 */
 };
 

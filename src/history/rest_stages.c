@@ -133,7 +133,7 @@ static void write_stage(struct rest_call *c, const struct am_stage *s, const str
         if (s->peaks_set)
                 write_peaks(c, "peakExecutorMetrics", s->peaks);
         if (w->summaries) {
-                write_task_summary(c, s, &w->quantiles, "taskMetricsDistributions");
+                write_task_summary(c, s, &w->quantiles, "taskMetricsDistributions", NULL);
                 write_executor_summary(c, s, &w->quantiles);
         }
         jackson_member_bool(j, "isShufflePushEnabled", s->push_enabled);
@@ -216,10 +216,18 @@ void rest_stage_attempt(struct rest_call *c) {
 }
 
 void rest_task_summary(struct rest_call *c) {
+        static const char usual[] = "0.05,0.25,0.5,0.75,0.95";
+        const char *asked = rest_query_get(c->q, "quantiles");
         struct quantiles q;
-        if (!param_quantiles(c, "0.05,0.25,0.5,0.75,0.95", &q))
+        if (!param_quantiles(c, usual, &q))
+                return;
+        AUTO(free) char *key = xasprintf("%lld/%lld/%s", (long long)c->ids[0], (long long)c->ids[1], asked ? asked : usual);
+        if (c->app->memo && memo_get(c->app->memo, key, &c->a->body))
                 return;
         const struct am_stage *s = appmodel_stage(c->m, c->ids[0], c->ids[1]);
-        if ((!s || !write_task_summary(c, s, &q, NULL)) && c->a->status == 200)
+        bool lasting = false;
+        if ((!s || !write_task_summary(c, s, &q, NULL, &lasting)) && c->a->status == 200)
                 rest_error(c->a, 404, "No tasks reported metrics for %lld / %lld yet.", (long long)c->ids[0], (long long)c->ids[1]);
+        else if (c->app->memo && lasting)
+                memo_put(c->app->memo, key, str_sv(&c->a->body));
 }

@@ -12,6 +12,7 @@ struct columns {
         int64_t *values[COLUMNS];
         int64_t least[COLUMNS], most[COLUMNS];
         size_t len[COLUMNS], cap;
+        bool by_clock; /* a task's time goes on */
 };
 
 static void put(struct columns *k, size_t column, int64_t v) {
@@ -29,6 +30,7 @@ static int collect(void *arg, const struct am_task *t) {
         int64_t duration = task_duration(k->c, t);
         if (k->len[COLUMN_DURATION] >= k->cap)
                 return -EBADMSG;
+        k->by_clock = k->by_clock || t->duration_ms == AM_NONE || duration <= 0;
         put(k, COLUMN_DURATION, duration);
         if (!t->has_metrics)
                 return 0;
@@ -155,7 +157,7 @@ static void write_doubles(struct rest_call *c, const char *key, const double *v,
         jackson_end_array(&c->j);
 }
 
-bool write_task_summary(struct rest_call *c, const struct am_stage *s, const struct quantiles *q, const char *key) {
+bool write_task_summary(struct rest_call *c, const struct am_stage *s, const struct quantiles *q, const char *key, bool *ret_lasting) {
         AUTO(err) struct err err = ERR_INIT;
         struct columns k = {.c = c, .cap = s->stored_tasks};
         AUTO(free) int64_t *memory = xmalloc((k.cap ? k.cap : 1) * COLUMNS * sizeof(*memory));
@@ -167,6 +169,8 @@ bool write_task_summary(struct rest_call *c, const struct am_stage *s, const str
         }
         if (k.len[TM_RUN_TIME] == 0)
                 return false;
+        if (ret_lasting)
+                *ret_lasting = !k.by_clock;
         struct jackson *j = &c->j;
         if (key)
                 jackson_key(j, key);
