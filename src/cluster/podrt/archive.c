@@ -225,7 +225,7 @@ static void making_work(void *arg) {
         m->result = prepare_bundle(m, NULL);
         if (m->result == 0)
                 m->result = podnet_create(m->net_dir, "fsarchive", "archive", m->address, &m->ranges, NULL);
-        cgroup_set_shares(k, m->bundle.cgroups_path, 2);
+        pod_cgroup_make(k, m->bundle.cgroups_path, 2);
         struct shim_spec spec = {.program = k->program, .dir = m->dir, .id = m->id, .runtime = k->o.isolation->runtime, .runtime_root = k->runtime_root,
                                  .without_cgroups = !k->has_cgroups, .log_path = m->log};
         if (m->result == 0)
@@ -338,7 +338,7 @@ static void make(struct archives *a, struct wanted *w) {
         b->is_in_user_namespace = k->o.holder->has_user_namespace;
         b->has_cgroups = k->has_cgroups;
         b->cpu_shares = 2;
-        b->cgroups_path = xasprintf("/firesteel/%s/archive", k->node_name);
+        b->cgroups_path = xasprintf("%s/firesteel/%s/archive", k->o.isolation->cgroup_base, k->node_name);
         copy_list(&b->env, &w->image.env);
         strv_add(&b->env, "HOME=/root");
         strv_addf(&b->env, "FIRESTEEL_API=https://%s", k->o.api_address);

@@ -173,6 +173,8 @@ static void put_namespaces(yyjson_mut_doc *d, yyjson_mut_val *lin, const struct 
                         mjson_set_str(d, n, "path", path);
                 }
         }
+        if (b->has_cgroup_namespace)
+                mjson_set_str(d, add_obj(d, list), "type", "cgroup");
 }
 
 static void put_resources(yyjson_mut_doc *d, yyjson_mut_val *lin, const struct bundle *b) {

@@ -29,7 +29,7 @@ struct bundle {
         char *namespace_dir;     /* holds net, ipc and uts (podnet.h); NULL = new ones */
         bool shares_host_network; /* the instance's own network namespace instead of the pod's */
         bool is_in_user_namespace;
-        bool has_cgroups;
+        bool has_cgroups, has_cgroup_namespace;
         char *cgroups_path;
         int64_t memory_limit; /* bytes; 0 = none */
         int64_t cpu_quota_us, cpu_period_us; /* quota 0 = none */

@@ -1,6 +1,7 @@
 #include "cluster/podrt/isolation.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
@@ -15,12 +16,9 @@ void isolation_done(struct isolation *i) {
         free(i->why_not);
         free(i->runtime);
         free(i->runtime_version);
+        free(i->cgroup_base);
         strv_done(&i->notes);
         *i = (struct isolation){0};
-}
-
-const char *cgroup_mode_name(enum cgroup_mode mode) {
-        return mode == CGROUP_V1 ? "v1" : mode == CGROUP_V2 ? "v2" : "none";
 }
 
 bool isolation_is_root(void) {
@@ -96,35 +94,32 @@ static int probe_namespaces(const char *scratch, bool is_root) {
         return found;
 }
 
-static bool file_has_word(const char *path, const char *word) {
-        AUTO(str) struct str text = STR_INIT(65536);
-        if (fs_read(path, 65536, &text, NULL) < 0)
-                return false;
-        for (char *p = text.data; p && *p; p++)
-                if (*p == '\n')
-                        *p = ' ';
-        struct sv rest = str_sv(&text), part;
-        while (sv_split(&rest, ' ', &part))
-                if (sv_eqs(part, word))
-                        return true;
-        return false;
+/* Who may be moved to another group: this server, and the command that waits for it. */
+static void own_processes(int ret[3]) {
+        char mine[PATH_MAX], parents[PATH_MAX], link[32];
+        snprintf(link, sizeof link, "/proc/%d/exe", (int)getppid());
+        ssize_t n = readlink("/proc/self/exe", mine, sizeof mine), m = readlink(link, parents, sizeof parents);
+        ret[0] = getpid();
+        ret[1] = n > 0 && n == m && memcmp(mine, parents, (size_t)n) == 0 ? getppid() : 0;
+        ret[2] = 0;
 }
 
 static void probe_cgroups(struct isolation *i) {
-        if (fs_exists("/sys/fs/cgroup/cgroup.procs")) {
-                bool writable = i->is_root && access("/sys/fs/cgroup/cgroup.subtree_control", W_OK) == 0;
-                i->cgroups = writable ? CGROUP_V2 : CGROUP_NONE;
-                i->limits_memory = writable && file_has_word("/sys/fs/cgroup/cgroup.controllers", "memory");
-                i->limits_cpu = writable && file_has_word("/sys/fs/cgroup/cgroup.controllers", "cpu");
-        } else if (fs_is_dir("/sys/fs/cgroup/memory") || fs_is_dir("/sys/fs/cgroup/cpu")) {
-                i->cgroups = i->is_root ? CGROUP_V1 : CGROUP_NONE;
-                i->limits_memory = i->is_root && access("/sys/fs/cgroup/memory/cgroup.procs", W_OK) == 0;
-                i->limits_cpu = i->is_root && access("/sys/fs/cgroup/cpu/cgroup.procs", W_OK) == 0;
-        }
-        if (!i->limits_memory)
-                strv_add(&i->notes, i->is_root ? "no memory control group: memory limits are enforced by polling four times a second"
-                                               : "control groups need root: memory limits are enforced by polling four times a second, CPU limits "
-                                                 "not at all (start the instance as root for both)");
+        AUTO(str) struct str self = STR_INIT(65536);
+        AUTO(cgroup_rights) struct cgroup_rights rights = {0};
+        int movable[3];
+        own_processes(movable);
+        (void)!fs_read("/proc/self/cgroup", 65536, &self, NULL);
+        cgroup_probe(CGROUP_ROOT, i->is_root, str_sv(&self), movable, &rights);
+        i->cgroups = rights.mode;
+        i->cgroup_base = rights.base ? TAKE(rights.base) : xstrdup("");
+        i->limits_memory = rights.has_memory;
+        i->limits_cpu = rights.has_cpu;
+        if (i->limits_memory)
+                return;
+        strv_add(&i->notes, i->is_root ? "no memory control group: memory limits are enforced by polling four times a second"
+                                       : "control groups need root, or a delegated group of version 2: memory limits are enforced by polling four times a second, CPU limits "
+                                         "not at all (start the instance as root for both, or by \"systemd-run --user --scope -p Delegate=yes firesteel local up\")");
 }
 
 static void probe_runtime(struct isolation *i) {

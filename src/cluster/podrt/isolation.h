@@ -6,8 +6,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "base/vec.h"
-
-enum cgroup_mode { CGROUP_NONE, CGROUP_V1, CGROUP_V2 };
+#include "cluster/podrt/cgroup.h"
 
 struct isolation {
         bool is_possible;
@@ -18,6 +17,7 @@ struct isolation {
         bool has_overlay; /* in the namespaces pods will have */
         bool has_proc;    /* a fresh /proc can be mounted there */
         enum cgroup_mode cgroups;
+        char *cgroup_base;              /* below which groups are made; "" = the top */
         bool limits_memory, limits_cpu; /* by the kernel */
         char *runtime;                  /* path of crun or runc */
         char *runtime_version;          /* "crun 1.8.1" */
@@ -31,6 +31,5 @@ void isolation_done(struct isolation *i);
 DEFINE_AUTO_VALUE(isolation, struct isolation, isolation_done)
 /* scratch: a directory of the file system on which pods will live. Never fails: what cannot be found out is not there. */
 void isolation_probe(struct isolation *ret, const char *scratch);
-const char *cgroup_mode_name(enum cgroup_mode mode);
 
 #endif

@@ -157,8 +157,7 @@ void evictions_start(struct kubelet *k);
 void pod_plan_tokens(struct pod *p); /* sets the timer for what its volumes hold */
 /* First thing of every job that makes files for pods: other users read them, whatever the server's own umask. Only this worker's is changed. */
 void worker_umask(void);
-void cgroup_set_shares(const struct kubelet *k, const char *cgroup, int64_t shares);
-void cgroup_remove(const char *cgroup); /* in every hierarchy, when it is empty */
+void pod_cgroup_make(const struct kubelet *k, const char *cgroup, int64_t shares); /* where there are groups */
 void pod_prepare(struct pod *p); /* sandbox and volumes, one step; is_busy while a worker is at it */
 void pod_cleanup(struct pod *p, bool and_files);
 void pod_save(const struct pod *p);

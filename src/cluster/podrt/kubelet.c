@@ -129,7 +129,7 @@ static struct pod *pod_new(struct kubelet *k, struct object *o) {
                           .name = xstrdup(o->name),
                           .dir = xasprintf("%s/pods/%s", k->dir, o->uid),
                           .log_dir = xasprintf("%s/logs/%s_%s_%s", k->dir, o->namespace, o->name, o->uid),
-                          .cgroup = xasprintf("/firesteel/%s/%s", k->node_name, o->uid),
+                          .cgroup = xasprintf("%s/firesteel/%s/%s", k->o.isolation->cgroup_base, k->node_name, o->uid),
                           .uses_host_network = object_bool(o, "/spec/hostNetwork", false)};
         sha256_hex(sv_of(o->uid), hex);
         snprintf(p->link, sizeof p->link, "fs%.10s", hex);
@@ -531,7 +531,7 @@ static void start_egress(struct kubelet *k) {
 int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct err *err) {
         struct kubelet *k = NEW(struct kubelet);
         *k = (struct kubelet){.o = *o, .dir = xstrdup(o->dir), .node_name = xstrdup(o->instance), .event_logs = xstrdup_null(o->event_logs), .pods = MAP_INIT(pod_free)};
-        k->has_cgroups = o->isolation->cgroups != CGROUP_NONE && o->holder && !o->holder->has_user_namespace;
+        k->has_cgroups = o->isolation->cgroups != CGROUP_NONE && o->holder;
         podnet_pool_init(&k->addresses, o->ranges.pods);
         int r = make_directories(k, err);
         if (r < 0) {
@@ -539,9 +539,9 @@ int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct er
                 return r;
         }
         set_capacity(k);
-        AUTO(free) char *cgroup = xasprintf("/firesteel/%s", k->node_name);
-        cgroup_set_shares(k, "/firesteel", k->node_cpu_milli * 1024 / 1000);
-        cgroup_set_shares(k, cgroup, k->node_cpu_milli * 1024 / 1000);
+        AUTO(free) char *all = xasprintf("%s/firesteel", o->isolation->cgroup_base), *cgroup = fs_join(all, k->node_name);
+        pod_cgroup_make(k, all, k->node_cpu_milli * 1024 / 1000);
+        pod_cgroup_make(k, cgroup, k->node_cpu_milli * 1024 / 1000);
         image_store_init(&k->images, &o->images);
         const struct image_pulls_options pulls = {
                 .kubelet = k,
@@ -619,9 +619,9 @@ void kubelet_free(struct kubelet *k) {
         if (k->secret_watch)
                 api_watch_stop(k->secret_watch);
         if (k->has_cgroups && k->is_stopping) {
-                AUTO(free) char *cgroup = xasprintf("/firesteel/%s", k->node_name);
-                cgroup_remove(cgroup);
-                cgroup_remove("/firesteel");
+                AUTO(free) char *all = xasprintf("%s/firesteel", k->o.isolation->cgroup_base), *cgroup = fs_join(all, k->node_name);
+                cgroup_remove(CGROUP_ROOT, cgroup);
+                cgroup_remove(CGROUP_ROOT, all);
         }
         node_free(k->node);
         archives_free(k->archives);

@@ -151,8 +151,8 @@ char *container_cgroup_file(const struct container *c, const char *controller, c
         const struct kubelet *k = c->pod->kubelet;
         if (!k->has_cgroups || !c->id)
                 return NULL;
-        return k->o.isolation->cgroups == CGROUP_V2 ? xasprintf("/sys/fs/cgroup%s/%s-%d/%s", c->pod->cgroup, c->name, c->attempt, file)
-                                                    : xasprintf("/sys/fs/cgroup/%s%s/%s-%d/%s", controller, c->pod->cgroup, c->name, c->attempt, file);
+        AUTO(free) char *group = xasprintf("%s/%s-%d", c->pod->cgroup, c->name, c->attempt);
+        return cgroup_file(CGROUP_ROOT, k->o.isolation->cgroups, controller, group, file);
 }
 
 /* The kubelet's scores; values below zero want a privilege that servers often lack. */
@@ -175,6 +175,7 @@ static void set_resources(struct container *c, yyjson_val *spec, struct start_jo
                 request = resource_of(spec, "requests", "cpu", true);
         struct rlimit files;
         b->has_cgroups = k->has_cgroups;
+        b->has_cgroup_namespace = k->has_cgroups && i->cgroups == CGROUP_V2; /* as containerd: its own group is the container's root */
         if (b->has_cgroups) {
                 b->cgroups_path = xasprintf("%s/%s-%d", c->pod->cgroup, c->name, c->attempt);
                 if (i->limits_cpu) {

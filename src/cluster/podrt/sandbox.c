@@ -67,8 +67,14 @@ static int make_sandbox(struct prepare *j, struct err *err) {
             (r = write_pod_file(j->dir, "hostname", j->hostname, err)) < 0)
                 return r;
         j->hostname[strcspn(j->hostname, "\n")] = '\0';
-        cgroup_set_shares(j->pod->kubelet, j->pod->cgroup, j->cpu_shares);
+        pod_cgroup_make(j->pod->kubelet, j->pod->cgroup, j->cpu_shares);
         return podnet_create(j->net_dir, j->link, j->hostname, j->address, &j->ranges, err);
+}
+
+/* Without shares a whole instance would weigh as much as one process of the host when processors are scarce. */
+void pod_cgroup_make(const struct kubelet *k, const char *cgroup, int64_t shares) {
+        if (k->has_cgroups && k->o.isolation->limits_cpu)
+                cgroup_make(CGROUP_ROOT, k->o.isolation->cgroups, cgroup, shares);
 }
 
 void worker_umask(void) {
@@ -288,34 +294,11 @@ struct cleanup {
         bool and_files;
 };
 
-/* Without these a whole instance would weigh as much as one process of the host when processors are scarce. */
-void cgroup_set_shares(const struct kubelet *k, const char *cgroup, int64_t shares) {
-        bool v2 = k->o.isolation->cgroups == CGROUP_V2;
-        if (!k->has_cgroups || !k->o.isolation->limits_cpu)
-                return;
-        AUTO(free) char *dir = v2 ? xasprintf("/sys/fs/cgroup%s", cgroup) : xasprintf("/sys/fs/cgroup/cpu%s", cgroup);
-        AUTO(free) char *file = fs_join(dir, v2 ? "cpu.weight" : "cpu.shares");
-        if (shares < 2)
-                shares = 2;
-        AUTO(free) char *text = xasprintf("%lld", (long long)(v2 ? 1 + (shares - 2) * 9999 / 262142 : shares));
-        if (fs_mkdirs(dir, 0755, NULL) == 0)
-                (void)!fs_write(file, sv_of(text), 0644, NULL);
-}
-
-void cgroup_remove(const char *cgroup) {
-        static const char *const controllers[] = {"", "memory/", "cpu/", "cpuacct/", "cpuset/", "pids/", "blkio/", "devices/", "freezer/", "systemd/",
-                                                  "cpu,cpuacct/", "net_cls/", "net_prio/", "perf_event/", "hugetlb/", "rdma/", "misc/"};
-        for (size_t i = 0; i < ARRAY_LEN(controllers); i++) {
-                AUTO(free) char *path = xasprintf("/sys/fs/cgroup/%s%s", controllers[i], cgroup + 1);
-                rmdir(path); /* only empty ones go */
-        }
-}
-
 static void cleanup_work(void *arg) {
         struct cleanup *j = arg;
         (void)!podnet_destroy(j->net_dir, j->link, NULL);
         if (j->cgroup)
-                cgroup_remove(j->cgroup);
+                cgroup_remove(CGROUP_ROOT, j->cgroup);
         ociroot_release_all(j->dir);
         if (j->and_files) {
                 volumes_remove(j->dir);

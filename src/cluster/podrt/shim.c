@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "cluster/podrt/cgroup.h"
 #include "base/vec.h"
 #include "cluster/podrt/crilog.h"
 #include "cluster/podrt/fdpass.h"
@@ -406,19 +407,6 @@ static void serve(struct shim *s) {
         }
 }
 
-/* "oom_kill N" stands in memory.oom_control (version 1) and memory.events (version 2). */
-static bool kernel_killed_for_memory(const char *file) {
-        AUTO(str) struct str text = STR_INIT(4096);
-        if (!file[0] || fs_read(file, 4096, &text, NULL) < 0)
-                return false;
-        struct sv rest = str_sv(&text), line;
-        int64_t count = 0;
-        while (sv_split(&rest, '\n', &line))
-                if (sv_starts(line, SV("oom_kill ")) && sv_to_int64(sv_new(line.data + 9, line.len - 9), &count) && count > 0)
-                        return true;
-        return false;
-}
-
 static void finish(struct shim *s) {
         struct shim_exit *e = &s->result;
         e->finished_us = clock_now_us();
@@ -426,7 +414,7 @@ static void finish(struct shim *s) {
                 int status = s->container_status;
                 e->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
                 e->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-                e->is_oom = s->killed_for_memory || kernel_killed_for_memory(s->oom_file);
+                e->is_oom = s->killed_for_memory || cgroup_oom_killed(s->oom_file);
         } else if (!e->error) {
                 fail(s, "the container's end was not observed");
         }
