@@ -3,9 +3,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/sendfile.h>
 
 #include "base/rand.h"
 #include "base/vec.h"
+
+enum { COPY_PIECE = 1 << 30 };
 
 int fs_read(const char *path, size_t max, struct str *ret, struct err *err) {
         AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -68,6 +71,34 @@ int fs_write_atomic(const char *path, struct sv text, mode_t mode, struct err *e
                 return err_errno(err, r, "writing %s", path);
         }
         return 0;
+}
+
+/* A piece of the rest; 0 at the end. File systems that cannot share or copy say so in several ways. */
+static ssize_t copy_some(int from, int to) {
+        ssize_t n = copy_file_range(from, NULL, to, NULL, COPY_PIECE, 0);
+        if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
+                n = sendfile(to, from, NULL, COPY_PIECE);
+        return n;
+}
+
+int fs_copy(const char *from, const char *to, mode_t mode, struct err *err) {
+        ssize_t n;
+        AUTO(fd) int in = open(from, O_RDONLY | O_CLOEXEC), out = -1;
+        if (in < 0)
+                return err_errno(err, -errno, "%s", from);
+        if (unlink(to) < 0 && errno != ENOENT)
+                return err_errno(err, -errno, "removing %s", to);
+        out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (out < 0)
+                return err_errno(err, -errno, "%s", to);
+        do
+                n = copy_some(in, out);
+        while (n > 0 || (n < 0 && errno == EINTR));
+        if (n == 0)
+                return 0;
+        int r = err_errno(err, -errno, "copying %s to %s", from, to);
+        unlink(to);
+        return r;
 }
 
 int fs_mkdirs(const char *path, mode_t mode, struct err *err) {

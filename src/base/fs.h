@@ -13,6 +13,8 @@ MUST_USE int fs_read(const char *path, size_t max, struct str *ret, struct err *
 MUST_USE int fs_write_atomic(const char *path, struct sv text, mode_t mode, struct err *err);
 /* Creates or truncates, without the sync: for files that can be made again. */
 MUST_USE int fs_write(const char *path, struct sv text, mode_t mode, struct err *err);
+/* Replaces `to` with the text of `from`, inside the kernel and shared where the file system can; without a sync. */
+MUST_USE int fs_copy(const char *from, const char *to, mode_t mode, struct err *err);
 /* mkdir -p. */
 MUST_USE int fs_mkdirs(const char *path, mode_t mode, struct err *err);
 /* rm -rf that never follows links nor crosses into another file system; absent is fine. */

@@ -177,7 +177,7 @@ static int take_port(struct historian *h, struct instance_settings *s, struct er
         }
         for (int n = s->history_last_port ? -1 : 0; n < PORTS_TRIED; n++) {
                 AUTO(err) struct err why = ERR_INIT;
-                r = hostport_listen(s->bind, n < 0 ? s->history_last_port : FIRST_PORT + n, &h->listen_fd, &h->port, &why);
+                r = hostport_try(s->bind, n < 0 ? s->history_last_port : FIRST_PORT + n, &h->listen_fd, &h->port, &why);
                 if (r >= 0) {
                         s->history_last_port = h->port;
                         return 0;

@@ -85,7 +85,7 @@ char *hostport_owner(const char *address, int port) {
         return owner ? owner : xstrdup("a process of another user");
 }
 
-int hostport_listen(const char *address, int port, int *ret_fd, int *ret_port, struct err *err) {
+int hostport_try(const char *address, int port, int *ret_fd, int *ret_port, struct err *err) {
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
         if (inet_pton(AF_INET, address, &a.sin_addr) != 1)
                 return err_set(err, -EINVAL, "\"%s\" is not an IPv4 address", address);
@@ -95,10 +95,8 @@ int hostport_listen(const char *address, int port, int *ret_fd, int *ret_port, s
         /* A server that was just ended leaves connections in TIME_WAIT; they must not keep the next one out. */
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
         int r = bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, 512) < 0 ? -errno : 0;
-        if (r == -EADDRINUSE) {
-                AUTO(free) char *owner = hostport_owner(address, port);
-                return err_set(err, r, "port %d on %s is taken%s%s", port, address, owner ? " by " : "", owner ? owner : "");
-        }
+        if (r == -EADDRINUSE)
+                return err_set(err, r, "port %d on %s is taken", port, address);
         if (r == -EACCES)
                 return err_set(err, r, "port %d needs the right to use ports below 1024", port);
         if (r == -EADDRNOTAVAIL)
@@ -111,4 +109,10 @@ int hostport_listen(const char *address, int port, int *ret_fd, int *ret_port, s
         *ret_port = ntohs(a.sin_port);
         *ret_fd = TAKE_FD(fd);
         return 0;
+}
+
+int hostport_listen(const char *address, int port, int *ret_fd, int *ret_port, struct err *err) {
+        int r = hostport_try(address, port, ret_fd, ret_port, err);
+        AUTO(free) char *owner = r == -EADDRINUSE ? hostport_owner(address, port) : NULL;
+        return owner ? err_set(err, r, "port %d on %s is taken by %s", port, address, owner) : r;
 }

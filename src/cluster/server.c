@@ -63,7 +63,7 @@ static int take_port(struct server *s, struct err *err) {
         AUTO(err) struct err first = ERR_INIT;
         for (int n = settings->port ? -1 : 0; n < PORTS_TRIED; n++) {
                 AUTO(err) struct err why = ERR_INIT;
-                int r = hostport_listen(settings->bind, n < 0 ? settings->port : DEFAULT_PORT + n, &s->host_fd, &s->port, &why);
+                int r = hostport_try(settings->bind, n < 0 ? settings->port : DEFAULT_PORT + n, &s->host_fd, &s->port, &why);
                 if (r >= 0) {
                         if (first.code)
                                 log_info("%s; using %d", err_message(&first), s->port);
