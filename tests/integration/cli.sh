@@ -71,7 +71,7 @@ done
 expect 2 "$f" completion tcsh
 
 # --- installation
-expect 0 make -s -C "$here/../.." install DESTDIR="$TEST_TMP/root" PREFIX=/usr BUILD="$(dirname "$f")"
+expect 0 flock "$(dirname "$f")/.tests-lock" make -s -C "$here/../.." install DESTDIR="$TEST_TMP/root" PREFIX=/usr BUILD="$(dirname "$f")"
 for file in bin/firesteel share/man/man1/firesteel.1 share/bash-completion/completions/firesteel; do
         [ -s "$TEST_TMP/root/usr/$file" ] || fail "install left out $file"
 done
@@ -83,7 +83,7 @@ done
 rm "$TEST_TMP/root/usr/bin/spark-submit"
 echo theirs >"$TEST_TMP/root/usr/bin/spark-submit"
 for target in install uninstall; do
-        expect 0 make -s -C "$here/../.." $target DESTDIR="$TEST_TMP/root" PREFIX=/usr BUILD="$(dirname "$f")"
+        expect 0 flock "$(dirname "$f")/.tests-lock" make -s -C "$here/../.." $target DESTDIR="$TEST_TMP/root" PREFIX=/usr BUILD="$(dirname "$f")"
         [ "$(cat "$TEST_TMP/root/usr/bin/spark-submit")" = theirs ] || fail "make $target touched another program's spark-submit"
 done
 [ ! -e "$TEST_TMP/root/usr/bin/firesteel" ] || fail "uninstall left the program"
