@@ -258,6 +258,16 @@ def flat(value, path=""):
         yield path, value
 
 
+def settled(value, key=None):
+    """What a server answers differently from one time to the next: how far a controller is, and in which order it found what is wrong."""
+    if isinstance(value, dict):
+        return {k: "G" if k == "observedGeneration" else settled(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return sorted(map(settled, value), key=json.dumps) if key == "causes" else [settled(v) for v in value]
+    found = re.fullmatch(r"(.* is invalid: \[)(.*)\]", value, re.S) if isinstance(value, str) else None
+    return found[1] + ", ".join(sorted(found[2].split(", "))) + "]" if found else value
+
+
 def exceptions():
     """Reviewed differences: request id -> reason."""
     path = HERE / "exceptions.json"
@@ -271,7 +281,7 @@ def compare(first, second, show_all=False):
     for name, a in real.items():
         b = other.get(name, {"code": 0, "type": None, "body": "not recorded"})
         same_status += a["code"] == b["code"]
-        x, y = dict(flat(a["body"])), dict(flat(b["body"]))
+        x, y = dict(flat(settled(a["body"]))), dict(flat(settled(b["body"])))
         different = [k for k in sorted(set(x) | set(y)) if x.get(k, "-") != y.get(k, "-")]
         if a["code"] == b["code"] and a["type"] == b["type"] and not different:
             identical += 1
