@@ -150,6 +150,7 @@ print("EXECUTORS", len(hosts), "TOTAL", total, "BIG", big, "ROWS", rows)
 spark.stop()
 P
 SPARK_HOME=$spark expect 0 timeout 400 "$f" submit --deploy-mode client -c spark.executor.instances=2 -c spark.executor.memory=512m \
+        -c spark.kubernetes.driver.connectionTimeout=120000 -c spark.kubernetes.driver.requestTimeout=120000 \
         -c spark.kubernetes.executor.request.cores=100m -c spark.sql.shuffle.partitions=4 "$TEST_TMP/app.py"
 says 'EXECUTORS 2 TOTAL 999000 BIG 3000000 ROWS 10000'
 no_proxies || fail "left behind: $(proxies)"

@@ -56,13 +56,13 @@ expect 0 "$f" local status
 says 'relay in user space'
 
 k run box --image=python --restart=Never -- sleep 1000 >/dev/null
-expect 0 k wait --for=condition=Ready pod/box --timeout=60s
+expect 0 k wait --for=condition=Ready pod/box --timeout=180s
 py() { k exec box -- python3 -c "$1"; }
 for port in 80 8099 8099; do
-        expect 0 py "import urllib.request; print(len(urllib.request.urlopen('http://198.51.100.1:$port/3000000', timeout=30).read()))"
+        expect 0 py "import urllib.request; print(len(urllib.request.urlopen('http://198.51.100.1:$port/3000000', timeout=120).read()))"
         [ "$out" = 3000000 ] || fail "not all came through: $out"
 done
-expect 0 py "import urllib.request; print(urllib.request.urlopen('http://198.51.100.1:8099/', data=b'y' * 5000000, timeout=30).read())"
+expect 0 py "import urllib.request; print(urllib.request.urlopen('http://198.51.100.1:8099/', data=b'y' * 5000000, timeout=120).read())"
 says 5000000
 # Nobody listens there: an error, not a pause.
 expect 0 py "
@@ -81,22 +81,22 @@ expect 0 py "import socket; print(socket.gethostbyname('example.test'), socket.g
 says '198.51.100.1 10.96.0.1'
 expect 1 py "import socket; socket.gethostbyname('nobody.test')"
 says 'not known'
-expect 0 py "import urllib.request; print(len(urllib.request.urlopen('http://example.test/5', timeout=30).read()))"
+expect 0 py "import urllib.request; print(len(urllib.request.urlopen('http://example.test/5', timeout=120).read()))"
 says 5
 # The API server's address has port 443, too; a service on a port that is also used outside; and what runs goes on after a new start.
-expect 0 py "import urllib.request, ssl; print(urllib.request.urlopen('https://kubernetes.default.svc/version', context=ssl._create_unverified_context(), timeout=30).status)"
+expect 0 py "import urllib.request, ssl; print(urllib.request.urlopen('https://kubernetes.default.svc/version', context=ssl._create_unverified_context(), timeout=120).status)"
 says 200
 k run web --image=python --restart=Never --port=8099 -- python3 -m http.server 8099 >/dev/null
 k expose pod web --port=8099 >/dev/null
-expect 0 k wait --for=condition=Ready pod/web --timeout=60s
-reach_web() { py "import urllib.request; urllib.request.urlopen('http://web:8099/etc/', timeout=10)"; }
+expect 0 k wait --for=condition=Ready pod/web --timeout=180s
+reach_web() { py "import urllib.request; urllib.request.urlopen('http://web:8099/etc/', timeout=60)"; }
 eventually 30 reach_web
 pid=$(server_pid)
 kill -9 "$pid"
 eventually 5 ended "$pid"
 expect 0 "$f" local up -q --resolver 127.0.0.1:5399
 eventually 30 reach_web
-expect 0 py "import urllib.request; print(len(urllib.request.urlopen('http://example.test:8099/6', timeout=30).read()))"
+expect 0 py "import urllib.request; print(len(urllib.request.urlopen('http://example.test:8099/6', timeout=120).read()))"
 says 6
 
 # --- off
@@ -106,7 +106,7 @@ expect 0 "$f" local status
 says '--no-egress'
 expect 0 k delete pod box --now
 k run box --image=python --restart=Never -- sleep 1000 >/dev/null
-expect 0 k wait --for=condition=Ready pod/box --timeout=60s
+expect 0 k wait --for=condition=Ready pod/box --timeout=180s
 expect 1 py "import socket; socket.create_connection(('198.51.100.1', 80), 2)"
 says 'timed out'
 expect 1 py "import socket; socket.gethostbyname('example.test')"

@@ -108,7 +108,7 @@ Y
 }
 reason() { k get pod "$1" -o 'jsonpath={.status.containerStatuses[0].state.waiting.reason}'; }
 is_waiting() { [ "$(reason "$1")" = "$2" ]; }
-phase() { k wait --for=jsonpath='{.status.phase}'="$2" "pod/$1" --timeout=60s >/dev/null || fail "pod $1: $(k describe pod "$1" | tail -n 20)"; }
+phase() { k wait --for=jsonpath='{.status.phase}'="$2" "pod/$1" --timeout=180s >/dev/null || fail "pod $1: $(k describe pod "$1" | tail -n 20)"; }
 
 pod anonymous "$r/team/app:1"
 eventually 30 is_waiting anonymous ErrImagePull
@@ -155,7 +155,7 @@ k delete pod nonroot --now >/dev/null
 
 # What a container writes is its own, and the stop signal is the image's.
 pod stays "$r/team/app:1" "command: [sh, -c, 'trap \"echo told; exit 0\" USR1; echo mine >/tmp/mine; echo ready; while :; do sleep 0.1; done']" "$secret"
-k wait --for=condition=Ready pod/stays --timeout=30s >/dev/null
+k wait --for=condition=Ready pod/stays --timeout=180s >/dev/null
 expect 0 k exec stays -- cat /tmp/mine
 says mine
 expect 0 k exec stays -- cat /etc/resolv.conf
@@ -173,7 +173,7 @@ says 'two layers'
 k logs -f stays >"$TEST_TMP/followed" &
 follower=$!
 eventually 20 grep -q ready "$TEST_TMP/followed"
-expect 0 k delete pod stays --timeout=60s
+expect 0 k delete pod stays --timeout=180s
 wait $follower || true
 grep -q told "$TEST_TMP/followed" || fail "the image's stop signal was not sent: $(cat "$TEST_TMP/followed")"
 

@@ -129,7 +129,7 @@ expect 0 k rollout undo deployment/app -n shop
 expect 0 k rollout pause deployment/app -n shop
 expect 0 k rollout resume deployment/app -n shop
 expect 0 k rollout restart deployment/app -n shop
-expect 0 k rollout status deployment/app -n shop --timeout=60s
+expect 0 k rollout status deployment/app -n shop --timeout=180s
 expect 0 k autoscale deployment app -n shop --min=1 --max=3 --cpu-percent=50
 says 'has no effect'
 expect 0 k expose deployment app --port=80 -n shop
@@ -137,7 +137,7 @@ expect 0 k get hpa -n shop
 node=$(k get nodes -o jsonpath="{.items[0].metadata.name}")
 expect 0 k taint node "$node" k=v:PreferNoSchedule
 expect 0 k taint node "$node" k-
-expect 0 k wait deployment/app -n shop --for=jsonpath='{.spec.replicas}'=0 --timeout=30s
+expect 0 k wait deployment/app -n shop --for=jsonpath='{.spec.replicas}'=0 --timeout=180s
 
 # --- who may what
 expect 0 k auth can-i '*' '*'
@@ -167,7 +167,7 @@ spec:
     additionalPrinterColumns: [{name: Crew, type: integer, jsonPath: .spec.crew}]
     schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {crew: {type: integer, minimum: 1, description: how many}}}, status: {type: object, properties: {crew: {type: integer}}}}}}
 Y
-expect 0 k wait --for=condition=Established crd/boats.breadth.example.com --timeout=30s
+expect 0 k wait --for=condition=Established crd/boats.breadth.example.com --timeout=180s
 printf 'apiVersion: breadth.example.com/v1\nkind: Boat\nmetadata: {name: b, namespace: shop}\nspec: {crew: 4}\n' >"$TEST_TMP/boat.yaml"
 expect 0 k apply -f "$TEST_TMP/boat.yaml"
 expect 0 k get bt -n shop
@@ -179,7 +179,7 @@ expect 1 k patch boat b -n shop --type=merge -p '{"spec":{"crew":0}}'
 says 'should be greater than or equal to 1'
 expect 0 k explain boat.spec.crew
 says 'how many'
-expect 0 k delete crd boats.breadth.example.com --timeout=30s
+expect 0 k delete crd boats.breadth.example.com --timeout=180s
 expect 1 k get boats -n shop
 
 # --- pods: terminals, files, metrics, eviction, debugging
@@ -215,7 +215,7 @@ if [ "$pods" = true ]; then
         says evicted
         expect 0 k uncordon "$node"
         expect 0 k rollout status deployment/srv --timeout=120s
-        expect 0 k delete deployment srv --cascade=foreground --timeout=60s
+        expect 0 k delete deployment srv --cascade=foreground --timeout=180s
 fi
 
 # --- deletion in its forms
@@ -224,7 +224,7 @@ expect 0 k delete cm c -n shop --dry-run=server
 expect 0 k get cm c -n shop
 expect 0 k delete cm,secret --all -n shop
 expect 0 k delete -f "$TEST_TMP/a.yaml" --ignore-not-found
-expect 0 k delete namespace shop --timeout=60s
+expect 0 k delete namespace shop --timeout=180s
 expect 1 k get namespace shop
 expect 0 k delete clusterrole,clusterrolebinding breadth
 expect 0 "$f" local down

@@ -30,7 +30,7 @@ spec:
     env: [{name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]
     resources: {requests: {cpu: 100m, memory: 32Mi}}
 Y
-expect 0 k wait --for=condition=Ready pod/talk --timeout=30s
+expect 0 k wait --for=condition=Ready pod/talk --timeout=180s
 expect 0 k get pod talk -o wide
 says Running
 says 10.244.
@@ -64,13 +64,13 @@ expect 0 k exec talk -- sh -c 'i=0; while [ $i -lt 2000 ]; do echo "line $i of s
 k logs -f talk >"$TEST_TMP/followed" &
 follower=$!
 eventually 20 grep -q one "$TEST_TMP/followed"
-expect 0 k delete pod talk --timeout=30s
+expect 0 k delete pod talk --timeout=180s
 wait $follower || fail "logs -f ended badly"
 grep -q bye "$TEST_TMP/followed" || fail "the last words were lost: $(cat "$TEST_TMP/followed")"
 
 # --- how it ended
 k run failing --image=busybox --restart=Never -- sh -c 'echo before; exit 3' >/dev/null
-expect 0 k wait --for=jsonpath='{.status.phase}'=Failed pod/failing --timeout=30s
+expect 0 k wait --for=jsonpath='{.status.phase}'=Failed pod/failing --timeout=180s
 [ "$(k get pod failing -o jsonpath='{.status.containerStatuses[0].state.terminated.exitCode}')" = 3 ] || fail "the exit code is wrong"
 expect 0 k logs failing
 says before
@@ -97,7 +97,7 @@ expect 0 k delete pod huge
 
 # --- port-forward to a server in a pod
 k run web --image=python --restart=Never -- python3 -m http.server 8000 >/dev/null
-expect 0 k wait --for=condition=Ready pod/web --timeout=30s
+expect 0 k wait --for=condition=Ready pod/web --timeout=180s
 eventually 20 sh -c "kubectl --kubeconfig '$("$f" local kubeconfig)' exec web -- python3 -c 'import urllib.request; urllib.request.urlopen(\"http://127.0.0.1:8000/\")'"
 k port-forward pod/web :8000 >"$TEST_TMP/forward" 2>&1 &
 forward=$!
@@ -112,7 +112,7 @@ kill $forward
 # --- a service by its name, and a deployment behind it
 k create deployment hello --image=python --replicas=2 -- python3 -m http.server 8000 >/dev/null
 k expose deployment hello --port=80 --target-port=8000 >/dev/null
-expect 0 k rollout status deployment/hello --timeout=60s
+expect 0 k rollout status deployment/hello --timeout=180s
 eventually 20 sh -c "kubectl --kubeconfig '$("$f" local kubeconfig)' exec web -- python3 -c 'import urllib.request; print(urllib.request.urlopen(\"http://hello.default.svc/etc/\").status)'"
 expect 0 k scale deployment/hello --replicas=1
 eventually 60 sh -c "[ \$(kubectl --kubeconfig '$("$f" local kubeconfig)' get pods -l app=hello --no-headers | wc -l) = 1 ]"
@@ -133,7 +133,7 @@ expect 0 k get configmap -l colour=red -o name
 says configmap/settings
 expect 0 k patch configmap settings -p '{"data":{"c":"d"}}'
 [ "$(k get configmap settings -o jsonpath='{.data.c}')" = d ] || fail "the patch is not there"
-expect 0 k delete namespace elsewhere --timeout=30s
+expect 0 k delete namespace elsewhere --timeout=180s
 expect 0 k top node
 
 # --- what runs survives its server
@@ -142,7 +142,7 @@ before=$(k get pod web -o jsonpath='{.status.containerStatuses[0].containerID}')
 kill -9 "$pid"
 eventually 5 ended "$pid"
 expect 0 "$f" local up -q
-expect 0 k wait --for=condition=Ready pod/web --timeout=20s
+expect 0 k wait --for=condition=Ready pod/web --timeout=180s
 [ "$(k get pod web -o jsonpath='{.status.containerStatuses[0].containerID}')" = "$before" ] || fail "the pod was not taken over"
 [ "$(k get pod web -o jsonpath='{.status.containerStatuses[0].restartCount}')" = 0 ] || fail "the pod was restarted"
 expect 0 k exec web -- echo alive

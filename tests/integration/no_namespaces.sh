@@ -25,5 +25,5 @@ expect 0 k run waits --image=busybox --restart=Never -- true
 told() { k describe pod waits | grep -q 'Pods cannot run on this machine: .*max_user_namespaces'; }
 eventually 30 told
 [ "$(k get pod waits -o jsonpath='{.status.phase}')" = Pending ] || fail "the pod is $(k get pod waits -o jsonpath='{.status.phase}')"
-expect 0 k delete pod waits --timeout=30s
+expect 0 k delete pod waits --timeout=180s
 expect 0 "$f" local down

@@ -21,14 +21,14 @@ is() { [ "$(field "$1" "$2")" = "$3" ]; }
 
 # --- standard input: its end reaches the container, and none of it is lost
 code=0
-out=$(printf 'hello\nthere' | timeout 60 kubectl --kubeconfig "$("$f" local kubeconfig)" run in --image=busybox --restart=Never --rm -i --quiet -- cat) || code=$?
+out=$(printf 'hello\nthere' | timeout 240 kubectl --kubeconfig "$("$f" local kubeconfig)" run in --image=busybox --restart=Never --rm -i --quiet -- cat) || code=$?
 [ "$code:$out" = $'0:hello\nthere' ] || fail "standard input: $code $out"
 code=0
-out=$(head -c 2000000 /dev/zero | timeout 60 kubectl --kubeconfig "$("$f" local kubeconfig)" run many --image=busybox --restart=Never --rm -i --quiet -- wc -c) || code=$?
+out=$(head -c 2000000 /dev/zero | timeout 240 kubectl --kubeconfig "$("$f" local kubeconfig)" run many --image=busybox --restart=Never --rm -i --quiet -- wc -c) || code=$?
 [ "$code:$out" = 0:2000000 ] || fail "much standard input: $code $out"
 
 # --- a terminal: prompt, size, exit code
-KUBECONFIG=$("$f" local kubeconfig) timeout 90 python3 - >"$TEST_TMP/terminal" <<'P' || fail "the terminal: $(cat "$TEST_TMP/terminal")"
+KUBECONFIG=$("$f" local kubeconfig) timeout 240 python3 - >"$TEST_TMP/terminal" <<'P' || fail "the terminal: $(cat "$TEST_TMP/terminal")"
 import fcntl, os, pty, select, struct, sys, termios, time
 pid, fd = pty.fork()
 if pid == 0:
@@ -37,7 +37,7 @@ fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
 seen = b""
 def wait(word):
     global seen
-    end = time.time() + 30
+    end = time.time() + 120
     while word not in seen and time.time() < end:
         if select.select([fd], [], [], 1)[0]:
             try:
@@ -63,13 +63,13 @@ P
 
 # --- hooks
 pod hooked "command: [sh, -c, 'trap \"cat /tmp/hook; exit 0\" TERM; echo up; while :; do sleep 0.1; done'], lifecycle: {postStart: {exec: {command: [sh, -c, 'echo post >>/tmp/hook']}}, preStop: {exec: {command: [sh, -c, 'echo pre >>/tmp/hook']}}}"
-expect 0 k wait --for=condition=Ready pod/hooked --timeout=30s
+expect 0 k wait --for=condition=Ready pod/hooked --timeout=180s
 expect 0 k exec hooked -- cat /tmp/hook
 says post
 k logs -f hooked >"$TEST_TMP/hooked" &
 follower=$!
 eventually 20 grep -q up "$TEST_TMP/hooked"
-expect 0 k delete pod hooked --timeout=30s
+expect 0 k delete pod hooked --timeout=180s
 wait $follower || true
 [ "$(tail -n 2 "$TEST_TMP/hooked")" = $'post\npre' ] || fail "hooks: $(cat "$TEST_TMP/hooked")"
 pod unhooked "command: [sleep, '1000'], lifecycle: {postStart: {exec: {command: [sh, -c, 'echo no; exit 4']}}}"
@@ -81,7 +81,7 @@ expect 0 k delete pod unhooked --now
 pod probed "command: [sh, -c, 'sleep 1; touch /tmp/up; python3 -m http.server 8000'], ports: [{name: web, containerPort: 8000}],
  startupProbe: {exec: {command: [test, -e, /tmp/up]}, periodSeconds: 1, failureThreshold: 60}, readinessProbe: {httpGet: {path: /etc/, port: web}, periodSeconds: 1},
  livenessProbe: {tcpSocket: {port: 8000}, periodSeconds: 1}"
-expect 0 k wait --for=condition=Ready pod/probed --timeout=60s
+expect 0 k wait --for=condition=Ready pod/probed --timeout=180s
 is probed '{.status.containerStatuses[0].restartCount}' 0 || fail "the startup probe did not hold the others back"
 pod sick "command: [sleep, '1000'], livenessProbe: {exec: {command: ['false']}, periodSeconds: 1, failureThreshold: 1, terminationGracePeriodSeconds: 1}"
 eventually 60 is sick '{.status.containerStatuses[0].restartCount}' 1
@@ -91,7 +91,7 @@ expect 0 k delete pod sick probed --now
 # --- a sidecar is up before the main container and ends after it
 pod side "command: [sh, -c, 'cat /shared/hello']  , volumeMounts: [{name: v, mountPath: /shared}]" "restartPolicy: Never, volumes: [{name: v, emptyDir: {}}],
  initContainers: [{name: s, image: busybox, restartPolicy: Always, command: [sh, -c, 'echo beside >/shared/hello; sleep 1000'], volumeMounts: [{name: v, mountPath: /shared}], startupProbe: {exec: {command: [test, -s, /shared/hello]}, periodSeconds: 1}}]"
-expect 0 k wait --for=jsonpath='{.status.phase}'=Succeeded pod/side --timeout=60s
+expect 0 k wait --for=jsonpath='{.status.phase}'=Succeeded pod/side --timeout=180s
 expect 0 k logs side -c c
 says beside
 
@@ -102,7 +102,7 @@ eventually 30 is greedy '{.status.phase}' Failed
 expect 0 k describe pod greedy
 says 'exceeds the limit "2Mi"'
 pod memory "command: [sh, -c, 'dd if=/dev/zero of=/v/big bs=1M count=8 2>&1 | grep -o \"No space left\"; df /v | tail -n 1 | cut -d \" \" -f 1'], volumeMounts: [{name: v, mountPath: /v}]" 'restartPolicy: Never, volumes: [{name: v, emptyDir: {medium: Memory, sizeLimit: 2Mi}}]'
-expect 0 k wait --for=jsonpath='{.status.phase}'=Succeeded pod/memory --timeout=60s
+expect 0 k wait --for=jsonpath='{.status.phase}'=Succeeded pod/memory --timeout=180s
 expect 0 k logs memory
 says 'No space left'
 says tmpfs
@@ -115,14 +115,14 @@ metadata: {name: claim}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
 Y
 pod writes "command: [sh, -c, 'echo kept >/v/file'], env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], volumeMounts: [{name: v, mountPath: /v, subPathExpr: of/\$(NAME)}]" 'restartPolicy: Never, volumes: [{name: v, persistentVolumeClaim: {claimName: claim}}]'
-expect 0 k wait --for=jsonpath='{.status.phase}'=Succeeded pod/writes --timeout=60s
+expect 0 k wait --for=jsonpath='{.status.phase}'=Succeeded pod/writes --timeout=180s
 pod reads "command: [sh, -c, 'cat /v/of/writes/file; cat /d/labels; echo \$IP \$NODE \$CPU \$ACCOUNT; cat /etc/hosts /etc/resolv.conf'],
  resources: {limits: {cpu: 500m, memory: 64Mi}}, volumeMounts: [{name: v, mountPath: /v}, {name: d, mountPath: /d}],
  env: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}},
   {name: CPU, valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: 1m}}}, {name: ACCOUNT, valueFrom: {fieldRef: {fieldPath: spec.serviceAccountName}}}]" 'restartPolicy: Never,
  hostAliases: [{ip: 192.0.2.1, hostnames: [alias.test]}], dnsPolicy: None, dnsConfig: {nameservers: [192.0.2.53], searches: [a.test, b.test], options: [{name: ndots, value: "2"}]},
  volumes: [{name: v, persistentVolumeClaim: {claimName: claim}}, {name: d, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}]'
-expect 0 k wait --for=jsonpath='{.status.phase}'=Succeeded pod/reads --timeout=60s
+expect 0 k wait --for=jsonpath='{.status.phase}'=Succeeded pod/reads --timeout=180s
 expect 0 k logs reads
 says kept
 says 'app="reads"'
@@ -141,7 +141,7 @@ is crashing '{.status.containerStatuses[0].lastState.terminated.exitCode}' 5 || 
 
 # --- a token is made anew before it ends
 pod tokened "command: [sleep, '1000'], volumeMounts: [{name: t, mountPath: /t}]" 'volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: token, expirationSeconds: 600}}]}}]'
-expect 0 k wait --for=condition=Ready pod/tokened --timeout=30s
+expect 0 k wait --for=condition=Ready pod/tokened --timeout=180s
 expect 0 k exec tokened -- cat /t/token
 before=$out
 # A new server does not know how old the token is.

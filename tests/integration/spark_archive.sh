@@ -31,6 +31,7 @@ expect 0 "$f" rbac --apply
 run() { # MORE...
         expect 0 timeout 300 "$f" submit --follow --name archived -c spark.kubernetes.container.image=firesteel/spark:4.1 -c spark.executor.instances=1 \
                 -c spark.kubernetes.authenticate.driver.serviceAccountName=spark -c spark.driver.memory=512m -c spark.executor.memory=512m \
+                -c spark.kubernetes.driver.connectionTimeout=120000 -c spark.kubernetes.driver.requestTimeout=120000 \
                 -c spark.kubernetes.driver.request.cores=100m -c spark.kubernetes.executor.request.cores=100m \
                 -c spark.kubernetes.driver.volumes.hostPath.app.mount.path=/app -c spark.kubernetes.driver.volumes.hostPath.app.options.path="$TEST_TMP/app" \
                 "$@" local:///app/app.py

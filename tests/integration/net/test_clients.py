@@ -26,13 +26,13 @@ def peer(directory=None):
         yield int(process.stdout.readline()), process
     finally:
         process.stdin.close()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=120) == 0
         process.stdout.close()
 
 
 def raw(port, data, shut=False):
     """Sends bytes, returns all that comes until the server closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as s:
         s.sendall(data)
         if shut:
             s.shutdown(socket.SHUT_WR)
@@ -51,7 +51,7 @@ class Plain(unittest.TestCase):
         self.addCleanup(context.__exit__, None, None, None)
 
     def test_http_client_keeps_the_connection(self):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         for body in (b"", b"x", b"y" * 100000):
             c.request("POST", "/echo", body)
             sock = c.sock
@@ -104,17 +104,17 @@ class Plain(unittest.TestCase):
             f.write(b"z" * 3000000)
             f.flush()
             out = subprocess.run(["curl", "-sv", "-H", "Expect: 100-continue", "--data-binary", "@" + f.name, f"http://127.0.0.1:{self.port}/echo"],
-                                 capture_output=True, timeout=30)
+                                 capture_output=True, timeout=120)
         self.assertEqual(len(out.stdout), 3000000)
         self.assertIn(b"100 Continue", out.stderr)
 
     def test_large_answers_arrive_whole(self):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         c.request("GET", "/big?size=50000000")
         self.assertEqual(len(c.getresponse().read()), 50000000)
 
     def test_websocket_by_hand(self):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as s:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=120) as s:
             f = s.makefile("rb")
             hello = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
             # The first message comes with the request: it must not be lost in the upgrade.
@@ -135,7 +135,7 @@ class Descriptors(unittest.TestCase):
         limited = f"ulimit -n 24; exec {PEER}"
         process = subprocess.Popen(["sh", "-c", limited], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         port = int(process.stdout.readline())
-        many = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(60)]
+        many = [socket.create_connection(("127.0.0.1", port), timeout=120) for _ in range(60)]
         # Those above the limit are closed, not left waiting: some peer gets its end of file.
         ended = 0
         for s in many[30:]:
@@ -147,7 +147,7 @@ class Descriptors(unittest.TestCase):
             s.close()
         self.assertIn(b"200 OK", raw(port, b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
         process.stdin.close()
-        self.assertEqual(process.wait(timeout=20), 0)
+        self.assertEqual(process.wait(timeout=120), 0)
         process.stdout.close()
 
 
@@ -161,7 +161,7 @@ class Tls(unittest.TestCase):
         self.ca = os.path.join(self.directory, "ca.pem")
 
     def test_http_client_verifies_us(self):
-        c = http.client.HTTPSConnection("localhost", self.port, timeout=10, context=ssl.create_default_context(cafile=self.ca))
+        c = http.client.HTTPSConnection("localhost", self.port, timeout=120, context=ssl.create_default_context(cafile=self.ca))
         for _ in range(3):
             c.request("POST", "/echo", b"q" * 200000)
             self.assertEqual(len(c.getresponse().read()), 200000)
@@ -170,7 +170,7 @@ class Tls(unittest.TestCase):
         if not shutil.which("curl"):
             self.skipTest("no curl")
         out = subprocess.run(["curl", "-sS", "-w", "%{http_version}", "--cacert", self.ca, f"https://127.0.0.1:{self.port}/hello"], capture_output=True,
-                             text=True, timeout=20)
+                             text=True, timeout=120)
         self.assertEqual(out.stdout, '{"hello":"world"}\n1.1', out.stderr)
 
     def test_plain_http_is_told_so(self):
@@ -207,13 +207,13 @@ class Tls(unittest.TestCase):
             self.assertIn("Forwarding from 127.0.0.1:", line)
             local = int(line.split("127.0.0.1:")[1].split(" ")[0])
             for i in range(5):
-                c = http.client.HTTPConnection("127.0.0.1", local, timeout=20)
+                c = http.client.HTTPConnection("127.0.0.1", local, timeout=120)
                 c.request("GET", f"/{i}")
                 self.assertEqual(c.getresponse().read(), b"page /%d" % i + b"." * 200000)
                 c.close()
         finally:
             kubectl.terminate()
-            kubectl.wait(timeout=20)
+            kubectl.wait(timeout=120)
             kubectl.stdout.close()
 
 
