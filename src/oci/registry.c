@@ -199,6 +199,18 @@ static int read_token(struct pull *p, const struct oci_challenge *c, const struc
         return 0;
 }
 
+/* A token service on this machine, on the host of a registry that may be plain, or one that was named as such. */
+static bool realm_may_be_plain(const struct pull *p, const char *realm) {
+        const char *authority = strstr(realm, "://") + 3;
+        AUTO(free) char *where = xstrndup(authority, strcspn(authority, "/?#"));
+        AUTO(str) struct str theirs = STR_INIT(512), ours = STR_INIT(512);
+        if (strchr(where, '@'))
+                return false;
+        host_of(where, &theirs);
+        host_of(p->reference->registry, &ours);
+        return oci_registry_is_loopback(where) || (p->o->insecure && strv_has(p->o->insecure, where)) || (may_be_plain(p) && streq(str_cstr(&theirs), str_cstr(&ours)));
+}
+
 static int fetch_token(struct pull *p, const struct oci_challenge *c, const struct oci_login *login, struct err *err) {
         AUTO(free) char *own_scope = xasprintf("repository:%s:pull", p->reference->repository);
         const char *scope = c->scope ? c->scope : own_scope;
@@ -208,7 +220,7 @@ static int fetch_token(struct pull *p, const struct oci_challenge *c, const stru
         AUTO(free) char *url = NULL;
         int r;
         /* Credentials do not travel in the clear because a registry says so. */
-        if (str_starts(c->realm, "http://") && !may_be_plain(p))
+        if (str_starts(c->realm, "http://") && !realm_may_be_plain(p, c->realm))
                 return err_set(err, -EPERM, "%s: the registry sends for a token to %s, which is not https; refused", p->reference->name, c->realm);
         if (c->service)
                 query_add(&query, "service", c->service);
