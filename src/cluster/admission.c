@@ -235,8 +235,16 @@ static void mount_token(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
         AUTO(free) char *name = NULL;
         bool needed = false;
 
+        /* A webhook may have added a container to a pod that has the volume. */
+        MUT_EACH(volume, spec, "volumes") {
+                const char *have = mjson_get_str(volume, "name");
+                if (!name && have && str_starts(have, "kube-api-access-"))
+                        name = xstrdup(have);
+        }
+        bool has_volume = name != NULL;
         rand_kube_suffix(suffix, 5);
-        name = xasprintf("kube-api-access-%s", suffix);
+        if (!has_volume)
+                name = xasprintf("kube-api-access-%s", suffix);
         for (size_t l = 0; l < ARRAY_LEN(lists); l++)
                 MUT_EACH(c, spec, lists[l]) {
                         yyjson_mut_val *mount;
@@ -248,7 +256,7 @@ static void mount_token(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
                         mjson_set_str(doc, mount, "mountPath", TOKEN_DIRECTORY);
                         needed = true;
                 }
-        if (needed)
+        if (needed && !has_volume)
                 add_token_volume(doc, spec, name);
 }
 

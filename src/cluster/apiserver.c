@@ -94,6 +94,11 @@ void apiserver_set_pod_backend(struct apiserver *s, const struct pod_backend *ba
         s->registry.revision++; /* metrics.k8s.io appears in discovery */
 }
 
+void apiserver_set_connect(struct apiserver *s, apiserver_connect_fn *connect, void *arg) {
+        s->connect = connect;
+        s->connect_arg = arg;
+}
+
 int apiserver_make_token_key(char **ret_pem, struct err *err) { return tokens_make_key(ret_pem, err); }
 
 struct durable_call {

@@ -4,6 +4,7 @@
 #include "cluster/request.h"
 #include "cluster/token.h"
 #include "cluster/verbs/verbs.h"
+#include "cluster/webhooks.h"
 
 static void answer_plain(struct request *q, int status, const char *text) {
         AUTO(str) struct str body = STR_INIT(0);
@@ -191,12 +192,22 @@ static int serve(struct request *q, struct err *err) {
         return serve_resource(q, err);
 }
 
-void apiserver_handle(struct http_exchange *x, const struct http_request *http, void *arg) {
-        AUTO(request) struct request q = {.s = arg, .x = x, .http = http};
+void request_serve(struct apiserver *s, struct http_exchange *x, const struct http_request *http, struct webhook_wait *wait) {
+        AUTO(request) struct request q = {.s = s, .x = x, .http = http, .wait = wait};
         AUTO(err) struct err err = ERR_INIT;
 
-        q.s->stats.requests++;
         q.form = negotiate(http_headers_get(&http->headers, "Accept"));
-        if (serve(&q, &err) < 0)
+        webhooks_resume(&q);
+        int r = serve(&q, &err);
+        if (r == WEBHOOKS_PENDING && q.wait)
+                return;
+        if (r < 0)
                 answer_err(&q, &err);
+        webhooks_done(&q);
+}
+
+void apiserver_handle(struct http_exchange *x, const struct http_request *http, void *arg) {
+        struct apiserver *s = arg;
+        s->stats.requests++;
+        request_serve(s, x, http, NULL);
 }

@@ -12,7 +12,17 @@ static bool has_pod_security(yyjson_val *namespace) {
         return yyjson_obj_get(labels, "pod-security.kubernetes.io/enforce") != NULL;
 }
 
+static bool has_conditions(yyjson_val *configuration) {
+        EACH(webhook, i, json_at(configuration, "/webhooks")) {
+                if (yyjson_arr_size(yyjson_obj_get(webhook, "matchConditions")))
+                        return true;
+        }
+        return false;
+}
+
 static bool has_service(yyjson_val *object) { return yyjson_is_obj(json_at(object, "/spec/service")); }
+
+static const char no_conditions[] = "this server does not evaluate matchConditions (CEL): the webhook is called for all that it matches otherwise";
 
 static const struct {
         const char *id;
@@ -24,13 +34,13 @@ static const struct {
         {"horizontalpodautoscalers.autoscaling", NULL, "this server scales nothing by itself: the HorizontalPodAutoscaler is stored and has no effect"},
         {"ingresses.networking.k8s.io", NULL, "this server runs no ingress controller: the Ingress has no effect until one is installed"},
         {"jobs.batch", has_failure_rules, "this server ignores podFailurePolicy, successPolicy and backoffLimitPerIndex of Jobs: only backoffLimit counts"},
-        {"mutatingwebhookconfigurations.admissionregistration.k8s.io", NULL, "this server calls no admission webhooks: the configuration is stored and has no effect"},
+        {"mutatingwebhookconfigurations.admissionregistration.k8s.io", has_conditions, no_conditions},
         {"namespaces", has_pod_security, "this server does not enforce Pod Security standards: the label has no effect"},
         {"networkpolicies.networking.k8s.io", NULL, "this server does not enforce NetworkPolicy: all pods can reach each other"},
         {"replicationcontrollers", NULL, "this server has no controller for ReplicationControllers: it is stored and makes no pods; use a Deployment"},
         {"validatingadmissionpolicies.admissionregistration.k8s.io", NULL, "this server evaluates no admission policies (CEL): the policy is stored and has no effect"},
         {"validatingadmissionpolicybindings.admissionregistration.k8s.io", NULL, "this server evaluates no admission policies (CEL): the binding is stored and has no effect"},
-        {"validatingwebhookconfigurations.admissionregistration.k8s.io", NULL, "this server calls no admission webhooks: the configuration is stored and has no effect"},
+        {"validatingwebhookconfigurations.admissionregistration.k8s.io", has_conditions, no_conditions},
 };
 
 /* The schema has rules in CEL somewhere. */

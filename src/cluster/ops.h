@@ -8,6 +8,8 @@
 #include "cluster/server-internal.h"
 #include "kobj/selector.h"
 
+struct request; /* cluster/request.h */
+
 enum field_validation { FIELDS_WARN, FIELDS_IGNORE, FIELDS_STRICT };
 
 struct op {
@@ -18,7 +20,9 @@ struct op {
         const char *subresource; /* NULL: the main resource */
         const char *manager;     /* field manager; never NULL */
         const struct user *user; /* NULL: a component of this process */
+        struct request *request; /* whose write may have to wait for admission webhooks; NULL: it is not shown to any */
         bool dry_run, force;
+        bool is_collection; /* one of many that the request deletes */
         bool is_patch; /* the document is an object with a patch applied: messages say so */
         bool is_apply; /* the document comes from apply_patch(): managedFields are right already */
         enum field_validation validation;

@@ -1,6 +1,7 @@
 /* Delete: preconditions, finalizers, graceful ends. */
 #include "cluster/admission.h"
 #include "cluster/ops.h"
+#include "cluster/webhooks.h"
 #include "codec/ktime.h"
 #include "kobj/meta.h"
 
@@ -106,6 +107,8 @@ int op_delete(const struct op *op, const struct delete_options *o, struct object
         if (!old)
                 return status_not_found(err, op->res, op->name);
         r = check_delete_preconditions(op, o, old, err);
+        if (r == 0)
+                r = webhooks_validate(op, ADMIT_DELETE, NULL, old, err);
         if (r == 0)
                 r = admission_validate(op, ADMIT_DELETE, NULL, old, err);
         if (r < 0)

@@ -4,6 +4,7 @@
 #include "cluster/ops.h"
 #include "cluster/inert.h"
 #include "cluster/structural.h"
+#include "cluster/webhooks.h"
 #include "cluster/decode.h"
 #include "codec/ktime.h"
 #include "codec/yaml.h"
@@ -360,8 +361,11 @@ int op_create(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, st
         if (op->res->hooks->defaults)
                 op->res->hooks->defaults(&d);
         r = admission_mutate(op, ADMIT_CREATE, &d, err);
+        if (r == 0)
+                r = webhooks_mutate(op, ADMIT_CREATE, &d, err);
         if (r < 0)
                 return r;
+        root = d.root;
         if (op->res->is_custom && (op->res->flags & KIND_STATUS))
                 mjson_remove(root, "status");
         if (op->res->hooks->prepare_create) {
@@ -374,6 +378,8 @@ int op_create(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, st
         d.root = root = canonical(op, doc, root);
         frozen = mjson_freeze(root);
         r = validate(op, &d, yyjson_doc_get_root(frozen), err);
+        if (r == 0)
+                r = webhooks_validate(op, ADMIT_CREATE, yyjson_doc_get_root(frozen), NULL, err);
         if (r == 0)
                 r = admission_validate(op, ADMIT_CREATE, yyjson_doc_get_root(frozen), NULL, err);
         if (r < 0)
@@ -545,6 +551,9 @@ static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
         if (op->res->hooks->defaults)
                 op->res->hooks->defaults(&d);
         r = admission_mutate(op, ADMIT_UPDATE, &d, err);
+        if (r == 0)
+                r = webhooks_mutate(op, ADMIT_UPDATE, &d, err);
+        root = d.root;
         if (r == 0 && op->res->hooks->prepare_update)
                 r = op->res->hooks->prepare_update(&d, err);
         if (r < 0)
@@ -560,6 +569,8 @@ static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
                 frozen = mjson_freeze(root);
         }
         r = validate(op, &d, yyjson_doc_get_root(frozen), err);
+        if (r == 0)
+                r = webhooks_validate(op, ADMIT_UPDATE, yyjson_doc_get_root(frozen), old, err);
         if (r == 0)
                 r = admission_validate(op, ADMIT_UPDATE, yyjson_doc_get_root(frozen), old, err);
         if (r < 0)

@@ -36,8 +36,11 @@ struct request {
 
         enum answer_form form;
         struct strv warnings;
+        struct webhook_wait *wait; /* webhooks.h: what is known by now; NULL mostly */
 };
 
+/* Serves a request, for the first time (wait NULL) or again. */
+void request_serve(struct apiserver *s, struct http_exchange *x, const struct http_request *http, struct webhook_wait *wait);
 void request_done(struct request *q);
 DEFINE_AUTO_VALUE(request, struct request, request_done)
 /* Takes path and method apart. */

@@ -37,6 +37,8 @@ struct apiserver {
         struct accounts *accounts;
         struct discovery_cache *discovery;
         struct session *sessions; /* watches and streams under way */
+        apiserver_connect_fn *connect; /* to addresses outside; NULL: this process reaches them itself */
+        void *connect_arg;
         struct {
                 uint64_t requests, errors;
                 int64_t started_ms;

@@ -105,6 +105,30 @@ static int enter_namespaces(struct server *s, struct err *err) {
 
 /* ---------------------------------------------------------------- API */
 
+struct outgoing {
+        struct loop *loop;
+        void (*done)(void *done_arg, struct stream *s, const struct err *err);
+        void *done_arg;
+};
+
+static void on_outgoing(void *arg, int fd, const struct err *err) {
+        struct outgoing *o = arg;
+        struct stream *stream = NULL;
+        AUTO(err) struct err why = ERR_INIT;
+        if (!err && stream_adopt(o->loop, fd, &stream, &why) < 0)
+                err = &why;
+        o->done(o->done_arg, stream, err);
+        free(o);
+}
+
+/* The API server calls webhooks on addresses outside its own network. */
+static void connect_outside(void *arg, const char *host, int port, void (*done)(void *done_arg, struct stream *s, const struct err *err), void *done_arg) {
+        struct server *s = arg;
+        struct outgoing *o = NEW(struct outgoing);
+        *o = (struct outgoing){s->loop, done, done_arg};
+        dialer_connect(s->dialer, s->loop, host, port, on_outgoing, o);
+}
+
 static int start_api(struct server *s, struct err *err) {
         AUTO(free) char *database = instance_path(s->instance, "cluster.db");
         const struct apiserver_options o = {
@@ -118,6 +142,8 @@ static int start_api(struct server *s, struct err *err) {
         int r = apiserver_new(s->loop, &o, &s->api, err);
         if (r < 0)
                 return r;
+        if (s->dialer)
+                apiserver_set_connect(s->api, connect_outside, s);
         const struct tls_server_options tls = {
                 .cert_pem = sv_of(s->pki.server_cert), .key_pem = sv_of(s->pki.server_key), .client_ca_pem = sv_of(s->pki.ca_cert)};
         r = tls_server_new(&tls, &s->tls, err);

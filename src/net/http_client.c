@@ -524,6 +524,26 @@ static void on_connected(void *arg, struct stream *s, const struct err *err) {
                 send_request(call, s, NULL);
 }
 
+/* The call may have ended meanwhile; what was asked to connect cannot be called off. */
+static void on_dialed(void *arg, struct stream *s, const struct err *err) {
+        struct http_call *call = arg;
+        struct tls_context *tls = NULL;
+        AUTO(err) struct err why = ERR_INIT;
+        if (call->ended)
+                stream_free(s);
+        else if (err)
+                call_fail(call, err);
+        else if (!call->is_https)
+                send_request(call, s, NULL);
+        else if ((tls = tls_of(call->client, &why)))
+                call->connecting = stream_start_tls(s, call->url.host, tls, connect_timeout(call->client), on_tls, call);
+        else {
+                stream_free(s);
+                call_fail(call, &why);
+        }
+        call_unref(call);
+}
+
 static void call_begin(struct http_call *call) {
         struct http_client *c = call->client;
         struct client_conn *conn = call->retried ? NULL : take_idle(c, call->origin);
@@ -533,6 +553,12 @@ static void call_begin(struct http_call *call) {
         }
         AUTO(err) struct err err = ERR_INIT;
         bool by_proxy = c->proxy.host != NULL;
+        if (c->o.connect && !by_proxy) {
+                call->phase = PHASE_CONNECT;
+                call->refs++;
+                c->o.connect(c->o.connect_arg, call->url.host, call->url.port, on_dialed, call);
+                return;
+        }
         struct tls_context *tls = NULL;
         if (call->is_https && !by_proxy) {
                 tls = tls_of(c, &err);

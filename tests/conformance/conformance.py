@@ -39,7 +39,7 @@ RANDOM = {
     "pod-template-hash": "H", "controller-revision-hash": "H", "ca.crt": "CA", "continue": "C", "lastUpdateTime": "T", "hash": "H",
     "lastScheduleTime": "T", "renewTime": "T", "acquireTime": "T", "nodePort": "PORT", "healthCheckNodePort": "PORT", "updateRevision": "H",
     "currentRevision": "H", "buildDate": "B", "gitCommit": "B", "goVersion": "B", "platform": "B", "compiler": "B", "gitVersion": "B",
-    "authentication.kubernetes.io/credential-id": "ID", "remainingItemCount": "N", "deployment.kubernetes.io/revision": "1",
+    "authentication.kubernetes.io/credential-id": "ID", "remainingItemCount": "N", "caBundle": "CA", "deployment.kubernetes.io/revision": "1",
 }
 PATTERNS = [
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "U"),
@@ -53,6 +53,7 @@ PATTERNS = [
     (re.compile(r"\bBad_[a-z0-9]{5}\b"), "Bad_R"),
     (re.compile(r":3\d{4}/(TCP|UDP)"), r":PORT/\1"),
     (re.compile(r"\b10\.96\.\d+\.\d+\b"), "IP"),
+    (re.compile(r"https://127\.0\.0\.1:\d+"), "https://HOOK"),
 ]
 
 
@@ -166,6 +167,8 @@ def record_area(server, name, recorded):
     module = importlib.import_module("areas." + name)
     namespace = f"conf-{name}-{secrets.token_hex(3)}"
     remembered = {"NS": namespace}
+    more, end = module.start() if hasattr(module, "start") else ({}, lambda: None)
+    remembered.update(more)
 
     def fill(text):
         return re.sub(r"\$\{(\w+)\}", lambda m: str(remembered.get(m.group(1), m.group(0))), text)
@@ -182,6 +185,8 @@ def record_area(server, name, recorded):
         headers = {k: fill(v) for k, v in row.headers.items()}
         token = None if row.token is None else fill(row.token)
         try:
+            if row.until:
+                wait_until(lambda: row.until(server.call(row.method, fill(row.path), body, headers, token)[0]))
             status, answer_headers, data = server.call(row.method, fill(row.path), body, headers, token)
         except (OSError, http.client.HTTPException) as broken:
             status, answer_headers, data = 0, {}, repr(broken).encode()
@@ -194,6 +199,7 @@ def record_area(server, name, recorded):
     # A pod bound to a node that does not exist is ended by nobody.
     server.call("DELETE", f"/api/v1/namespaces/{namespace}/pods?gracePeriodSeconds=0")
     server.call("DELETE", f"/api/v1/namespaces/{namespace}")
+    end()
 
 
 def look_up(value, pointer):

@@ -134,24 +134,9 @@ done
 [ "$("$f" local status -o json | json .isolation.possible)" = true ] || skip "pods cannot run here: $("$f" local status -o json | json .isolation.summary)"
 expect 0 "$f" local down
 expect 0 "$f" local up -q --spark-home "$spark"
-cat >"$TEST_TMP/app.py" <<'P'
-from pyspark.sql import SparkSession
-import socket, time
-spark = SparkSession.builder.getOrCreate()
-sc = spark.sparkContext
-hosts, until = set(), time.time() + 200
-while len(hosts) < 2 and time.time() < until:
-    hosts |= set(sc.range(0, 64, 1, 8).mapPartitions(lambda rows: [(sum(rows), time.sleep(0.2))] and [socket.gethostname()]).collect())
-broadcast = sc.broadcast(list(range(300000)))
-total = sc.range(0, 1000, 1, 4).map(lambda n: broadcast.value[n] * 2).reduce(lambda a, b: a + b)
-big = len(sc.range(0, 2, 1, 2).map(lambda n: "x" * 3000000).collect()[1])
-rows = spark.range(10000).groupBy("id").count().count()
-print("EXECUTORS", len(hosts), "TOTAL", total, "BIG", big, "ROWS", rows)
-spark.stop()
-P
 SPARK_HOME=$spark expect 0 timeout 400 "$f" submit --deploy-mode client -c spark.executor.instances=2 -c spark.executor.memory=512m \
         -c spark.kubernetes.driver.connectionTimeout=120000 -c spark.kubernetes.driver.requestTimeout=120000 \
-        -c spark.kubernetes.executor.request.cores=100m -c spark.sql.shuffle.partitions=4 "$TEST_TMP/app.py"
+        -c spark.kubernetes.executor.request.cores=100m -c spark.sql.shuffle.partitions=4 "$here/../apps/two_executors.py"
 says 'EXECUTORS 2 TOTAL 999000 BIG 3000000 ROWS 10000'
 no_proxies || fail "left behind: $(proxies)"
 eventually 60 sh -c '[ -z "$(kubectl get pods -l spark-role=executor -o name)" ]'

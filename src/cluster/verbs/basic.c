@@ -182,12 +182,20 @@ int verb_list(struct request *q, struct err *err) {
         return 0;
 }
 
+/* As request_op(), for writes that admission webhooks are asked about. */
+static int writing_op(struct request *q, struct op *ret, char **ret_manager, struct err *err) {
+        int r = request_op(q, ret, ret_manager, err);
+        if (r == 0)
+                ret->request = q;
+        return r;
+}
+
 int verb_create(struct request *q, struct err *err) {
         AUTO(free) char *manager = NULL;
         AUTO(mjson) yyjson_mut_doc *doc = NULL;
         AUTO(object) struct object *o = NULL;
         struct op op;
-        int r = request_op(q, &op, &manager, err);
+        int r = writing_op(q, &op, &manager, err);
         if (r == 0)
                 r = request_body(q, q->res->kind, false, &doc, err);
         if (r == 0)
@@ -203,7 +211,7 @@ int verb_update(struct request *q, struct err *err) {
         AUTO(object) struct object *o = NULL;
         bool created = false;
         struct op op;
-        int r = request_op(q, &op, &manager, err);
+        int r = writing_op(q, &op, &manager, err);
         if (r == 0)
                 r = request_body(q, q->res->kind, false, &doc, err);
         if (r == 0)
@@ -258,7 +266,7 @@ int verb_patch(struct request *q, struct err *err) {
         struct op op;
         int r = patch_type(q, &type, err);
         if (r == 0)
-                r = request_op(q, &op, &manager, err);
+                r = writing_op(q, &op, &manager, err);
         if (r == 0 && type != API_PATCH_APPLY)
                 r = patch_options_check(q, err);
         if (r == 0 && type == API_PATCH_APPLY)
@@ -359,7 +367,7 @@ int verb_delete(struct request *q, struct err *err) {
         AUTO(str) struct str body = STR_INIT(0);
         bool gone = false;
         struct op op;
-        int r = request_op(q, &op, &manager, err);
+        int r = writing_op(q, &op, &manager, err);
 
         if (r == 0)
                 r = delete_request_parse(q, &d, err);
@@ -388,7 +396,7 @@ int verb_delete_collection(struct request *q, struct err *err) {
         int r = list_query_parse(q->res, labels, fields, &query, err);
 
         if (r == 0)
-                r = request_op(q, &op, &manager, err);
+                r = writing_op(q, &op, &manager, err);
         if (r == 0)
                 r = delete_request_parse(q, &d, err);
         if (r == 0 && !request_query_int(q, "limit", 0, &query.limit))
@@ -397,6 +405,7 @@ int verb_delete_collection(struct request *q, struct err *err) {
                 return r;
         op.ns = q->ns;
         op.dry_run |= d.dry_run;
+        op.is_collection = true;
         r = op_list(&op, &query, &list, &remaining, err);
         for (size_t i = 0; i < list.len && r >= 0; i++) {
                 AUTO(object) struct object *last = NULL;

@@ -24,7 +24,7 @@ APPS, BATCH, RBAC = group("apps"), group("batch"), group("rbac.authorization.k8s
 class R:
     """One request. ${NS} and remembered variables are filled in. `wait`: before sending, GET the path until the status (int) or
     predicate over the body holds. `remember`: variable -> pointer into the answer. `token`: without the client certificate, with this token
-    ("" = anonymous). `silent`: sent but not compared."""
+    ("" = anonymous). `silent`: sent but not compared. `until`: sent again until this holds of the answer's status."""
     id: str
     method: str
     path: str
@@ -35,6 +35,7 @@ class R:
     remember: dict = dataclasses.field(default_factory=dict)
     token: typing.Optional[str] = None
     silent: bool = False
+    until: typing.Any = None
     extra: dict = dataclasses.field(default_factory=dict)
 
     @property
