@@ -6,7 +6,7 @@ from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.getOrCreate()
 sc = spark.sparkContext
-hosts, until = set(), time.time() + 200
+hosts, until = set(), time.time() + 500
 while len(hosts) < 2 and time.time() < until:
     hosts |= set(sc.range(0, 64, 1, 8).mapPartitions(lambda rows: [(sum(rows), time.sleep(0.2))] and [socket.gethostname()]).collect())
 broadcast = sc.broadcast(list(range(300000)))

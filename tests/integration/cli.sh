@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The command line itself: help, manual pages, completion, versions, exit codes.
+# timeout: 300
 . "$(dirname "$0")/lib.sh"
 f=$FIRESTEEL
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # submit --deploy-mode client: the real driver here, executors in pods, the Service between them.
-# timeout: 600
+# timeout: 900
 . "$(dirname "$0")/lib.sh"
 need_kubectl
 f=$FIRESTEEL
@@ -134,7 +134,7 @@ done
 [ "$("$f" local status -o json | json .isolation.possible)" = true ] || skip "pods cannot run here: $("$f" local status -o json | json .isolation.summary)"
 expect 0 "$f" local down
 expect 0 "$f" local up -q --spark-home "$spark"
-SPARK_HOME=$spark expect 0 timeout 400 "$f" submit --deploy-mode client -c spark.executor.instances=2 -c spark.executor.memory=512m \
+SPARK_HOME=$spark expect 0 timeout 700 "$f" submit --deploy-mode client -c spark.executor.instances=2 -c spark.executor.memory=512m \
         -c spark.kubernetes.driver.connectionTimeout=120000 -c spark.kubernetes.driver.requestTimeout=120000 \
         -c spark.kubernetes.executor.request.cores=100m -c spark.sql.shuffle.partitions=4 "$here/../apps/two_executors.py"
 says 'EXECUTORS 2 TOTAL 999000 BIG 3000000 ROWS 10000'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The second start of a Spark has an archive of its classes and a Python library with byte code: the same results, and off by a switch.
-# timeout: 900
+# timeout: 1500
 . "$(dirname "$0")/lib.sh"
 f=$FIRESTEEL
 [ -n "${SPARK_HOME_4_1:-}" ] || skip "no PySpark is installed (tools/setup run 4.1)"
@@ -29,7 +29,7 @@ KUBECONFIG=$("$f" local kubeconfig)
 export KUBECONFIG
 expect 0 "$f" rbac --apply
 run() { # MORE...
-        expect 0 timeout 300 "$f" submit --follow --name archived -c spark.kubernetes.container.image=firesteel/spark:4.1 -c spark.executor.instances=1 \
+        expect 0 timeout 700 "$f" submit --follow --name archived -c spark.kubernetes.container.image=firesteel/spark:4.1 -c spark.executor.instances=1 \
                 -c spark.kubernetes.authenticate.driver.serviceAccountName=spark -c spark.driver.memory=512m -c spark.executor.memory=512m \
                 -c spark.kubernetes.driver.connectionTimeout=120000 -c spark.kubernetes.driver.requestTimeout=120000 \
                 -c spark.kubernetes.driver.request.cores=100m -c spark.kubernetes.executor.request.cores=100m \

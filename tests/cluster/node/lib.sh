@@ -27,7 +27,8 @@ rights() {
         sender=$(kubeconfig_of "sender-$1" "\"token\": \"$(kubectl -n "$1" create token sender --duration=2h)\"")
 }
 # What every application here is submitted with
-small=(-c spark.kubernetes.authenticate.driver.serviceAccountName=spark -c spark.driver.memory=512m -c spark.executor.memory=512m
+small=(-c spark.kubernetes.driver.connectionTimeout=120000 -c spark.kubernetes.driver.requestTimeout=120000
+        -c spark.kubernetes.authenticate.driver.serviceAccountName=spark -c spark.driver.memory=512m -c spark.executor.memory=512m
         -c spark.kubernetes.driver.request.cores=100m -c spark.kubernetes.executor.request.cores=100m -c spark.ui.showConsoleProgress=false)
 
 # explain NAMESPACE: what is in it, for a test that failed
