@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 bool sv_ieq(struct sv a, struct sv b) {
         return a.len == b.len && (a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0);
@@ -100,6 +101,14 @@ void str_truncate(struct str *s, size_t len) {
         }
 }
 
+enum { HUGE_FROM = 2 << 20 };
+
+/* Filling tens of megabytes page by page costs as much as the text itself: large pages are asked for. The kernel may decline. */
+static void ask_for_large_pages(char *data, size_t cap) {
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)data + page - 1) & ~(page - 1), to = ((uintptr_t)data + cap) & ~(page - 1);
+        (void)!madvise((void *)from, to - from, MADV_HUGEPAGE);
+}
+
 bool str_reserve(struct str *s, size_t extra) {
         if (extra > SIZE_MAX / 4 || (s->max && (extra > s->max || s->len > s->max - extra))) {
                 s->overflow = true;
@@ -111,6 +120,8 @@ bool str_reserve(struct str *s, size_t extra) {
                 while (cap < need)
                         cap += cap / 2 + 16;
                 s->data = xrealloc(s->data, cap);
+                if (cap >= HUGE_FROM)
+                        ask_for_large_pages(s->data, cap);
                 s->data[s->len] = '\0';
                 s->cap = cap;
         }

@@ -502,6 +502,7 @@ void answer_list(struct request *q, const struct object_list *list, uint64_t rev
         AUTO(mjson) yyjson_mut_doc *doc = NULL;
         char version[24];
         bool plain = q->form != FORM_TABLE && q->form != FORM_METADATA;
+        size_t size = 16;
 
         snprintf(version, sizeof(version), "%llu", (unsigned long long)revision);
         if (q->form == FORM_TABLE) {
@@ -528,6 +529,9 @@ void answer_list(struct request *q, const struct object_list *list, uint64_t rev
                 str_append_s(&body, ",\"continue\":\"\""); /* lists of custom resources always have it */
         }
         str_append_s(&body, "},\"items\":[");
+        for (size_t i = 0; plain && i < list->len; i++)
+                size += list->items[i]->json_len + 2;
+        str_reserve(&body, size);
         for (size_t i = 0; i < list->len; i++) {
                 struct object *o = list->items[i];
                 if (i)
