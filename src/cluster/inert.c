@@ -37,7 +37,6 @@ static const struct {
         {"mutatingwebhookconfigurations.admissionregistration.k8s.io", has_conditions, no_conditions},
         {"namespaces", has_pod_security, "this server does not enforce Pod Security standards: the label has no effect"},
         {"networkpolicies.networking.k8s.io", NULL, "this server does not enforce NetworkPolicy: all pods can reach each other"},
-        {"replicationcontrollers", NULL, "this server has no controller for ReplicationControllers: it is stored and makes no pods; use a Deployment"},
         {"validatingadmissionpolicies.admissionregistration.k8s.io", NULL, "this server evaluates no admission policies (CEL): the policy is stored and has no effect"},
         {"validatingadmissionpolicybindings.admissionregistration.k8s.io", NULL, "this server evaluates no admission policies (CEL): the binding is stored and has no effect"},
         {"validatingwebhookconfigurations.admissionregistration.k8s.io", has_conditions, no_conditions},

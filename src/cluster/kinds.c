@@ -72,7 +72,7 @@ const struct kind_row kind_rows[] = {
          SUBDOMAIN, &pod_hooks},
         {"", "v1", "podtemplates", "podtemplate", "PodTemplate", NULL, NULL, KIND_GENERATION | KIND_RETURN_DELETED, VERBS_ALL, NULL,
          SUBDOMAIN, &podtemplate_hooks},
-        {"", "v1", "replicationcontrollers", "replicationcontroller", "ReplicationController", "rc", "all", KIND_GENERATION, VERBS_ALL,
+        {"", "v1", "replicationcontrollers", "replicationcontroller", "ReplicationController", "rc", "all", KIND_GENERATION | KIND_CHECKED_TWICE, VERBS_ALL,
          rc_subs, SUBDOMAIN, &rc_hooks},
         {"", "v1", "resourcequotas", "resourcequota", "ResourceQuota", "quota", NULL, KIND_RETURN_DELETED, VERBS_ALL, quota_subs,
          SUBDOMAIN, &quota_hooks},

@@ -125,12 +125,40 @@ const struct kind_hooks replicaset_hooks = {.defaults = replicaset_defaults,
                                             .validate_update = selector_is_fixed};
 
 static void rc_defaults(struct draft *d) {
-        yyjson_mut_val *spec = spec_of(d), *labels = mjson_at(d->root, "/spec/template/metadata/labels");
-        workload_defaults(d, true);
+        yyjson_mut_val *spec = spec_of(d), *labels = mjson_at(d->root, "/spec/template/metadata/labels"), *template = member_obj(spec, "template");
+        default_int(d->doc, spec, "replicas", 1);
+        if (template)
+                template_default(d->doc, template);
         if (labels && !member_obj(spec, "selector"))
                 mjson_set(d->doc, spec, "selector", yyjson_mut_val_mut_copy(d->doc, labels));
+        if (labels && yyjson_mut_obj_size(yyjson_mut_obj_get(mmeta_of(d->root), "labels")) == 0)
+                mjson_set(d->doc, mmeta_of(d->root), "labels", yyjson_mut_val_mut_copy(d->doc, labels));
 }
-const struct kind_hooks rc_hooks = {.defaults = rc_defaults, .prepare_create = reset_status};
+
+static void rc_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        AUTO(selector) struct selector s = {0};
+        yyjson_val *selector = json_at(object, "/spec/selector"), *template = json_at(object, "/spec/template"), *labels = json_at(template, "/metadata/labels");
+        const char *restart = json_str_at(template, "/spec/restartPolicy");
+        if (d->subresource)
+                return;
+        if (yyjson_obj_size(selector) == 0)
+                invalid_required(bad, "spec.selector", NULL);
+        check_nonnegative(object, "/spec/minReadySeconds", "spec.minReadySeconds", bad);
+        check_nonnegative(object, "/spec/replicas", "spec.replicas", bad);
+        if (!template) {
+                invalid_required(bad, "spec.template", NULL);
+                return;
+        }
+        selector_from_map(selector, &s);
+        if (yyjson_obj_size(selector) && !selector_matches(&s, labels)) {
+                AUTO(free) char *text = labels ? json_write(labels, false, NULL) : xstrdup("null");
+                invalid_add(bad, "spec.template.metadata.labels", INVALID_VALUE, text, "`selector` does not match template `labels`");
+        }
+        template_validate(template, "spec.template", bad);
+        if (restart && (streq(restart, "Never") || streq(restart, "OnFailure")))
+                invalid_not_supported(bad, "spec.template.spec.restartPolicy", restart, (const char *const[]){"Always", NULL});
+}
+const struct kind_hooks rc_hooks = {.defaults = rc_defaults, .prepare_create = reset_status, .validate = rc_validate};
 
 static void statefulset_defaults(struct draft *d) {
         yyjson_mut_val *spec = spec_of(d), *strategy = mjson_obj(d->doc, spec, "updateStrategy"), *keep;

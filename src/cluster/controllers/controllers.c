@@ -5,7 +5,7 @@
 /* Adding one: a file, an extern in control.h, a row here. */
 static const struct controller *const rows[] = {
         &controller_cronjob,   &controller_daemonset, &controller_deployment, &controller_disruption, &controller_endpoints,  &controller_garbage,     &controller_job,
-        &controller_namespace, &controller_podgc,     &controller_quota,      &controller_replicaset, &controller_statefulset, &controller_volumes,
+        &controller_namespace, &controller_podgc,     &controller_quota,      &controller_replicaset, &controller_replication, &controller_statefulset, &controller_volumes,
 };
 
 struct controllers {

@@ -1,11 +1,17 @@
-/* ReplicaSets: as many pods as asked for. */
+/* ReplicaSets and ReplicationControllers: as many pods as asked for. */
 #include <stdlib.h>
 
 #include "cluster/controllers/control.h"
 
 enum { BURST = 500 };
 
+static const struct flavour {
+        const char *resource, *kind, *queue;
+        bool has_map; /* its selector is a plain map of labels */
+} sets = {"replicasets.apps", "ReplicaSet", "replica set", false}, replications = {"replicationcontrollers", "ReplicationController", "replication controller", true};
+
 struct replicasets {
+        const struct flavour *flavour;
         struct control *c;
         struct queue *queue;
 };
@@ -66,7 +72,7 @@ static void set_count(yyjson_mut_doc *doc, yyjson_mut_val *status, const char *k
                 mjson_remove(status, key);
 }
 
-static int report(struct control *c, const struct object *rs, const struct object_list *active, const char *failure, int64_t *ret_wait_ms,
+static int report(struct control *c, const struct flavour *flavour, const struct object *rs, const struct object_list *active, const char *failure, int64_t *ret_wait_ms,
                   struct err *err) {
         AUTO(mjson) yyjson_mut_doc *doc = object_edit(rs);
         yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *status = mjson_obj(doc, root, "status");
@@ -88,7 +94,16 @@ static int report(struct control *c, const struct object *rs, const struct objec
                 mmeta_set_condition(doc, root, "ReplicaFailure", "True", "FailedCreate", failure, now);
         else
                 mjson_remove(status, "conditions");
-        return write_status(c, "replicasets.apps", rs, root, err);
+        return write_status(c, flavour->resource, rs, root, err);
+}
+
+static yyjson_doc *selector_of(const struct flavour *flavour, const struct object *rs) {
+        AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        yyjson_mut_val *root = yyjson_mut_obj(doc);
+        yyjson_val *selector = object_at(rs, "/spec/selector");
+        if (flavour->has_map)
+                mjson_set(doc, root, "matchLabels", yyjson_val_mut_copy(doc, selector));
+        return mjson_freeze(flavour->has_map ? root : yyjson_val_mut_copy(doc, selector));
 }
 
 static int reconcile(void *arg, const char *ns, const char *name, struct err *err) {
@@ -96,12 +111,13 @@ static int reconcile(void *arg, const char *ns, const char *name, struct err *er
         AUTO(object_list) struct object_list pods = {0};
         AUTO(object_list) struct object_list active = {0};
         AUTO(err) struct err failure = ERR_INIT;
-        struct object *found = api_peek(s->c->api, "replicasets.apps", ns, name);
+        struct object *found = api_peek(s->c->api, s->flavour->resource, ns, name);
         AUTO(object) struct object *rs = found ? object_ref(found) : NULL;
         int64_t wait_ms = 0;
         if (!rs)
                 return 0;
-        int r = pods_of(s->c, rs, object_at(rs, "/spec/selector"), &pods, err);
+        AUTO(json) yyjson_doc *selector = selector_of(s->flavour, rs);
+        int r = pods_of(s->c, rs, yyjson_doc_get_root(selector), &pods, err);
         if (r < 0)
                 return r;
         vec_foreach(p, &pods) {
@@ -109,7 +125,7 @@ static int reconcile(void *arg, const char *ns, const char *name, struct err *er
                         *vec_push(&active) = object_ref(*p);
         }
         r = object_is_deleting(rs) ? 0 : manage(s->c, rs, &active, object_int(rs, "/spec/replicas", 1), &failure);
-        int w = report(s->c, rs, &active, r < 0 ? err_message(&failure) : NULL, &wait_ms, err);
+        int w = report(s->c, s->flavour, rs, &active, r < 0 ? err_message(&failure) : NULL, &wait_ms, err);
         if (r < 0)
                 return err_move(err, &failure);
         return w < 0 ? w : (int)(wait_ms < 3600000 ? wait_ms : 3600000);
@@ -119,13 +135,13 @@ static void on_pod(void *arg, const struct api_event *e) {
         struct replicasets *s = arg;
         if (!e->object)
                 return;
-        queue_add_controller(s->queue, e->object, "ReplicaSet");
+        queue_add_controller(s->queue, e->object, s->flavour->kind);
         if (e->old)
-                queue_add_controller(s->queue, e->old, "ReplicaSet");
+                queue_add_controller(s->queue, e->old, s->flavour->kind);
         /* An orphan may belong to any of the namespace. */
         if (e->type == API_ADDED && !e->object->owner_uid) {
                 AUTO(object_list) struct object_list all = {0};
-                if (api_list(s->c->api, "replicasets.apps", e->object->namespace, NULL, NULL, &all, NULL) > 0)
+                if (api_list(s->c->api, s->flavour->resource, e->object->namespace, NULL, NULL, &all, NULL) > 0)
                         vec_foreach(rs, &all) queue_add_object(s->queue, *rs);
         }
 }
@@ -133,8 +149,9 @@ static void on_pod(void *arg, const struct api_event *e) {
 static void *start(struct control *c) {
         struct replicasets *s = NEW(struct replicasets);
         s->c = c;
-        s->queue = queue_new(c->api, "replica set", reconcile, s);
-        api_watch_start(c->api, "replicasets.apps", NULL, NULL, NULL, queue_on_object, s->queue);
+        s->flavour = c->row == &controller_replication ? &replications : &sets;
+        s->queue = queue_new(c->api, s->flavour->queue, reconcile, s);
+        api_watch_start(c->api, s->flavour->resource, NULL, NULL, NULL, queue_on_object, s->queue);
         api_watch_start(c->api, "pods", NULL, NULL, NULL, on_pod, s);
         return s;
 }
@@ -146,3 +163,4 @@ static void stop(void *state) {
 }
 
 const struct controller controller_replicaset = {"replicaset", "replicaset-controller", start, stop};
+const struct controller controller_replication = {"replication", "replication-controller", start, stop};

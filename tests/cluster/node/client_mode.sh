@@ -9,6 +9,7 @@ own_namespace $n
 rights $n --client-mode
 mkdir -p "$TEST_TMP/tmp"
 SPARK_HOME=$spark_home TMPDIR=$TEST_TMP/tmp expect 0 timeout 1000 "$FIRESTEEL" submit --deploy-mode client -n $n --kubeconfig "$sender" -c spark.kubernetes.container.image="$image" \
+        -c spark.kubernetes.driver.connectionTimeout=120000 -c spark.kubernetes.driver.requestTimeout=120000 \
         -c spark.executor.instances=2 -c spark.executor.memory=512m -c spark.kubernetes.executor.request.cores=100m -c spark.sql.shuffle.partitions=4 -c spark.ui.showConsoleProgress=false "$root/tests/apps/two_executors.py"
 says 'EXECUTORS 2 TOTAL 999000 BIG 3000000 ROWS 10000'
 for id in 1 2; do grep -qE "Registered executor .* with ID $id," <<<"$out" || fail "executor $id did not register"; done

@@ -281,6 +281,26 @@ static void deployments_roll_from_one_template_to_the_next(void **state) {
         assert_int_equal(count(w, "replicasets.apps", NULL), 0);
 }
 
+static bool replicates_two(struct world *w, const char *name) {
+        struct object *rc = api_peek(w->api, "replicationcontrollers", "default", name);
+        return rc && object_int(rc, "/status/readyReplicas", 0) == 2;
+}
+
+static void replication_controllers_keep_as_many_pods_as_asked_for(void **state) {
+        struct world *w = *state;
+        AUTO(err) struct err err = ERR_INIT;
+        /* One that matches is adopted; the selector comes from the template. */
+        make_and_forget(w, "pods", "{\"metadata\":{\"name\":\"orphan\",\"labels\":{\"app\":\"r\"}},\"spec\":{" CONTAINERS("") "}}");
+        make_and_forget(w, "replicationcontrollers", "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"replicas\":2,\"template\":" TEMPLATE("\"app\":\"r\"") "}}");
+        AWAIT(w, two_pods, "app=r");
+        each_pod(w, "Running", true, "Pending");
+        AWAIT(w, replicates_two, "r");
+        assert_string_equal(api_peek(w->api, "pods", "default", "orphan")->owner_kind, "ReplicationController");
+        if (api_patchf(w->api, "replicationcontrollers", "default", "r", NULL, &err, "{\"spec\":{\"replicas\":0}}") < 0)
+                fail_msg("%s", err_message(&err));
+        AWAIT(w, no_pods, "app=r");
+}
+
 static bool job_is(struct world *w, const char *condition) {
         struct object *job = api_peek(w->api, "jobs.batch", "default", "j");
         reap(w);
@@ -546,6 +566,7 @@ int main(void) {
                 T(pods_get_a_node_with_room),
                 T(unfit_nodes_are_explained),
                 T(important_pods_push_others_out),
+                T(replication_controllers_keep_as_many_pods_as_asked_for),
                 T(deployments_roll_from_one_template_to_the_next),
                 T(jobs_count_successes),
                 T(jobs_fail_beyond_their_limit),
