@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The same as an ordinary user: instances and pods without root rights, in a user namespace.
-# timeout: 700
+# timeout: 900
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] || skip "not root: all other tests ran as an ordinary user already"
 command -v setpriv >/dev/null || skip "setpriv is not here"

@@ -83,6 +83,16 @@ expect 1 py "import socket; socket.gethostbyname('nobody.test')"
 says 'not known'
 expect 0 py "import urllib.request; print(len(urllib.request.urlopen('http://example.test/5', timeout=120).read()))"
 says 5
+# Services that only stand for a name: outside, inside, and one that nobody has.
+k create service externalname there --external-name=example.test >/dev/null
+k create service externalname inside --external-name=kubernetes.default.svc.cluster.local >/dev/null
+k create service externalname lost --external-name=nobody.test >/dev/null
+eventually 30 py "import socket; socket.gethostbyname('there')"
+expect 0 py "import socket; print(socket.gethostbyname_ex('there'), socket.gethostbyname_ex('inside.default.svc.cluster.local'))"
+says "('example.test', ['there.default.svc.cluster.local'], ['198.51.100.1'])"
+says "('kubernetes.default.svc.cluster.local', ['inside.default.svc.cluster.local'], ['10.96.0.1'])"
+expect 1 py "import socket; socket.gethostbyname('lost')"
+says 'not known'
 # The API server's address has port 443, too; a service on a port that is also used outside; and what runs goes on after a new start.
 expect 0 py "import urllib.request, ssl; print(urllib.request.urlopen('https://kubernetes.default.svc/version', context=ssl._create_unverified_context(), timeout=120).status)"
 says 200

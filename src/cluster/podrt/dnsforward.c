@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
+#include "cluster/podrt/dnsalias.h"
 #include "cluster/podrt/dnsserver.h"
 #include "cluster/podrt/podnet.h"
 
@@ -14,6 +15,8 @@ struct query {
         struct query *prev, *next;
         struct sockaddr_in from;
         struct str packet;
+        struct str asked; /* the client's packet, when `packet` asks for what the name stands for */
+        char *alias;
         int tries;
         int fd; /* -1: being made */
         struct fdwatch *watch;
@@ -99,6 +102,8 @@ static void query_over(struct query *q) {
                 q->next->prev = q->prev;
         f->count--;
         str_done(&q->packet);
+        str_done(&q->asked);
+        free(q->alias);
         free(q);
         if (f->is_freed && !f->count) {
                 strv_done(&f->resolvers);
@@ -128,8 +133,9 @@ static void give_up(struct query *q) {
         struct dns_query parsed;
         struct strv none = {0};
         AUTO(str) struct str answer = STR_INIT(DNS_MAX_PACKET);
-        if (dns_parse(str_sv(&q->packet), &parsed)) {
-                dns_answer(str_sv(&q->packet), &parsed, RCODE_FAILED, &none, &answer);
+        struct sv asked = str_sv(q->alias ? &q->asked : &q->packet);
+        if (dns_parse(asked, &parsed)) {
+                dns_answer(asked, &parsed, RCODE_FAILED, &none, &answer);
                 (void)!sendto(q->forward->fd, answer.data, answer.len, MSG_DONTWAIT, (struct sockaddr *)&q->from, sizeof q->from);
         }
         query_over(q);
@@ -150,7 +156,17 @@ static void on_answer(void *arg) {
         /* The same number, and an answer. */
         if (n < HEADER || memcmp(data, q->packet.data, 2) != 0 || !(data[2] & 0x80))
                 return;
-        (void)!sendto(q->forward->fd, data, (size_t)n, MSG_DONTWAIT, (struct sockaddr *)&q->from, sizeof q->from);
+        if (q->alias) {
+                struct dns_query parsed;
+                AUTO(str) struct str answer = STR_INIT(DNS_MAX_PACKET);
+                if (!dns_parse(str_sv(&q->asked), &parsed) || !dnsalias_translate(str_sv(&q->asked), &parsed, q->alias, sv_new(data, (size_t)n), &answer)) {
+                        try_next(q);
+                        return;
+                }
+                (void)!sendto(q->forward->fd, answer.data, answer.len, MSG_DONTWAIT, (struct sockaddr *)&q->from, sizeof q->from);
+        } else {
+                (void)!sendto(q->forward->fd, data, (size_t)n, MSG_DONTWAIT, (struct sockaddr *)&q->from, sizeof q->from);
+        }
         query_over(q);
 }
 
@@ -196,12 +212,13 @@ static void try_next(struct query *q) {
         dialer_udp(f->dialer, f->loop, ip, port, on_socket, q);
 }
 
-bool dnsforward_ask(struct dnsforward *f, struct sv packet, const struct sockaddr_in *from) {
+/* NULL: too much is under way, or there is nobody to ask. */
+static struct query *query_new(struct dnsforward *f, struct sv packet, const struct sockaddr_in *from) {
         if (f->count >= DNSFORWARD_MAX || packet.len > PACKET_MAX)
-                return false;
+                return NULL;
         read_resolv_conf(f);
         if (!f->resolvers.len)
-                return false;
+                return NULL;
         struct query *q = NEW(struct query);
         *q = (struct query){.forward = f, .from = *from, .fd = -1, .next = f->queries};
         str_append_sv(&q->packet, packet);
@@ -209,6 +226,26 @@ bool dnsforward_ask(struct dnsforward *f, struct sv packet, const struct sockadd
                 f->queries->prev = q;
         f->queries = q;
         f->count++;
+        return q;
+}
+
+bool dnsforward_ask(struct dnsforward *f, struct sv packet, const struct sockaddr_in *from) {
+        struct query *q = query_new(f, packet, from);
+        if (q)
+                try_next(q);
+        return q != NULL;
+}
+
+bool dnsforward_ask_alias(struct dnsforward *f, struct sv packet, const char *name, const struct sockaddr_in *from) {
+        struct dns_query parsed;
+        AUTO(str) struct str other = STR_INIT(DNS_MAX_PACKET);
+        if (!dns_parse(packet, &parsed) || !dnsalias_query(&parsed, name, &other))
+                return false;
+        struct query *q = query_new(f, str_sv(&other), from);
+        if (!q)
+                return false;
+        str_append_sv(&q->asked, packet);
+        q->alias = xstrdup(name);
         try_next(q);
         return true;
 }

@@ -17,5 +17,7 @@ struct dnsforward *dnsforward_new(struct loop *l, struct dialer *dialer, const s
 void dnsforward_free(struct dnsforward *f);
 /* False: too much is under way; the caller answers. */
 bool dnsforward_ask(struct dnsforward *f, struct sv query, const struct sockaddr_in *from);
+/* The same about NAME, what the asked name stands for: the answer has both. */
+bool dnsforward_ask_alias(struct dnsforward *f, struct sv query, const char *name, const struct sockaddr_in *from);
 
 #endif

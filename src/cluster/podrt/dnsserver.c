@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include "cluster/podrt/dnsalias.h"
 #include "cluster/podrt/dnsforward.h"
 
 enum { HEADER = 12, TTL_S = 5, CLASS_IN = 1, RCODE_NAME = 3, RCODE_REFUSED = 5, PACKETS_AT_ONCE = 64 };
@@ -11,7 +12,7 @@ struct dnsserver {
         int fd;
         struct dnsforward *forward; /* NULL: names outside are refused */
         struct fdwatch *watch;
-        bool (*resolve)(void *arg, const char *name, struct strv *ret);
+        dnsserver_resolve *resolve;
         void *arg;
 };
 
@@ -80,6 +81,23 @@ void dns_answer(struct sv packet, const struct dns_query *q, int rcode, const st
         }
 }
 
+/* The name stands for another: inside, or one that the host's resolvers know. False: theirs is the answer. */
+static bool answer_alias(struct dnsserver *s, struct sv packet, const struct dns_query *q, char *alias, const struct sockaddr_in *from, struct str *ret) {
+        AUTO(strv) struct strv addresses = {0};
+        AUTO(free) char *further = NULL;
+        size_t len = strlen(alias);
+        if (len && alias[len - 1] == '.')
+                alias[len - 1] = '\0';
+        bool is_inside = s->resolve(s->arg, alias, &addresses, &further); /* one that stands for yet another is the client's to ask for */
+        if (!is_inside && s->forward && dnsforward_ask_alias(s->forward, packet, alias, from))
+                return false;
+        if (!dnsalias_answer(packet, q, alias, &addresses, ret)) {
+                str_clear(ret);
+                dns_answer(packet, q, RCODE_NAME, &addresses, ret);
+        }
+        return true;
+}
+
 static void on_packet(void *arg) {
         struct dnsserver *s = arg;
         for (int n = 0; n < PACKETS_AT_ONCE; n++) {
@@ -95,8 +113,14 @@ static void on_packet(void *arg) {
                         continue;
                 AUTO(strv) struct strv addresses = {0};
                 AUTO(str) struct str answer = STR_INIT(DNS_MAX_PACKET);
-                bool known = s->resolve(s->arg, q.name, &addresses);
+                AUTO(free) char *alias = NULL;
+                bool known = s->resolve(s->arg, q.name, &addresses, &alias);
                 bool ours = str_ends(q.name, ".cluster.local");
+                if (alias) {
+                        if (answer_alias(s, packet, &q, alias, &from, &answer))
+                                (void)!sendto(s->fd, answer.data, answer.len, MSG_DONTWAIT, (struct sockaddr *)&from, from_len);
+                        continue;
+                }
                 if (!known && !ours && s->forward && dnsforward_ask(s->forward, packet, &from))
                         continue;
                 dns_answer(packet, &q, known ? 0 : ours ? RCODE_NAME : RCODE_REFUSED, &addresses, &answer);
@@ -104,7 +128,7 @@ static void on_packet(void *arg) {
         }
 }
 
-struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, const struct strv *resolvers, bool (*resolve)(void *arg, const char *name, struct strv *ret), void *arg) {
+struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, const struct strv *resolvers, dnsserver_resolve *resolve, void *arg) {
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(53)};
         if (inet_pton(AF_INET, address, &a.sin_addr) != 1)
                 return NULL;

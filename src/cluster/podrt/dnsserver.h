@@ -1,6 +1,7 @@
 /* A small DNS server (UDP) for the cluster's names; everything else goes to the host's resolvers (dnsforward.h).
  *
- * Answers A queries of names the callback knows; AAAA of such names is empty; other names in the cluster's domain do not exist. Names outside
+ * Answers A queries of names the callback knows; AAAA of such names is empty; other names in the cluster's domain do not exist. A name
+ * that stands for another (ExternalName) is answered with both (dnsalias.h). Names outside
  * are refused when the way out is missing. Malformed packets are dropped. Sources: RFC 1035, Kubernetes DNS specification 1.1.
  */
 #ifndef FIRESTEEL_CLUSTER_PODRT_DNSSERVER_H
@@ -11,9 +12,11 @@
 #include "cluster/podrt/dialer.h"
 
 struct dnsserver;
-/* resolve: true when the name (no final dot) exists; its IPv4 addresses into ret. NULL when the address cannot be bound. */
+/* True when the name (no final dot) exists; its IPv4 addresses into ret, or what it stands for into *ret_alias (the caller frees). */
+typedef bool dnsserver_resolve(void *arg, const char *name, struct strv *ret, char **ret_alias);
+/* NULL when the address cannot be bound. */
 /* dialer NULL: names outside are refused. resolvers: ADDRESS[:PORT]; NULL or empty: those of /etc/resolv.conf. */
-struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, const struct strv *resolvers, bool (*resolve)(void *arg, const char *name, struct strv *ret), void *arg);
+struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, const struct strv *resolvers, dnsserver_resolve *resolve, void *arg);
 void dnsserver_free(struct dnsserver *s);
 /* ADDRESS[:PORT] with a numeric IPv4 address. */
 bool resolver_is_valid(const char *text);

@@ -38,9 +38,9 @@ static void on_change(void *arg, const struct api_event *e) {
         services_refresh(arg);
 }
 
-static bool resolve(void *arg, const char *name, struct strv *ret) {
+static bool resolve(void *arg, const char *name, struct strv *ret, char **ret_alias) {
         const struct services *s = arg;
-        return svctable_resolve(&s->table, name, CLUSTER_DOMAIN, ret);
+        return svctable_resolve(&s->table, name, CLUSTER_DOMAIN, ret, ret_alias);
 }
 
 /* One that the dialer still works for stays until its answer. */

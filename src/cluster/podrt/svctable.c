@@ -212,7 +212,7 @@ void svctable_hosts(const struct svctable *t, const struct hosts_pod *p, const c
         }
 }
 
-bool svctable_resolve(const struct svctable *t, const char *name, const char *domain, struct strv *ret) {
+bool svctable_resolve(const struct svctable *t, const char *name, const char *domain, struct strv *ret, char **ret_alias) {
         AUTO(free) char *suffix = xasprintf(".svc.%s", domain);
         AUTO(free) char *lower = xstrdup(name);
         for (char *p = lower; *p; p++)
@@ -225,7 +225,9 @@ bool svctable_resolve(const struct svctable *t, const char *name, const char *do
                 AUTO(free) char *full = xasprintf("%s.%s", s->name, s->ns);
                 AUTO(free) char *below = xasprintf(".%s", full);
                 if (streq(lower, full)) {
-                        if (s->ip)
+                        if (s->external_name)
+                                *ret_alias = xstrdup(s->external_name);
+                        else if (s->ip)
                                 strv_add(ret, s->ip);
                         else
                                 vec_foreach(e, &s->endpoints) strv_add(ret, e->ip);

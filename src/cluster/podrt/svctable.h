@@ -41,7 +41,8 @@ struct hosts_pod {
 };
 /* The text of /etc/hosts. Pure. */
 void svctable_hosts(const struct svctable *t, const struct hosts_pod *p, const char *domain, struct str *ret);
-/* The addresses of a name (without a final dot): SVC.NS.svc.DOMAIN and HOST.SVC.NS.svc.DOMAIN; false: no such name. */
-bool svctable_resolve(const struct svctable *t, const char *name, const char *domain, struct strv *ret);
+/* The addresses of a name (without a final dot): SVC.NS.svc.DOMAIN and HOST.SVC.NS.svc.DOMAIN, or what an ExternalName service stands for (the caller
+ * frees); false: no such name. */
+bool svctable_resolve(const struct svctable *t, const char *name, const char *domain, struct strv *ret, char **ret_alias);
 
 #endif

@@ -11,7 +11,7 @@
 #include "base/fs.h"
 #include "cluster/podrt/bundle.h"
 #include "cluster/podrt/crilog.h"
-#include "cluster/podrt/dnsserver.h"
+#include "cluster/podrt/dnsalias.h"
 #include "cluster/podrt/netlink.h"
 #include "cluster/podrt/podnet.h"
 #include "codec/json.h"
@@ -294,9 +294,77 @@ static void cut_and_twisted_questions_are_dropped(void **state) {
         assert_false(dns_parse(sv_new(bad, sizeof bad - 1), &q));
 }
 
+/* ---- names that stand for others ---- */
+
+/* The answer to an A query of "a.b" has the alias and two addresses, with names that are pointers. */
+static const char resolved[] = "\x12\x34\x81\x80\x00\x01\x00\x03\x00\x00\x00\x00" "\x01" "a\x01" "b\x00\x00\x01\x00\x01"
+                               "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x0a\x00\x04\x01" "c\xc0\x0e"
+                               "\xc0\x21\x00\x01\x00\x01\x00\x00\x00\x0a\x00\x04\xc0\x00\x02\x01"
+                               "\xc0\x21\x00\x01\x00\x01\x00\x00\x00\x0a\x00\x04\xc0\x00\x02\x02";
+
+static void what_a_name_stands_for_is_asked(void **state) {
+        struct dns_query q, other;
+        AUTO(str) struct str out = STR_INIT(DNS_MAX_PACKET), none = STR_INIT(DNS_MAX_PACKET), dotted = STR_INIT(DNS_MAX_PACKET);
+        assert_true(dns_parse(sv_new(question, sizeof question - 1), &q));
+        assert_true(dnsalias_query(&q, "db.example.com", &out));
+        assert_true(dns_parse(str_sv(&out), &other));
+        assert_string_equal(other.name, "db.example.com");
+        assert_int_equal(other.type, DNS_A);
+        assert_int_equal(other.id, 0x1234);
+        assert_true(dnsalias_query(&q, "db.example.com.", &dotted));
+        assert_true(sv_eq(str_sv(&out), str_sv(&dotted)));
+        static const char *const bad[] = {"", ".", "a..b", ".a", "0123456789012345678901234567890123456789012345678901234567890123.com"};
+        for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+                assert_false(dnsalias_query(&q, bad[i], &none));
+}
+
+static void the_answer_has_alias_and_addresses(void **state) {
+        struct sv packet = sv_new(question, sizeof question - 1);
+        struct dns_query q;
+        AUTO(str) struct str out = STR_INIT(DNS_MAX_PACKET), inside = STR_INIT(DNS_MAX_PACKET);
+        AUTO(strv) struct strv addresses = {0};
+        assert_true(dns_parse(packet, &q));
+        assert_true(dnsalias_translate(packet, &q, "a.b", sv_new(resolved, sizeof resolved - 1), &out));
+        /* Question, CNAME a.b, and two A whose owner is the name in the CNAME. */
+        assert_int_equal(out.len, packet.len + 12 + 5 + 2 * 16);
+        assert_memory_equal(out.data, "\x12\x34\x85\x80\x00\x01\x00\x03\x00\x00\x00\x00", 12);
+        assert_memory_equal(out.data + packet.len, "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x05\x00\x05\x01" "a\x01" "b", 17);
+        char owner[2] = {(char)0xc0, (char)(packet.len + 12)};
+        assert_memory_equal(out.data + packet.len + 17, owner, 2);
+        assert_memory_equal(out.data + out.len - 4, "\xc0\x00\x02\x02", 4);
+        strv_add(&addresses, "192.0.2.1");
+        strv_add(&addresses, "192.0.2.2");
+        assert_true(dnsalias_answer(packet, &q, "a.b", &addresses, &inside));
+        assert_true(sv_eq(str_sv(&out), str_sv(&inside)));
+}
+
+static void damaged_answers_are_not_translated(void **state) {
+        struct sv packet = sv_new(question, sizeof question - 1);
+        struct dns_query q;
+        assert_true(dns_parse(packet, &q));
+        for (size_t len = 0; len < sizeof resolved - 1; len++) {
+                AUTO(str) struct str out = STR_INIT(DNS_MAX_PACKET);
+                AUTO(free) char *cut = xmalloc(len + 1); /* of its own size, for the sanitizer */
+                memcpy(cut, resolved, len);
+                assert_false(dnsalias_translate(packet, &q, "a.b", sv_new(cut, len), &out));
+        }
+        /* One who claims more than fits gets an answer that does. */
+        AUTO(str) struct str many = STR_INIT(0), out = STR_INIT(DNS_MAX_PACKET);
+        str_append(&many, resolved, sizeof resolved - 1);
+        for (int i = 0; i < 97; i++)
+                str_append(&many, resolved + sizeof resolved - 17, 16);
+        many.data[7] = 100;
+        assert_true(dnsalias_translate(packet, &q, "a.b", str_sv(&many), &out));
+        assert_true(out.len <= DNS_MAX_PACKET);
+        assert_false(str_overflowed(&out));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(mounts_come_after_the_ones_above_them),
+            cmocka_unit_test(what_a_name_stands_for_is_asked),
+            cmocka_unit_test(the_answer_has_alias_and_addresses),
+            cmocka_unit_test(damaged_answers_are_not_translated),
             cmocka_unit_test(drop_all_leaves_only_what_is_added),
             cmocka_unit_test(default_capabilities_are_containerds),
             cmocka_unit_test(another_user_has_no_effective_capabilities),

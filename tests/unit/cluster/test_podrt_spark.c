@@ -329,13 +329,19 @@ static void hosts_name_services_as_the_cluster_does(void **state) {
 static void names_resolve_to_the_same_addresses(void **state) {
         AUTO(svctable) struct svctable t = {0};
         AUTO(strv) struct strv found = {0};
+        AUTO(free) char *alias = NULL;
         add_svc(&t, "web", "10.96.0.7");
-        assert_true(svctable_resolve(&t, "WEB.ns.svc.cluster.local", "cluster.local", &found));
+        assert_true(svctable_resolve(&t, "WEB.ns.svc.cluster.local", "cluster.local", &found, &alias));
         assert_int_equal(found.len, 1);
         assert_string_equal(found.items[0], "10.96.0.7");
-        assert_false(svctable_resolve(&t, "web.ns.svc.example.org", "cluster.local", &found));
-        assert_false(svctable_resolve(&t, "none.ns.svc.cluster.local", "cluster.local", &found));
-        assert_false(svctable_resolve(&t, "x.web.ns.svc.cluster.local", "cluster.local", &found));
+        assert_false(svctable_resolve(&t, "web.ns.svc.example.org", "cluster.local", &found, &alias));
+        assert_false(svctable_resolve(&t, "none.ns.svc.cluster.local", "cluster.local", &found, &alias));
+        assert_false(svctable_resolve(&t, "x.web.ns.svc.cluster.local", "cluster.local", &found, &alias));
+        assert_null(alias);
+        add_svc(&t, "elsewhere", NULL)->external_name = xstrdup("db.example.com");
+        assert_true(svctable_resolve(&t, "elsewhere.ns.svc.cluster.local", "cluster.local", &found, &alias));
+        assert_string_equal(alias, "db.example.com");
+        assert_int_equal(found.len, 1);
 }
 
 int main(void) {
