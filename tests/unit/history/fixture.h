@@ -43,16 +43,33 @@ static inline void put(const char *name, struct sv data, bool again) {
         assert_int_equal(fs_write_all(fd, data.data, data.len), 0);
 }
 
+/* Appends a recording. Each is unpacked once: that takes longer than what is tested with it. */
 static inline void recorded(const char *name, struct str *ret) {
+        static struct {
+                const char *name;
+                struct str log;
+        } known[8];
+        size_t at = 0;
+        while (at < ARRAY_LEN(known) && known[at].name && !streq(known[at].name, name))
+                at++;
+        assert_true(at < ARRAY_LEN(known));
+        if (known[at].name) {
+                str_append_sv(ret, str_sv(&known[at].log));
+                return;
+        }
+        struct str *log = &known[at].log;
+        *log = STR_INIT(0);
         AUTO(free) char *command = xasprintf("tar xJOf %s captured41/spark-events/%s", RECORDED, name);
         FILE *f = popen(command, "r");
         char buffer[65536];
         size_t n;
         assert_non_null(f);
         while ((n = fread(buffer, 1, sizeof(buffer), f)) > 0)
-                str_append(ret, buffer, n);
+                str_append(log, buffer, n);
         assert_int_equal(pclose(f), 0);
-        assert_true(ret->len > 10000);
+        assert_true(log->len > 10000);
+        known[at].name = name;
+        str_append_sv(ret, str_sv(log));
 }
 
 #endif

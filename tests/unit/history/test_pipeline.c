@@ -49,7 +49,7 @@ static int same_with_helpers(const char *name, const char *why) {
         struct outcome alone = replay(name, 0);
         assert_contains(alone.why, why);
         assert_true(alone.image.len > 1000);
-        for (unsigned helpers = 1; helpers <= PIPELINE_MAX_HELPERS; helpers++) {
+        for (unsigned helpers = 1; helpers <= PIPELINE_MAX_HELPERS; helpers += PIPELINE_MAX_HELPERS - 1) {
                 struct outcome o = replay(name, helpers);
                 assert_int_equal(o.code, alone.code);
                 assert_string_equal(o.why, alone.why);
@@ -87,43 +87,43 @@ TEST(a_log_of_each_codec_gives_the_same_model) {
                 const char *recording, *name;
         } logs[] = {{PLAIN, "app"}, {LZ4, "app.lz4"}, {LZF, "app.lzf"}, {SNAPPY, "app.snappy"}, {ZSTD, "app.zstd"}};
         for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
-                put_times(logs[i].recording, logs[i].name, 5, SV(""));
+                put_times(logs[i].recording, logs[i].name, 3, SV(""));
                 assert_int_equal(same_with_helpers(logs[i].name, ""), 1);
         }
 }
 
 TEST(a_rolled_log_gives_the_same_model) {
         put("eventlog_v2_app/appstatus_app", SV(""), false);
-        put_times(ZSTD, "eventlog_v2_app/events_1_app.zstd", 3, SV(""));
+        put_times(ZSTD, "eventlog_v2_app/events_1_app.zstd", 2, SV(""));
         put_times(PLAIN, "eventlog_v2_app/events_2_app", 2, SV(""));
-        put_times(LZ4, "eventlog_v2_app/events_3_app.lz4", 3, SV(""));
+        put_times(LZ4, "eventlog_v2_app/events_3_app.lz4", 2, SV(""));
         assert_int_equal(same_with_helpers("eventlog_v2_app", ""), 1);
 }
 
 TEST(a_damaged_log_gives_what_is_before_the_damage) {
-        put_times(LZ4, "app.lz4", 4, SV("LZ4Block no block at all"));
+        put_times(LZ4, "app.lz4", 2, SV("LZ4Block no block at all"));
         assert_int_equal(same_with_helpers("app.lz4", "damaged"), -EBADMSG);
-        put_times(SNAPPY, "app.snappy", 4, SV("\xff\xff\xff\xff"));
+        put_times(SNAPPY, "app.snappy", 2, SV("\xff\xff\xff\xff"));
         assert_int_equal(same_with_helpers("app.snappy", "damaged"), -EBADMSG);
-        put_times(LZF, "app.lzf", 4, SV("ZZ"));
+        put_times(LZF, "app.lzf", 2, SV("ZZ"));
         assert_int_equal(same_with_helpers("app.lzf", "damaged"), -EBADMSG);
-        put_times(ZSTD, "app.zstd", 4, SV("no frame"));
+        put_times(ZSTD, "app.zstd", 2, SV("no frame"));
         assert_int_equal(same_with_helpers("app.zstd", "damaged"), -EBADMSG);
 }
 
 TEST(a_log_that_stops_in_the_middle_gives_what_is_there) {
         AUTO(str) struct str log = STR_INIT(0);
         recorded(LZ4, &log);
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < 2; i++)
                 put("app.lz4", str_sv(&log), i > 0);
         put("app.lz4", sv_new(log.data, log.len / 2), true);
         assert_int_equal(same_with_helpers("app.lz4", ""), 1);
 }
 
 TEST(nothing_counts_behind_a_malformed_line) {
-        put_times(PLAIN, "app", 4, SV("no event\n"));
+        put_times(PLAIN, "app", 2, SV("no event\n"));
         assert_int_equal(same_with_helpers("app", ""), 0);
-        put_times(PLAIN, "broken", 4, SV("{\"Event\":\"SparkListenerTaskEnd\",\"Stage ID\":\n\n"));
+        put_times(PLAIN, "broken", 2, SV("{\"Event\":\"SparkListenerTaskEnd\",\"Stage ID\":\n\n"));
         assert_int_equal(same_with_helpers("broken", ""), 0);
 }
 
@@ -133,7 +133,7 @@ TEST(a_line_may_be_longer_than_a_piece) {
         while (line.len < 3 * PIPELINE_TEXT)
                 str_append_s(&line, "a value of many words, ");
         str_append_s(&line, "\"}}\n");
-        put_times(PLAIN, "app", 3, str_sv(&line));
+        put_times(PLAIN, "app", 2, str_sv(&line));
         assert_int_equal(same_with_helpers("app", ""), 1);
 }
 
