@@ -23,7 +23,9 @@ static void workload_defaults(struct draft *d, bool has_replicas) {
 }
 
 /* Selector and template must belong together. */
-static void check_selector(yyjson_val *object, bool must_always_restart, struct invalid *bad) {
+typedef void template_check(yyjson_val *template, const char *path, struct invalid *bad);
+
+static void check_selector(yyjson_val *object, template_check *check_template, struct invalid *bad) {
         AUTO(selector) struct selector s = {0};
         yyjson_val *selector = json_at(object, "/spec/selector"), *template = json_at(object, "/spec/template");
         yyjson_val *labels = json_at(template, "/metadata/labels");
@@ -45,8 +47,8 @@ static void check_selector(yyjson_val *object, bool must_always_restart, struct 
                         invalid_add(bad, "spec.template.metadata.labels", INVALID_VALUE, text, "`selector` does not match template `labels`");
                 }
         }
-        template_validate(template, "spec.template", bad);
-        if (must_always_restart && restart && !streq(restart, "Always") && (streq(restart, "Never") || streq(restart, "OnFailure")))
+        check_template(template, "spec.template", bad);
+        if (restart && !streq(restart, "Always") && (streq(restart, "Never") || streq(restart, "OnFailure")))
                 invalid_not_supported(bad, "spec.template.spec.restartPolicy", restart, (const char *const[]){"Always", NULL});
 }
 
@@ -58,12 +60,14 @@ static void check_nonnegative(yyjson_val *object, const char *pointer, const cha
                 invalid_add(bad, path, INVALID_VALUE, text, "must be greater than or equal to 0");
 }
 
-static void workload_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+static void check_workload(const struct draft *d, yyjson_val *object, template_check *check_template, struct invalid *bad) {
         if (d->subresource)
                 return;
         check_nonnegative(object, "/spec/replicas", "spec.replicas", bad);
-        check_selector(object, true, bad);
+        check_selector(object, check_template, bad);
 }
+
+static void workload_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) { check_workload(d, object, template_validate, bad); }
 
 static void selector_is_fixed(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         yyjson_val *now = json_at(object, "/spec/selector");
@@ -193,7 +197,7 @@ static void statefulset_validate(const struct draft *d, yyjson_val *object, stru
         const char *policy = json_str_at(object, "/spec/podManagementPolicy");
         if (!d->subresource && policy && !streq(policy, "OrderedReady") && !streq(policy, "Parallel"))
                 invalid_string(bad, "spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'");
-        workload_validate(d, object, bad);
+        check_workload(d, object, template_validate_stateful, bad);
 }
 const struct kind_hooks statefulset_hooks = {.defaults = statefulset_defaults,
                                              .prepare_create = reset_status,

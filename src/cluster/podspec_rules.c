@@ -411,7 +411,7 @@ static void check_host_ports(yyjson_val *spec, const char *path, struct invalid 
         }
 }
 
-void podspec_validate(yyjson_val *spec, const char *path, struct invalid *bad) {
+static void check_spec(yyjson_val *spec, const char *path, bool is_named_by_controller, struct invalid *bad) {
         yyjson_val *affinity = json_at(spec, "/affinity/nodeAffinity");
         AUTO(map) struct map volumes = MAP_INIT(NULL), names = MAP_INIT(NULL);
         AUTO(free) char *containers_at = xasprintf("%s.containers", path), *selector_at = xasprintf("%s.nodeSelector", path),
@@ -431,8 +431,10 @@ void podspec_validate(yyjson_val *spec, const char *path, struct invalid *bad) {
         labels_validate(yyjson_obj_get(spec, "nodeSelector"), selector_at, bad);
         check_subdomain(spec, "serviceAccountName", path, name_check_dns1123_subdomain, bad);
         check_subdomain(spec, "nodeName", path, name_check_dns1123_subdomain, bad);
-        check_subdomain(spec, "hostname", path, name_check_dns1123_label, bad);
-        check_subdomain(spec, "subdomain", path, name_check_dns1123_label, bad);
+        if (!is_named_by_controller) {
+                check_subdomain(spec, "hostname", path, name_check_dns1123_label, bad);
+                check_subdomain(spec, "subdomain", path, name_check_dns1123_label, bad);
+        }
         check_subdomain(spec, "priorityClassName", path, name_check_dns1123_subdomain, bad);
         check_user(yyjson_obj_get(spec, "securityContext"), context_at, bad);
         check_tolerations(spec, path, bad);
@@ -448,8 +450,13 @@ void podspec_validate(yyjson_val *spec, const char *path, struct invalid *bad) {
         }
 }
 
-void template_validate(yyjson_val *template, const char *path, struct invalid *bad) {
+void podspec_validate(yyjson_val *spec, const char *path, struct invalid *bad) { check_spec(spec, path, false, bad); }
+
+static void check_template(yyjson_val *template, const char *path, bool is_named_by_controller, struct invalid *bad) {
         AUTO(free) char *labels_at = xasprintf("%s.labels", path), *spec_at = xasprintf("%s.spec", path);
         labels_validate(json_at(template, "/metadata/labels"), labels_at, bad);
-        podspec_validate(yyjson_obj_get(template, "spec"), spec_at, bad);
+        check_spec(yyjson_obj_get(template, "spec"), spec_at, is_named_by_controller, bad);
 }
+
+void template_validate(yyjson_val *template, const char *path, struct invalid *bad) { check_template(template, path, false, bad); }
+void template_validate_stateful(yyjson_val *template, const char *path, struct invalid *bad) { check_template(template, path, true, bad); }

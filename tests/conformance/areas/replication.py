@@ -1,4 +1,4 @@
-"""ReplicationControllers: the oldest way to have several pods of a kind."""
+"""ReplicationControllers: the oldest way to have several pods of a kind. Hostnames in templates."""
 from areas import *
 
 RCS = CORE + "/replicationcontrollers"
@@ -13,8 +13,17 @@ def has(count):
     return lambda o: o["status"].get("replicas") == count and o["status"].get("observedGeneration") == o["metadata"]["generation"] and o["status"].get("fullyLabeledReplicas", 0) == count
 
 
+HOSTS = {"metadata": {"labels": {"app": "x"}}, "spec": {"hostname": "a-EXECID", "subdomain": "A_B", "schedulerName": "nobody", "containers": [container()]}}
+
+
+def hosts(id, kind):
+    return R("hosts-" + id, "POST", APPS + f"/{id}?dryRun=All", {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "x"}, "spec": {
+        "selector": {"matchLabels": {"app": "x"}}, "template": HOSTS, **({"serviceName": "x"} if kind == "StatefulSet" else {})}})
+
+
 NEVER = {"metadata": {"labels": {"app": "x"}}, "spec": {"restartPolicy": "Never", "containers": [container()]}}
 REQUESTS = [
+    hosts("statefulsets", "StatefulSet"), hosts("deployments", "Deployment"), hosts("replicasets", "ReplicaSet"), hosts("daemonsets", "DaemonSet"),
     R("create", "POST", RCS, rc("one")),
     R("status", "GET", RCS + "/one", wait=has(2)),
     R("pods", "GET", CORE + "/pods?labelSelector=app=one&limit=1", accept=PARTIAL_LIST, silent=True),
