@@ -74,6 +74,7 @@ void apiserver_free(struct apiserver *s) {
         if (!s)
                 return;
         sessions_end(s);
+        timer_free(s->send_watches);
         crd_controller_free(s->crds);
         accounts_free(s->accounts);
         api_free(s->self);

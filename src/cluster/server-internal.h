@@ -14,6 +14,7 @@
 struct tokens;    /* cluster/token.h */
 struct addresses; /* cluster/addresses.h */
 struct session;
+struct watch;
 struct discovery_cache;
 struct crd_controller;
 struct accounts;
@@ -37,6 +38,8 @@ struct apiserver {
         struct accounts *accounts;
         struct discovery_cache *discovery;
         struct session *sessions; /* watches and streams under way */
+        struct watch *unsent_watches; /* those with events that go out at the end of this turn (verbs/watch.c) */
+        struct timer *send_watches;
         apiserver_connect_fn *connect; /* to addresses outside; NULL: this process reaches them itself */
         void *connect_arg;
         struct {

@@ -83,10 +83,10 @@ static void on_done(void *arg, struct http_response *response, const struct err 
         } else {
                 t->bytes += response->body.len;
         }
+        if (!accepted && t->watchers) /* what the watches wait for will not come */
+                loop_stop(t->loop);
         if (t->image) { /* the watch tells when it is done */
                 free(one);
-                if (!accepted)
-                        loop_stop(t->loop);
                 return;
         }
         t->took_us[one->number] = clock_mono_us() - t->began_us[one->number];

@@ -11,6 +11,7 @@ enum {
         BOOKMARK_MS = 60 * 1000,
         DEFAULT_TIMEOUT_S = 1800, /* to twice that, at random */
         MAX_WS_MESSAGE = 64 * 1024,
+        SEND_BYTES = 32 * 1024, /* more than this does not wait for the end of the turn */
 };
 
 struct watch {
@@ -24,11 +25,25 @@ struct watch {
         enum table_object include;
         bool columns_sent, bookmarks, initial_end;
         uint64_t sent; /* revision the client knows */
+        /* Events of this turn of the loop: what one commit brings goes out as one piece, not as a record and a system call each. */
+        struct str unsent;
+        struct watch *next_unsent, **unsent_link; /* of the server's list; not in it: NULL */
         struct timer *timeout, *bookmark;
 };
 
+static void unlist(struct watch *w) {
+        if (!w->unsent_link)
+                return;
+        *w->unsent_link = w->next_unsent;
+        if (w->next_unsent)
+                w->next_unsent->unsent_link = w->unsent_link;
+        w->unsent_link = NULL;
+}
+
 static void watch_free(struct watch *w) {
         session_remove(&w->session);
+        unlist(w);
+        str_done(&w->unsent);
         store_watch_stop(w->watcher);
         timer_free(w->timeout);
         timer_free(w->bookmark);
@@ -38,10 +53,12 @@ static void watch_free(struct watch *w) {
 
 static void watch_end(struct session *session) {
         struct watch *w = (struct watch *)session;
-        if (w->ws)
+        if (w->ws) {
                 ws_close(w->ws, 1000, SV_NULL);
-        else
+        } else {
+                http_write(w->x, str_sv(&w->unsent));
                 http_finish(w->x);
+        }
         watch_free(w);
 }
 
@@ -54,14 +71,49 @@ static void cut_off(struct watch *w) {
 }
 
 /* False when the client was cut off, and `w` is gone. */
+static bool send_unsent(struct watch *w) {
+        unlist(w);
+        http_write(w->x, str_sv(&w->unsent));
+        str_done(&w->unsent);
+        if (http_pending(w->x) <= MAX_PENDING_BYTES)
+                return true;
+        cut_off(w);
+        return false;
+}
+
+static void send_all(void *arg) {
+        struct apiserver *s = arg;
+        while (s->unsent_watches)
+                send_unsent(s->unsent_watches);
+}
+
+static void list_unsent(struct watch *w) {
+        struct apiserver *s = w->session.s;
+        if (w->unsent_link)
+                return;
+        if (!s->send_watches)
+                s->send_watches = timer_new(s->loop, 0, 0, send_all, s);
+        else if (!s->unsent_watches)
+                timer_again(s->send_watches, 0, 0);
+        w->next_unsent = s->unsent_watches;
+        w->unsent_link = &s->unsent_watches;
+        if (w->next_unsent)
+                w->next_unsent->unsent_link = &w->next_unsent;
+        s->unsent_watches = w;
+}
+
+/* The same. */
 static bool send_text(struct watch *w, struct str *text) {
-        if (w->ws) {
-                ws_send(w->ws, true, str_sv(text));
-        } else {
-                str_append_c(text, '\n');
-                http_write(w->x, str_sv(text));
+        if (!w->ws) {
+                str_append_sv(&w->unsent, str_sv(text));
+                str_append_c(&w->unsent, '\n');
+                if (w->unsent.len >= SEND_BYTES)
+                        return send_unsent(w);
+                list_unsent(w);
+                return true;
         }
-        if ((w->ws ? ws_pending(w->ws) : http_pending(w->x)) <= MAX_PENDING_BYTES)
+        ws_send(w->ws, true, str_sv(text));
+        if (ws_pending(w->ws) <= MAX_PENDING_BYTES)
                 return true;
         cut_off(w);
         return false;
