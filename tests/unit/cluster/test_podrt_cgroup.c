@@ -123,10 +123,10 @@ static void a_group_with_other_processes_is_left_alone(void **state) {
 }
 
 static void a_group_of_somebody_else_is_not_delegated(void **state) {
-        AUTO(cgroup_rights) struct cgroup_rights r = {0};
-        AUTO(free) char *control = fs_join(*state, "session.scope/cgroup.subtree_control");
         if (geteuid() == 0)
                 skip(); /* who may write everything cannot see it */
+        AUTO(cgroup_rights) struct cgroup_rights r = {0};
+        AUTO(free) char *control = fs_join(*state, "session.scope/cgroup.subtree_control");
         put_group(*state, ".", "cpu memory pids\n", "");
         put_group(*state, "session.scope", "cpu memory pids\n", "4711\n");
         assert_int_equal(chmod(control, 0444), 0);
