@@ -150,36 +150,61 @@ void jackson_key_sv(struct jackson *j, struct sv key) {
         j->after_key = true;
 }
 
-/* Names in the program's text need no escapes. */
-void jackson_key(struct jackson *j, const char *key) {
+/* Names in the program's text need no escapes. `room` is for what follows the key; NULL past the buffer's limit. */
+static inline char *put_key(struct jackson *j, const char *key, size_t room) {
         size_t n = strlen(key), blank = indent(j);
-        char *to = put_begin(j->out, n + blank + 6);
+        char *to = put_begin(j->out, n + blank + 6 + room);
         if (!to)
-                return;
+                return NULL;
         if (j->has_items)
                 *to++ = ',';
         to = copy(to, blanks, blank);
         *to++ = '"';
         to = copy(to, key, n);
-        put_end(j->out, copy(to, "\" : ", 4));
         j->has_items = true;
+        return copy(to, "\" : ", 4);
+}
+
+void jackson_key(struct jackson *j, const char *key) {
+        char *to = put_key(j, key, 0);
+        if (!to)
+                return;
+        put_end(j->out, to);
         j->after_key = true;
 }
 
-void jackson_int(struct jackson *j, int64_t v) {
-        char digits[24];
+enum { INT_DIGITS = 20 }; /* with a sign */
+
+static inline char *put_int(char *to, int64_t v) {
+        char digits[INT_DIGITS];
         size_t n = sizeof(digits);
         uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+        if (rest < 10) { /* most are 0 */
+                if (v < 0)
+                        *to++ = '-';
+                *to++ = (char)('0' + rest);
+                return to;
+        }
         do {
                 digits[--n] = (char)('0' + rest % 10);
                 rest /= 10;
         } while (rest);
         if (v < 0)
                 digits[--n] = '-';
+        return copy(to, digits + n, sizeof(digits) - n);
+}
+
+void jackson_int(struct jackson *j, int64_t v) {
         value(j);
-        char *to = put_begin(j->out, sizeof(digits));
+        char *to = put_begin(j->out, INT_DIGITS);
         if (to)
-                put_end(j->out, copy(to, digits + n, sizeof(digits) - n));
+                put_end(j->out, put_int(to, v));
+}
+
+void jackson_member_int(struct jackson *j, const char *key, int64_t v) {
+        char *to = put_key(j, key, INT_DIGITS);
+        if (to)
+                put_end(j->out, put_int(to, v));
 }
 
 void jackson_bool(struct jackson *j, bool v) {

@@ -33,7 +33,7 @@ void jackson_string(struct jackson *j, struct sv v); /* SV_NULL is null */
 void jackson_date(struct jackson *j, int64_t ms);    /* "2026-01-02T03:04:05.006GMT" */
 
 /* Members; the _opt forms leave absent values out. */
-static inline void jackson_member_int(struct jackson *j, const char *key, int64_t v) { jackson_key(j, key), jackson_int(j, v); }
+void jackson_member_int(struct jackson *j, const char *key, int64_t v);
 static inline void jackson_member_bool(struct jackson *j, const char *key, bool v) { jackson_key(j, key), jackson_bool(j, v); }
 static inline void jackson_member_string(struct jackson *j, const char *key, struct sv v) {
         if (v.data)
