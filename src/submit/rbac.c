@@ -16,7 +16,7 @@ static const struct rule driver_rules[] = {
         {NULL},
 };
 static const struct rule pvc_rules[] = {{"", "persistentvolumeclaims", "create deletecollection list"}, {NULL}};
-static const struct rule stateful_set_rules[] = {{"apps", "statefulsets", "create delete get"}, {"apps", "statefulsets/scale", "get patch update"}, {NULL}};
+static const struct rule stateful_set_rules[] = {{"apps", "statefulsets", "create delete get"}, {"apps", "statefulsets/scale", "get update"}, {NULL}};
 /* What submitting, waiting, reading logs and killing asks for. Objects are applied (create, patch) and taken back when a later one is refused
  * (delete); a ConfigMap is read for how many executors are wanted; executors without a driver are killed by label (deletecollection). */
 static const struct rule submitter_rules[] = {

@@ -1,0 +1,1 @@
+driver_rights_4_1.sh
