@@ -32,7 +32,10 @@ static char *record_path(const char *dir) { return fs_join(dir, "holder.json"); 
 static int hear(int fd, pid_t pid, struct talk *t, struct err *err) {
         struct timeval limit = {.tv_sec = START_TIMEOUT_MS / 1000};
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-        ssize_t n = recv(fd, t, sizeof *t, 0);
+        ssize_t n;
+        do /* with a time limit it is not restarted by itself when a signal, of another child's end, comes in between */
+                n = recv(fd, t, sizeof *t, 0);
+        while (n < 0 && errno == EINTR);
         if (n < 0)
                 return err_errno(err, -errno, "waiting for the namespace holder (process %d)", (int)pid);
         if (n == 0)
