@@ -99,7 +99,7 @@ class Registry(Server):
 
     def __init__(self):
         super().__init__(BIND, self.reply)
-        self.tokens, self.valid_for, self.used, self.token_key = 0, None, 0, "token"
+        self.tokens, self.valid_for, self.uses, self.token_key = 0, None, {}, "token"
         self.realm, self.logins, self.redirect, self.before, self.scope = None, None, None, [], None
         self.cut_after = None
         self.token_text = None
@@ -111,7 +111,6 @@ class Registry(Server):
             if given not in self.logins and form.get("refresh_token") not in self.logins:
                 return 401, {"Content-Type": "application/json"}, json.dumps({"errors": [{"code": "UNAUTHORIZED", "message": "incorrect username or password"}]}).encode()
         self.tokens += 1
-        self.used = 0
         return 200, {"Content-Type": "application/json"}, json.dumps({self.token_key: self.token_text or f"secret-{self.tokens}", "expires_in": 60}).encode()
 
     def reply(self, request):
@@ -120,11 +119,13 @@ class Registry(Server):
         if request["path"] != "/v2/" and self.before:
             return self.before.pop(0)
         if self.realm and request["path"] != "/v2/":
-            good = request["headers"].get("Authorization") == f"Bearer secret-{self.tokens}"
-            if not good or (self.valid_for is not None and self.used >= self.valid_for):
+            # Every token that was handed out is good, for a number of requests.
+            given = request["headers"].get("Authorization") or ""
+            good = given in [f"Bearer secret-{n + 1}" for n in range(self.tokens)]
+            if not good or (self.valid_for is not None and self.uses.get(given, 0) >= self.valid_for):
                 challenge = f'Bearer realm="{self.realm}",service="registry.test"' + (f',scope="{self.scope}"' if self.scope else "")
                 return 401, {"WWW-Authenticate": challenge}, b'{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}'
-            self.used += 1
+            self.uses[given] = self.uses.get(given, 0) + 1
         if "/manifests/" in request["path"]:
             return 200, {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}, MANIFEST
         blob = BLOBS.get(request["path"].rsplit("/", 1)[-1])
