@@ -118,7 +118,7 @@ class Server:
         handle.close()
         return handle.name
 
-    def call(self, method, path, body=None, headers=None, token=None):
+    def call(self, method, path, body=None, headers=None, token=None, stop=None):
         sent = dict(headers or {})
         context = self.tls
         if token is not None:
@@ -127,17 +127,27 @@ class Server:
                 sent["Authorization"] = "Bearer " + token
         else:
             sent.update(self.headers)
-        connection = http.client.HTTPSConnection(self.url.hostname, self.url.port, context=context, timeout=30)
+        connection = http.client.HTTPSConnection(self.url.hostname, self.url.port, context=context, timeout=60)
         try:
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
             try:
-                data = answer.read()
+                data = read_until(answer, stop) if stop else answer.read()
             except (socket.timeout, http.client.IncompleteRead) as broken:
                 data = getattr(broken, "partial", b"")
             return answer.status, answer.headers, data
         finally:
             connection.close()
+
+
+def read_until(answer, stop):
+    """The whole lines of a stream, up to the one with these bytes."""
+    data = b""
+    for line in answer:
+        data += line
+        if stop in line:
+            break
+    return data
 
 
 def body_of(data):
@@ -186,8 +196,8 @@ def record_area(server, name, recorded):
         token = None if row.token is None else fill(row.token)
         try:
             if row.until:
-                wait_until(lambda: row.until(server.call(row.method, fill(row.path), body, headers, token)[0]))
-            status, answer_headers, data = server.call(row.method, fill(row.path), body, headers, token)
+                wait_until(lambda: row.until(*server.call(row.method, fill(row.path), body, headers, token)[::2]))
+            status, answer_headers, data = server.call(row.method, fill(row.path), body, headers, token, row.stop)
         except (OSError, http.client.HTTPException) as broken:
             status, answer_headers, data = 0, {}, repr(broken).encode()
         for variable, pointer in row.remember.items():

@@ -13,6 +13,9 @@ PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io
 CORE = "/api/v1/namespaces/${NS}"
 
 
+INITIAL_END = b"k8s.io/initial-events-end"
+
+
 def group(name, version="v1"):
     return f"/apis/{name}/{version}/namespaces/${{NS}}"
 
@@ -24,7 +27,8 @@ APPS, BATCH, RBAC = group("apps"), group("batch"), group("rbac.authorization.k8s
 class R:
     """One request. ${NS} and remembered variables are filled in. `wait`: before sending, GET the path until the status (int) or
     predicate over the body holds. `remember`: variable -> pointer into the answer. `token`: without the client certificate, with this token
-    ("" = anonymous). `silent`: sent but not compared. `until`: sent again until this holds of the answer's status."""
+    ("" = anonymous). `silent`: sent but not compared. `until`: sent again until this holds of the answer's status and text. `stop`: an answer that
+    goes on is read until this stands in it, however long the server takes to say so."""
     id: str
     method: str
     path: str
@@ -36,6 +40,7 @@ class R:
     token: typing.Optional[str] = None
     silent: bool = False
     until: typing.Any = None
+    stop: typing.Optional[bytes] = None
     extra: dict = dataclasses.field(default_factory=dict)
 
     @property

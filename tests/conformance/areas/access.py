@@ -27,6 +27,7 @@ REQUESTS = [
     R("binding-no-namespace", "POST", RBAC + "/rolebindings", {"metadata": {"name": "x"}, "roleRef": {"kind": "Role", "name": "none"}, "subjects": [{"kind": "ServiceAccount", "name": "spark"}]}),
     R("binding-bad-kind", "POST", RBAC + "/rolebindings", {"metadata": {"name": "x"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Thing", "name": "r"}, "subjects": [{"kind": "Robot", "name": "spark"}]}),
     R("binding-view", "POST", RBAC + "/rolebindings", {"metadata": {"name": "v"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}, "subjects": [{"kind": "User", "name": "ann"}, {"kind": "Group", "name": "team"}]}),
+    R("bound", "POST", SAR, {"spec": {"user": "ann", "resourceAttributes": {"namespace": "${NS}", "verb": "list", "resource": "pods"}}}, until=lambda status, text: b'"allowed":true' in text.replace(b" ", b""), silent=True),
     R("binding-table", "GET", RBAC + "/rolebindings", accept=TABLE),
     R("role-table", "GET", RBAC + "/roles", accept=TABLE),
     may("may-create-pods", "create", "pods"),

@@ -122,6 +122,6 @@ REQUESTS = [
     R("delete-foreground", "DELETE", CM + "/do", {"propagationPolicy": "Orphan"}),
     R("orphaned", "GET", CM + "/dc", wait=lambda o: "ownerReferences" not in o["metadata"]),
     R("delete-default-job", "POST", BATCH + "/jobs", job("dj", {"suspend": True}), silent=True),
-    R("delete-default-job-policy", "DELETE", BATCH + "/jobs/dj"),
+    R("delete-default-job-policy", "DELETE", BATCH + "/jobs/dj", wait=lambda o: o["status"]["conditions"]),
     R("deployment-delete-status", "DELETE", DEP + "/dd"),
 ]

@@ -57,7 +57,7 @@ REQUESTS = [
     R("all-namespaces", "GET", "/api/v1/configmaps?labelSelector=n%3D3"),
     R("watch-zero", "GET", SEL + "n%3D1&watch=true&resourceVersion=0&timeoutSeconds=1"),
     R("watch-none", "GET", SEL + "n%3D1&watch=1&timeoutSeconds=1"),
-    R("watch-initial-events", "GET", SEL + "n%3D1&watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=3"),
+    R("watch-initial-events", "GET", SEL + "n%3D1&watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=30", stop=INITIAL_END),
     R("watch-initial-events-no-match", "GET", CM + "?watch=true&sendInitialEvents=true&timeoutSeconds=1"),
     R("initial-events-no-watch", "GET", CM + "?sendInitialEvents=true"),
     R("watch-table", "GET", SEL + "n%3D1&watch=true&resourceVersion=0&timeoutSeconds=1", accept=TABLE),

@@ -121,9 +121,9 @@ def with_hook(kind, path, *rows, **more):
     more.pop("id", None)
     gate = {**hook("deny", "gate.hooks.example.com"), "objectSelector": {"matchLabels": {"gate": name}}}
     return [R("on-" + name, "POST", where, config(kind, name, hook(path, **more), gate), silent=True),
-            R("gate-" + name, "POST", CORE + "/configmaps?dryRun=All", configmap("gate", labels={"gate": name, "skip": "yes"}), until=lambda status: status >= 400, silent=True), *rows,
+            R("gate-" + name, "POST", CORE + "/configmaps?dryRun=All", configmap("gate", labels={"gate": name, "skip": "yes"}), until=lambda status, text: status >= 400, silent=True), *rows,
             R("off-" + name, "DELETE", where + "/" + name + "-${NS}", silent=True),
-            R("gone-" + name, "POST", CORE + "/configmaps?dryRun=All", configmap("gate", labels={"gate": name, "skip": "yes"}), until=lambda status: status < 400, silent=True)]
+            R("gone-" + name, "POST", CORE + "/configmaps?dryRun=All", configmap("gate", labels={"gate": name, "skip": "yes"}), until=lambda status, text: status < 400, silent=True)]
 
 
 SKIP = {"objectSelector": {"matchExpressions": [{"key": "skip", "operator": "DoesNotExist"}]}}
@@ -183,7 +183,7 @@ REQUESTS = [
                rule={"resources": ["pods/status", "configmaps"]}, objectSelector={"matchExpressions": [{"key": "gate", "operator": "DoesNotExist"}]}),
     *with_hook("Validating", "deny", R("service-absent", "POST", CORE + "/configmaps", configmap("x")), id="service", clientConfig={"service": {"name": "absent", "namespace": "${NS}"}}, **SKIP),
     R("two", "POST", MUTATING, config("Mutating", "two", hook("label", **SKIP), hook("second", "b.hooks.example.com", **SKIP), {**hook("deny", "gate.hooks.example.com"), "objectSelector": {"matchLabels": {"gate": "two"}}}), silent=True),
-    R("two-gate", "POST", CORE + "/configmaps?dryRun=All", configmap("gate", labels={"gate": "two", "skip": "yes"}), until=lambda status: status >= 400, silent=True),
+    R("two-gate", "POST", CORE + "/configmaps?dryRun=All", configmap("gate", labels={"gate": "two", "skip": "yes"}), until=lambda status, text: status >= 400, silent=True),
     R("two-labelled", "POST", CORE + "/configmaps", configmap("two")),
     R("two-off", "DELETE", MUTATING + "/two-${NS}", silent=True),
 ]
