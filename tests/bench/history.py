@@ -158,6 +158,7 @@ def measure_requests(f, s, app):
     stages = json.loads(s.get(f"applications/{app}/stages"))
     largest = max(stages, key=lambda g: (g["numTasks"], g["stageId"]))["stageId"]
     for name, path in (("stages", "stages"), ("a stage with its tasks", f"stages/{largest}/0"), ("task list, 50 slowest", f"stages/{largest}/0/taskList?length=50&sortBy=-runtime"),
+                       ("task list, the whole stage", f"stages/{largest}/0/taskList?length=1000000"),
                        ("task summary", f"stages/{largest}/0/taskSummary"), ("jobs", "jobs"), ("executors", "allexecutors"), ("SQL", "sql?length=1000"),
                        ("environment", "environment")):
         f[f"request: {name}: wall", "ms"], f[f"request: {name}: CPU", "ms"] = repeated(s, f"applications/{app}/{path}")
