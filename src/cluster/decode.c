@@ -199,6 +199,31 @@ static int convert_scalar(struct decode *d, yyjson_mut_val *v, const struct sche
         return 0;
 }
 
+/* What Go makes of a null where a value must be: an element of a list or map, a member that is always written. */
+static yyjson_mut_val *zero_value(struct decode *d, const struct schema_field *f) {
+        yyjson_mut_val *out = NULL;
+        switch ((enum schema_kind)f->kind) {
+        case SCHEMA_OBJECT:
+                (void)!convert_object(d, yyjson_mut_obj(d->doc), &schema_types[f->type], &out);
+                return out;
+        case SCHEMA_QUANTITY:
+                return yyjson_mut_str(d->doc, "0");
+        case SCHEMA_STRING:
+                return yyjson_mut_str(d->doc, "");
+        case SCHEMA_BOOL:
+                return yyjson_mut_bool(d->doc, false);
+        case SCHEMA_INT32:
+        case SCHEMA_INT64:
+        case SCHEMA_DOUBLE:
+        case SCHEMA_INT_OR_STRING:
+                return yyjson_mut_int(d->doc, 0);
+        case SCHEMA_DURATION:
+                return yyjson_mut_str(d->doc, "0s");
+        default:
+                return yyjson_mut_null(d->doc);
+        }
+}
+
 static int convert_list(struct decode *d, yyjson_mut_val *v, const struct schema_field *f, yyjson_mut_val **ret) {
         yyjson_mut_val *list = yyjson_mut_arr(d->doc), *item;
         size_t i, n, before = d->path.len;
@@ -211,10 +236,8 @@ static int convert_list(struct decode *d, yyjson_mut_val *v, const struct schema
                 str_appendf(&d->path, "[%zu]", i);
                 if (!yyjson_mut_is_null(item))
                         r = convert(d, item, f, 0, &out);
-                else if (f->kind == SCHEMA_OBJECT)
-                        r = convert_object(d, yyjson_mut_obj(d->doc), &schema_types[f->type], &out);
                 else
-                        out = yyjson_mut_null(d->doc);
+                        out = zero_value(d, f);
                 str_truncate(&d->path, before);
                 if (r < 0)
                         return r;
@@ -245,14 +268,10 @@ static int convert_map(struct decode *d, yyjson_mut_val *v, const struct schema_
                 value = keys.items[i]->next;
                 if (i + 1 < keys.len && by_key(&keys.items[i], &keys.items[i + 1]) == 0)
                         continue; /* the last one wins */
-                if (yyjson_mut_is_null(value)) {
-                        if (f->kind == SCHEMA_STRING)
-                                out = yyjson_mut_str(d->doc, "");
-                        else
-                                continue;
-                } else {
+                if (!yyjson_mut_is_null(value))
                         r = convert(d, value, f, 0, &out);
-                }
+                else
+                        out = zero_value(d, f);
                 if (r == 0)
                         yyjson_mut_obj_add(map, yyjson_mut_val_mut_copy(d->doc, keys.items[i]), out);
         }
@@ -300,33 +319,18 @@ static bool is_empty(yyjson_mut_val *v, const struct schema_field *f) {
 /* What Go writes for a member that was never set; NULL: nothing. */
 static yyjson_mut_val *zero(struct decode *d, const struct schema_field *f) {
         bool omits = f->flags & SCHEMA_F_OMITEMPTY;
-        yyjson_mut_val *out = NULL;
 
         if (f->flags & (SCHEMA_F_POINTER | SCHEMA_F_LIST | SCHEMA_F_MAP))
                 return omits ? NULL : yyjson_mut_null(d->doc);
         switch ((enum schema_kind)f->kind) {
         case SCHEMA_OBJECT: /* omitempty does nothing for structs */
-                (void)!convert_object(d, yyjson_mut_obj(d->doc), &schema_types[f->type], &out);
-                return out;
+        case SCHEMA_QUANTITY:
+                return zero_value(d, f);
         case SCHEMA_TIME:
         case SCHEMA_MICRO_TIME:
                 return streq(f->name, "creationTimestamp") ? NULL : yyjson_mut_null(d->doc);
-        case SCHEMA_QUANTITY: /* a struct as well */
-                return yyjson_mut_str(d->doc, "0");
-        case SCHEMA_STRING:
-                return omits ? NULL : yyjson_mut_str(d->doc, "");
-        case SCHEMA_BOOL:
-                return omits ? NULL : yyjson_mut_bool(d->doc, false);
-        case SCHEMA_INT32:
-        case SCHEMA_INT64:
-        case SCHEMA_DOUBLE:
-                return omits ? NULL : yyjson_mut_int(d->doc, 0);
-        case SCHEMA_INT_OR_STRING:
-                return omits ? NULL : yyjson_mut_int(d->doc, 0);
-        case SCHEMA_DURATION:
-                return omits ? NULL : yyjson_mut_str(d->doc, "0s");
         default:
-                return omits ? NULL : yyjson_mut_null(d->doc);
+                return omits ? NULL : zero_value(d, f);
         }
 }
 

@@ -39,6 +39,7 @@ static void orders_members_and_sorts_maps(void **state) {
 }
 
 static void leaves_out_what_go_leaves_out_and_fills_in_the_rest(void **state) {
+        gives("ConfigMap", "{\"metadata\":{\"finalizers\":[null]},\"data\":{\"a\":null}}", "{\"metadata\":{\"finalizers\":[\"\"]},\"data\":{\"a\":\"\"}}");
         gives("ConfigMap", "{\"metadata\":{},\"data\":{},\"immutable\":null}", "{\"metadata\":{}}");
         gives("Event", "{\"metadata\":{}}",
               "{\"metadata\":{},\"involvedObject\":{},\"source\":{},\"firstTimestamp\":null,\"lastTimestamp\":null,\"eventTime\":null,\"reportingComponent\":\"\","
