@@ -1,5 +1,7 @@
 #include "history/api.h"
 
+#include <ctype.h>
+
 #include "codec/ktime.h"
 
 void api_plan_done(struct api_plan *p) {
@@ -57,16 +59,19 @@ static const struct {
 } zones[] = {{"GMT", 0},    {"UTC", 0},    {"UT", 0},     {"EST", -300}, {"EDT", -240}, {"CST", -360}, {"CDT", -300}, {"MST", -420},
              {"MDT", -360}, {"PST", -480}, {"PDT", -420}, {"CET", 60},   {"CEST", 120}, {"WET", 0},    {"BST", 60},   {"JST", 540}};
 
+/* A field, as java.text reads it: blanks before it do not count, and what an int cannot hold loses its upper bits. */
 static bool number(const char **p, int *ret) {
-        const char *s = *p;
+        const char *s = *p + strspn(*p, " \t");
         bool negative = *s == '-';
         s += negative;
-        int64_t v = 0;
+        uint64_t v = 0;
+        size_t digits = 0;
         if (*s < '0' || *s > '9')
                 return false;
-        for (; *s >= '0' && *s <= '9'; s++)
-                v = v < 100000000 ? v * 10 + (*s - '0') : v;
-        *ret = (int)(negative ? -v : v);
+        for (; *s >= '0' && *s <= '9'; s++, digits += v > 0)
+                v = v * 10 + (uint64_t)(*s - '0');
+        v = negative ? -v : v;
+        *ret = digits <= 18 ? (int32_t)(uint32_t)v : negative ? INT32_MIN : INT32_MAX;
         *p = s;
         return true;
 }
@@ -100,6 +105,8 @@ static bool zone(const char **p, int *ret_minutes) {
         if (digits == 0)
                 return found;
         int minutes = digits <= 2 ? value * 60 : value / 100 * 60 + value % 100;
+        if ((digits <= 2 ? value : value / 100) > 23 || (digits > 2 && value % 100 > 59))
+                return false;
         if (digits <= 2 && *s == ':' && s[1] >= '0' && s[1] <= '9' && s[2] >= '0' && s[2] <= '9') {
                 minutes += (s[1] - '0') * 10 + (s[2] - '0');
                 s += 3;
@@ -170,9 +177,10 @@ struct list_filter {
 static bool date_param(const struct rest_query *q, const char *name, int64_t otherwise, int64_t *ret, struct rest_answer *a) {
         const char *text = rest_query_get(q, name);
         *ret = otherwise;
-        if (!text || api_parse_date(text, ret))
+        if (!text || !*text || api_parse_date(text, ret))
                 return true;
         rest_error(a, 400, "Couldn't parse date: %s", text);
+        a->content_type = REST_JSON; /* the resource's own: this error is not one of Spark's */
         return false;
 }
 
@@ -183,6 +191,8 @@ static bool read_filter(const struct rest_query *q, const char *uri, struct list
         vec_foreach(p, &q->list) {
                 if (streq(p->name, "status")) {
                         any = true;
+                        if (!*p->value)
+                                continue; /* nothing, and that matches nothing */
                         if (sv_ieq(sv_of(p->value), SV("completed")))
                                 f->completed = true;
                         else if (sv_ieq(sv_of(p->value), SV("running")))
@@ -305,6 +315,61 @@ static bool plan_below(const struct listed_app *app, struct api_plan *p, struct 
         return true;
 }
 
+/* ---- what the container refuses before any resource is asked ---- */
+
+static bool escapes_ok(const char *s) {
+        for (; s && *s; s++)
+                if (*s == '%' && !(isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2])))
+                        return false;
+        return true;
+}
+
+/* "." or "..", a dot at least of which is written "%2e". */
+static bool is_hidden_dots(struct sv segment) {
+        size_t dots = 0, plain = 0;
+        for (size_t i = 0; i < segment.len; dots++) {
+                if (segment.data[i] == '.')
+                        plain++, i++;
+                else if (segment.len - i >= 3 && strncasecmp(segment.data + i, "%2e", 3) == 0)
+                        i += 3;
+                else
+                        return false;
+        }
+        return dots > plain && dots <= 2;
+}
+
+/* Why a path is refused, or NULL. */
+static const char *bad_path(const char *path) {
+        struct sv rest = sv_of(path), segment;
+        bool dots = false;
+        while (sv_split(&rest, '/', &segment))
+                dots = dots || is_hidden_dots(segment);
+        if (strstr(path, "%u"))
+                return "UTF16 encoding";
+        if (!escapes_ok(path) || strstr(path, "%00"))
+                return "Bad Request";
+        return strstr(path, "//") ? "Ambiguous URI empty segment" : dots ? "Ambiguous URI path segment" : NULL;
+}
+
+static bool is_acceptable(const char *uri, const char *query, struct rest_answer *a) {
+        const char *why = bad_path(uri);
+        if (why) {
+                rest_error(a, 400, "<h1>Bad Message 400</h1><pre>reason: %s</pre>", why);
+                a->content_type = REST_HTML;
+        } else if (!escapes_ok(query)) {
+                rest_html_error(a, 400, uri);
+        } else {
+                return true;
+        }
+        return false;
+}
+
+/* A segment without its parameters (";a=b"), decoded. */
+static char *segment_of(struct sv part) {
+        ssize_t end = sv_find_char(part, ';');
+        return rest_percent_decode(end < 0 ? part : sv_new(part.data, (size_t)end), false);
+}
+
 static void drop_first(struct strv *v) {
         free(v->items[0]);
         memmove(v->items, v->items + 1, v->len * sizeof(*v->items)); /* with the NULL behind */
@@ -314,11 +379,13 @@ static void drop_first(struct strv *v) {
 void api_plan(const struct listing *l, const struct api_settings *settings, const char *path, const char *uri, const char *query, int64_t now_ms,
               struct api_plan *p, struct rest_answer *a) {
         *p = (struct api_plan){.outcome = API_ANSWERED, .uri = xstrdup(uri)};
+        if (!is_acceptable(uri, query, a))
+                return;
         rest_query_parse(&p->query, query);
         struct sv rest = sv_of(path), part;
         while (sv_split(&rest, '/', &part))
                 if (part.len)
-                        strv_take(&p->segments, rest_percent_decode(part, false));
+                        strv_take(&p->segments, segment_of(part));
         struct strv *s = &p->segments;
         if (s->len == 1 && streq(s->items[0], "version")) {
                 answer_version(settings, a);

@@ -208,5 +208,6 @@ struct eventlog_options history_conf_retention(const struct history_conf *c) {
                                          .retained_jobs = c->retained_jobs,
                                          .retained_stages = c->retained_stages,
                                          .retained_dead_executors = c->retained_dead_executors,
-                                         .retained_executions = c->retained_executions};
+                                         .retained_executions = c->retained_executions,
+                                         .as_35 = c->is_api_35};
 }

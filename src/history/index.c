@@ -29,7 +29,7 @@ void history_model_rest(struct history_model *m) { madvise(m->map, m->map_size, 
 
 void history_fingerprint(struct logstore *s, const struct event_log *log, const struct eventlog_options *o, uint8_t ret[AM_FINGERPRINT]) {
         AUTO(str) struct str text = STR_INIT(0);
-        str_appendf(&text, "%s\n%s\n%d %lld %lld %lld %lld %lld\n", s->url, log->name, log->in_progress, (long long)o->retained_tasks,
+        str_appendf(&text, "%s\n%s\n%d %d %lld %lld %lld %lld %lld\n", s->url, log->name, log->in_progress, o->as_35, (long long)o->retained_tasks,
                     (long long)o->retained_jobs, (long long)o->retained_stages, (long long)o->retained_dead_executors, (long long)o->retained_executions);
         vec_foreach(f, &log->files)
                 str_appendf(&text, "%s %lld %lld %s\n", f->path, (long long)f->size, (long long)f->mtime_ns, f->etag ? f->etag : "");

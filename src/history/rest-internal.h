@@ -29,7 +29,8 @@ static inline bool rest_go_on(struct rest_call *c) {
 /* Parameters; already checked by rest_app_check(). */
 int64_t param_int(const struct rest_call *c, const char *name, int64_t otherwise);
 bool param_bool(const struct rest_call *c, const char *name, bool otherwise);
-/* A bit for each value given, by its index in names; 0 when there is none. */
+/* A bit for each value given, by its index in names; 0 when there is none. An empty value is one that nothing has. */
+enum { PARAM_NOTHING = 1 << 30 };
 unsigned param_enum(const struct rest_call *c, const char *name, const char *const *names, size_t count);
 /* The quantiles asked for, sorted; false when one is no number, then the answer is there. */
 struct quantiles {

@@ -1,5 +1,7 @@
 #include "history/rest.h"
 
+#include <math.h>
+
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
@@ -19,6 +21,7 @@ char *rest_percent_decode(struct sv v, bool plus_is_blank) {
                 char c = v.data[i];
                 if (c == '%' && i + 2 < v.len && hex_digit(v.data[i + 1]) >= 0 && hex_digit(v.data[i + 2]) >= 0) {
                         c = (char)(hex_digit(v.data[i + 1]) << 4 | hex_digit(v.data[i + 2]));
+                        c = c ? c : (char)0xff; /* no text here holds it, nor does any that it is compared with */
                         i += 2;
                 } else if (c == '+' && plus_is_blank) {
                         c = ' ';
@@ -26,7 +29,12 @@ char *rest_percent_decode(struct sv v, bool plus_is_blank) {
                 out[n++] = c;
         }
         out[n] = 0;
-        return out;
+        if (sv_is_utf8(sv_new(out, n)))
+                return out;
+        struct str fixed = STR_INIT(0);
+        str_append_as_utf8(&fixed, sv_new(out, n));
+        free(out);
+        return str_take(&fixed);
 }
 
 void rest_query_parse(struct rest_query *q, const char *query) {
@@ -105,6 +113,7 @@ void rest_html_error(struct rest_answer *a, int status, const char *uri) {
 const char *const rest_task_status[5] = {"RUNNING", "KILLED", "FAILED", "SUCCESS", "UNKNOWN"};
 const char *const rest_stage_status[5] = {"ACTIVE", "COMPLETE", "FAILED", "PENDING", "SKIPPED"};
 const char *const rest_job_status[4] = {"RUNNING", "SUCCEEDED", "FAILED", "UNKNOWN"};
+static const char *const batch_status[3] = {"COMPLETED", "QUEUED", "PROCESSING"};
 static const char *const task_sortings[] = {"ID", "INCREASING_RUNTIME", "DECREASING_RUNTIME", "runtime", "-runtime"};
 
 enum param_kind { PARAM_NONE, PARAM_INT, PARAM_LONG, PARAM_ENUM };
@@ -124,7 +133,7 @@ static bool parse_integer(const char *s, int64_t min, int64_t max, int64_t *ret)
 
 static bool is_blank(const char *s) { return sv_trim(sv_of(s)).len == 0; }
 
-/* As JAX-RS converts: a blank number stands for the default, everything else must be one. */
+/* As JAX-RS converts: a blank number and an empty word stand for nothing, everything else must be one. */
 static bool param_ok(const struct param *p, const char *value) {
         int64_t n;
         switch (p->kind) {
@@ -133,6 +142,8 @@ static bool param_ok(const struct param *p, const char *value) {
         case PARAM_LONG:
                 return is_blank(value) || parse_integer(value, INT64_MIN, INT64_MAX, &n);
         case PARAM_ENUM:
+                if (!*value)
+                        return true;
                 for (size_t i = 0; i < p->count; i++)
                         if (sv_ieq(sv_of(value), sv_of(p->values[i])))
                                 return true;
@@ -156,7 +167,10 @@ bool param_bool(const struct rest_call *c, const char *name, bool otherwise) {
 unsigned param_enum(const struct rest_call *c, const char *name, const char *const *names, size_t count) {
         unsigned mask = 0;
         vec_foreach(p, &c->q->list) {
-                for (size_t i = 0; streq(p->name, name) && i < count; i++)
+                if (!streq(p->name, name))
+                        continue;
+                mask |= *p->value ? 0 : PARAM_NOTHING;
+                for (size_t i = 0; i < count; i++)
                         if (sv_ieq(sv_of(p->value), sv_of(names[i])))
                                 mask |= 1u << i;
         }
@@ -165,16 +179,20 @@ unsigned param_enum(const struct rest_call *c, const char *name, const char *con
 
 static int by_value(const void *a, const void *b) {
         double x = *(const double *)a, y = *(const double *)b;
-        return x < y ? -1 : x > y ? 1 : 0;
+        if (isnan(x) || isnan(y))
+                return isnan(x) - isnan(y); /* as Java orders them: last */
+        return x < y ? -1 : x > y ? 1 : signbit(y) != 0 ? signbit(x) == 0 : -(signbit(x) != 0);
 }
 
 bool param_quantiles(struct rest_call *c, const char *otherwise, struct quantiles *ret) {
         const char *given = rest_query_get(c->q, "quantiles");
         struct sv rest = sv_of(given ? given : otherwise), part;
-        while (rest.len && rest.data[rest.len - 1] == ',' && sv_find_char(rest, ',') >= 0)
-                rest.len--; /* Java's split drops empty parts at the end */
+        bool none = rest.len; /* Java's split makes one empty part of an empty text, but none of commas */
+        while (rest.len && rest.data[rest.len - 1] == ',')
+                rest.len--; /* and drops empty parts at the end */
         ret->count = 0;
-        while (sv_split(&rest, ',', &part)) {
+        none = none && rest.len == 0;
+        while (!none && sv_split(&rest, ',', &part)) {
                 double v;
                 if (!jformat_parse_double(part, &v)) {
                         rest_error(c->a, 400, "Bad value for parameter \"quantiles\".  Expected a double, got \"%.*s\"", SV_ARG(part));
@@ -248,6 +266,7 @@ static const struct param task_params[] = {{"offset", PARAM_INT, NULL, 0},
                                            {"status", PARAM_ENUM, rest_task_status, 5},
                                            {NULL, PARAM_NONE, NULL, 0}};
 static const struct param sql_params[] = {{"offset", PARAM_INT, NULL, 0}, {"length", PARAM_INT, NULL, 0}, {NULL, PARAM_NONE, NULL, 0}};
+static const struct param batch_params[] = {{"status", PARAM_ENUM, batch_status, 3}, {NULL, PARAM_NONE, NULL, 0}};
 static const struct param thread_params[] = {{"taskId", PARAM_LONG, NULL, 0}, {NULL, PARAM_NONE, NULL, 0}};
 
 /* Guesses of sizes, from what the parts of real answers take. */
@@ -325,7 +344,7 @@ static const struct route {
         {"streaming/statistics", NULL, rest_streaming},
         {"streaming/receivers", NULL, rest_streaming},
         {"streaming/receivers/#", NULL, rest_streaming},
-        {"streaming/batches", NULL, rest_streaming},
+        {"streaming/batches", batch_params, rest_streaming},
         {"streaming/batches/@", NULL, rest_streaming},
         {"streaming/batches/@/operations", NULL, rest_streaming},
         {"streaming/batches/@/operations/#", NULL, rest_streaming},

@@ -1,5 +1,6 @@
 /* Lists of tasks: by id, by run time, as Spark's own table asks for them. */
 #include <ctype.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "history/rest-internal.h"
@@ -293,15 +294,24 @@ static bool found_in_metrics(const struct am_task *t, const char *needle) {
                found_formatted(jformat_ui_duration, shown(t, TM_WRITE_TIME) / 1000000, needle);
 }
 
+enum { DATE_TEXT = 40 };
+
+static void format_date(int64_t ms, const char *format, char ret[DATE_TEXT]) {
+        struct tm tm;
+        time_t seconds = (time_t)((ms - (ms < 0 ? 999 : 0)) / 1000);
+        if (!gmtime_r(&seconds, &tm) || !strftime(ret, DATE_TEXT, format, &tm))
+                *ret = 0;
+}
+
 /* What the search field of Spark's task table looks at. */
 static bool is_found(struct lister *l, const struct am_task *t) {
         const char *n = l->search;
-        char date[40];
-        jackson_format_date(t->launch_ms, date);
-        date[10] = ' ';
-        date[19] = 0; /* yyyy-MM-dd HH:mm:ss */
-        return found_number(t->id, n) || found_number(t->index, n) || found_number(t->attempt, n) || found_in(sv_of(date), n) ||
-               found_in(t->fetch_start_ms > 0 ? SV_NULL : SV("d"), n) || found_in(text(l->c, t->executor), n) || found_in(text(l->c, t->host), n) ||
+        char launch[DATE_TEXT], fetch[DATE_TEXT] = "d";
+        format_date(t->launch_ms, "%Y/%m/%d %H:%M:%S", launch);
+        if (t->fetch_start_ms > 0)
+                format_date(t->fetch_start_ms, "%a %b %d %H:%M:%S UTC %Y", fetch);
+        return found_number(t->id, n) || found_number(t->index, n) || found_number(t->attempt, n) || found_in(sv_of(launch), n) ||
+               found_in(sv_of(fetch), n) || found_in(text(l->c, t->executor), n) || found_in(text(l->c, t->host), n) ||
                found_in(sv_of(appmodel_task_status[t->status]), n) || found_in(text(l->c, t->locality), n) ||
                found_in(t->speculative ? SV("true") : SV("false"), n) || found_in(t->error.off == UINT32_MAX ? SV("d") : text(l->c, t->error), n) ||
                (t->has_metrics && found_in_metrics(t, n)) || found_formatted(jformat_ui_duration, shown_delay(l->c, t), n) ||
@@ -310,7 +320,7 @@ static bool is_found(struct lister *l, const struct am_task *t) {
 
 static int collect(void *arg, const struct am_task *t) {
         struct lister *l = arg;
-        if ((l->statuses && !has_status(t, l->statuses)) || (l->search && !is_found(l, t)))
+        if (l->statuses && !has_status(t, l->statuses))
                 return 0;
         struct sv word = order_word(l, t);
         *vec_push(&l->entries) = (struct entry){order_number(l->c, t, l->order), t->id, word, t->place};
@@ -381,6 +391,26 @@ static void write_page(struct lister *l, int64_t offset, int64_t length) {
                         return;
         }
         jackson_end_array(&c->j);
+}
+
+/* A search is made among the first tasks of the order, as many as the table says there are. */
+static bool search_first(struct lister *l, int64_t among) {
+        AUTO(err) struct err err = ERR_INIT;
+        struct entry *v = l->entries.items;
+        size_t n = l->entries.len, first = among < 0 ? 0 : (uint64_t)among < n ? (size_t)among : n, found = 0;
+        if (first && first < n)
+                select_first(v, n, first, l->order);
+        for (size_t i = 0; i < first; i++) {
+                struct am_task t;
+                if (appmodel_task_at(l->c->m, v[i].place, &t, &err) < 0) {
+                        damaged(l->c, &err);
+                        return false;
+                }
+                if (is_found(l, &t))
+                        v[found++] = v[i];
+        }
+        l->entries.len = found;
+        return true;
 }
 
 static bool gather(struct lister *l, const struct am_stage *s) {
@@ -461,10 +491,16 @@ static bool number_of(const char *text_, int64_t *ret) {
         return text_ && sv_to_int64(sv_of(text_), ret) && *ret >= INT32_MIN && *ret <= INT32_MAX;
 }
 
+/* The original decodes these once more than others. */
+static char *decoded_again(const struct rest_call *c, const char *name) {
+        const char *v = rest_query_get(c->q, name);
+        return v ? rest_percent_decode(sv_of(v), true) : NULL;
+}
+
 /* What DataTables asks a server for. The original answers a missing or wrong parameter with a 500 page. */
 void rest_task_table(struct rest_call *c) {
-        const char *total = rest_query_get(c->q, "numTasks"), *column = rest_query_get(c->q, "columnNameToSort");
-        const char *direction = rest_query_get(c->q, "order[0][dir]"), *search = rest_query_get(c->q, "search[value]");
+        const char *total = rest_query_get(c->q, "numTasks"), *direction = rest_query_get(c->q, "order[0][dir]");
+        AUTO(free) char *column = decoded_again(c, "columnNameToSort"), *search = decoded_again(c, "search[value]");
         struct order o = {.ascending = direction && sv_ieq(sv_of(direction), SV("asc"))};
         int64_t records, start, length;
         if (!number_of(total, &records) || !column || !number_of(rest_query_get(c->q, "start"), &start) ||
@@ -473,12 +509,11 @@ void rest_task_table(struct rest_call *c) {
                 return;
         }
         bool searching = search && *search;
-        AUTO(free) char *needle = searching ? xstrdup(search) : NULL;
-        for (char *p = needle; p && *p; p++)
+        for (char *p = search; p && *p; p++)
                 *p = (char)tolower((unsigned char)*p);
-        struct lister l = {.c = c, .order = &o, .search = needle};
+        struct lister l = {.c = c, .order = &o, .search = search};
         const struct am_stage *s = appmodel_stage(c->m, c->ids[0], c->ids[1]);
-        if (!gather(&l, s)) {
+        if (!gather(&l, s) || (searching && !search_first(&l, records))) {
                 lister_done(&l);
                 return;
         }

@@ -42,7 +42,7 @@ struct am_section_entry {
         uint32_t item_size, pad;
 };
 
-enum { AM_HEADER_SIZE = 4096, AM_VERSION = 1 };
+enum { AM_HEADER_SIZE = 4096, AM_VERSION = 2 };
 #define AM_MAGIC 0x3158444948534655ull /* "UFSHIDX1" */
 
 struct am_header {

@@ -448,6 +448,7 @@ static void add_metrics(int64_t *to, const int64_t *delta) {
 
 struct deltas {
         int32_t completed, failed, killed, active;
+        bool timed; /* the task's time counts */
 };
 
 static void end_in_jobs(struct stage *s, const struct task_event *ev, const struct deltas *d, struct eventlog *e, bool remove_stage) {
@@ -488,9 +489,9 @@ static void end_in_stage(struct eventlog *e, struct stage *s, const struct task_
         if (remove_stage)
                 stage_store(e, s, true);
         end_in_jobs(s, ev, d, e, remove_stage);
-        if (ev->finish_ms == 0)
+        if (d->timed && ev->finish_ms == 0)
                 return; /* TaskInfo.duration throws: the rest is left out */
-        x->out.task_ms += duration_ms;
+        x->out.task_ms += d->timed ? duration_ms : 0;
         x->out.succeeded += d->completed;
         x->out.failed += d->failed;
         x->out.killed += d->killed;
@@ -514,17 +515,18 @@ void on_task_end(struct eventlog *e, struct task_event *ev, const struct scan_ac
         enum outcome outcome = outcome_of(e, ev);
         int64_t delta[TM_COUNT];
         bool was_live = end_task(e, ev, updates, delta);
-        const struct deltas d = {outcome == SUCCEEDED, outcome == FAILED || outcome == RESUBMITTED, outcome == KILLED, outcome != RESUBMITTED};
+        const struct deltas d = {outcome == SUCCEEDED, outcome == FAILED || outcome == RESUBMITTED, outcome == KILLED, outcome != RESUBMITTED,
+                                 outcome != RESUBMITTED || e->o.as_35};
         int64_t duration_ms = ev->finish_ms - ev->t.launch_ms;
         struct stage *s = live_stage(e, ev->stage, ev->attempt);
         if (s)
                 end_in_stage(e, s, ev, &d, was_live ? delta : NULL, duration_ms);
         struct executor *x = live_executor(e, ev->t.executor);
-        if (x && ev->finish_ms) {
+        if (x && (ev->finish_ms || !d.timed)) {
                 x->out.active_tasks -= d.active;
                 x->out.completed_tasks += d.completed;
                 x->out.failed_tasks += d.failed;
-                x->out.total_duration += duration_ms;
+                x->out.total_duration += d.timed ? duration_ms : 0;
                 bool set = x->out.peaks_set;
                 raise_peaks(x->out.peaks, &set, ev->peaks);
                 x->out.peaks_set = set;

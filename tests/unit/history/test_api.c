@@ -19,6 +19,10 @@ TEST(dates_are_read_as_leniently_as_java_reads_them) {
         assert_int_equal(date("1970-01-01 and more"), 0);
         assert_int_equal(date("1970-01-01T10:00"), 0); /* no time of the full form: only the day counts */
         int64_t ms;
+        assert_int_equal(date(" 1970-\t01- 02"), 86400000);
+        assert_int_equal(date("4294969266-01-01"), date("1970-01-01")); /* an int of Java's */
+        assert_int_equal(date("1970-01-01T10:00:00.000GMT-25:00"), 0);
+        assert_int_equal(date("1970-01-01T10:00:00.000+2400"), 0);
         assert_false(api_parse_date("garbage", &ms));
         assert_false(api_parse_date("", &ms));
         assert_false(api_parse_date("2020/01/01", &ms));
@@ -55,6 +59,29 @@ TEST(unknown_paths_and_parameters_are_refused_as_the_original_does) {
         assert_int_equal(status_of("applications/a/stages/99999999999", NULL), 404);
 }
 
+TEST(empty_words_stand_for_nothing) {
+        assert_int_equal(status_of("applications", "status="), 200);
+        assert_int_equal(status_of("applications", "minDate=&maxEndDate="), 200);
+        assert_int_equal(status_of("applications", "minDate=+"), 400);
+        assert_int_equal(status_of("applications/a/streaming/batches", "status=bogus"), 404);
+}
+
+TEST(paths_that_can_be_misread_are_refused_and_their_parameters_ignored) {
+        assert_int_equal(status_of("version;a=b", NULL), 200);
+        assert_int_equal(status_of("applications;a=b/", NULL), 200);
+        assert_int_equal(status_of("applications//", NULL), 400);
+        assert_int_equal(status_of("applications/%2E%2e/version", NULL), 400);
+        assert_int_equal(status_of("applications/.%2e", NULL), 400);
+        assert_int_equal(status_of("applications/..", NULL), 404);
+        assert_int_equal(status_of("applications/%2e%2e%2e", NULL), 404);
+        assert_int_equal(status_of("applications/a%", NULL), 400);
+        assert_int_equal(status_of("applications/a%2", NULL), 400);
+        assert_int_equal(status_of("applications/a%00b", NULL), 400);
+        assert_int_equal(status_of("applications/a%2fb", NULL), 404);
+        assert_int_equal(status_of("applications", "x=%zz"), 400);
+        assert_int_equal(status_of("applications", "status=completed%00"), 404);
+}
+
 TEST(access_follows_users_groups_and_stars) {
         struct acl acl = {.enabled = true, .own_user = xstrdup("spark")};
         strv_add(&acl.admins, "root");
@@ -82,6 +109,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(dates_are_read_as_leniently_as_java_reads_them),
                 cmocka_unit_test(unknown_paths_and_parameters_are_refused_as_the_original_does),
+                cmocka_unit_test(empty_words_stand_for_nothing),
+                cmocka_unit_test(paths_that_can_be_misread_are_refused_and_their_parameters_ignored),
                 cmocka_unit_test(access_follows_users_groups_and_stars),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

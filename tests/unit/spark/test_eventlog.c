@@ -130,6 +130,21 @@ TEST(spaced_and_reordered_events_say_the_same) {
         str_done(&r.image);
 }
 
+TEST(the_time_of_a_resubmitted_task_counts_once_but_twice_in_35) {
+        static const char lost[] = START "{\"Event\":\"SparkListenerExecutorAdded\",\"Timestamp\":6,\"Executor ID\":\"1\",\"Executor Info\":{\"Host\":\"h\",\"Total Cores\":1,\"Log Urls\":{}}}\n"
+                JOB(0, STAGE(1, 3)) SUBMIT(STAGE(1, 3)) TASK_START(1) TASK_END(1, SUCCESS, "false") TASK_END(1, "{\"Reason\":\"Resubmitted\"}", "false");
+        for (int as_35 = 0; as_35 <= 1; as_35++) {
+                struct replay r;
+                struct eventlog_options o = {.as_35 = as_35};
+                replay(&r, lost, SIZE_MAX / 2, &o);
+                assert_int_equal(r.m.num_executors, 1);
+                assert_int_equal(r.m.executors[0].total_duration, as_35 ? 60 : 30);
+                assert_int_equal(r.m.executors[0].failed_tasks, 1);
+                assert_int_equal(r.m.executors[0].completed_tasks, 1);
+                str_done(&r.image);
+        }
+}
+
 TEST(a_malformed_line_ends_the_replay_unless_it_is_the_last_of_a_running_log) {
         struct replay r;
         replay(&r, START "{\"Event\":\"SparkListenerJobSt", 4096, &(struct eventlog_options){.in_progress = true});
@@ -188,6 +203,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_job_s_life_is_added_up_however_the_text_arrives),
                 cmocka_unit_test(spaced_and_reordered_events_say_the_same),
+                cmocka_unit_test(the_time_of_a_resubmitted_task_counts_once_but_twice_in_35),
                 cmocka_unit_test(a_malformed_line_ends_the_replay_unless_it_is_the_last_of_a_running_log),
                 cmocka_unit_test(of_too_many_tasks_those_that_ended_first_go),
                 cmocka_unit_test(an_image_of_something_else_or_damaged_is_refused),
