@@ -2,11 +2,6 @@
 
 #include "cluster/edit.h"
 
-static bool has_failure_rules(yyjson_val *job) {
-        yyjson_val *spec = json_at(job, "/spec");
-        return yyjson_obj_get(spec, "podFailurePolicy") || yyjson_obj_get(spec, "backoffLimitPerIndex") || yyjson_obj_get(spec, "successPolicy");
-}
-
 static bool has_pod_security(yyjson_val *namespace) {
         yyjson_val *labels = json_at(namespace, "/metadata/labels");
         return yyjson_obj_get(labels, "pod-security.kubernetes.io/enforce") != NULL;
@@ -33,7 +28,6 @@ static const struct {
         {"certificatesigningrequests.certificates.k8s.io", NULL, "this server signs no certificates: the request is stored and stays pending"},
         {"horizontalpodautoscalers.autoscaling", NULL, "this server scales nothing by itself: the HorizontalPodAutoscaler is stored and has no effect"},
         {"ingresses.networking.k8s.io", NULL, "this server runs no ingress controller: the Ingress has no effect until one is installed"},
-        {"jobs.batch", has_failure_rules, "this server ignores podFailurePolicy, successPolicy and backoffLimitPerIndex of Jobs: only backoffLimit counts"},
         {"mutatingwebhookconfigurations.admissionregistration.k8s.io", has_conditions, no_conditions},
         {"namespaces", has_pod_security, "this server does not enforce Pod Security standards: the label has no effect"},
         {"networkpolicies.networking.k8s.io", NULL, "this server does not enforce NetworkPolicy: all pods can reach each other"},

@@ -1,6 +1,7 @@
 /* Workloads: apps, batch, autoscaling. */
 #include "base/str.h"
 #include "cluster/edit.h"
+#include "cluster/job_rules.h"
 #include "cluster/kind_hooks.h"
 #include "cluster/podspec.h"
 #include "codec/json.h"
@@ -227,6 +228,12 @@ const struct kind_hooks daemonset_hooks = {.defaults = daemonset_defaults,
 
 /* Jobs. */
 
+static void failure_policy_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
+        MUT_EACH(rule, member_obj(spec, "podFailurePolicy"), "rules") {
+                MUT_EACH(pattern, rule, "onPodConditions") default_str(doc, pattern, "status", "True");
+        }
+}
+
 static void jobspec_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
         bool has_completions = yyjson_mut_obj_get(spec, "completions"), has_parallelism = yyjson_mut_obj_get(spec, "parallelism");
         if (!has_completions && !has_parallelism)
@@ -237,6 +244,7 @@ static void jobspec_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
         default_bool(doc, spec, "suspend", false);
         default_bool(doc, spec, "manualSelector", false);
         default_str(doc, spec, "podReplacementPolicy", member_obj(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
+        failure_policy_defaults(doc, spec);
         template_default(doc, mjson_obj(doc, spec, "template"));
 }
 
@@ -271,6 +279,7 @@ static void jobspec_validate(yyjson_val *spec, const char *path, struct invalid 
                 AUTO(free) char *pointer = xasprintf("/%s", counts[i]), *at = xasprintf("%s.%s", path, counts[i]);
                 check_nonnegative(spec, pointer, at, bad);
         }
+        job_rules_validate(spec, path, bad);
         template_validate(template, template_at, bad);
         if (restart && streq(restart, "Always"))
                 invalid_required(bad, restart_at, "valid values: \"OnFailure\", \"Never\"");
@@ -297,7 +306,8 @@ static void job_validate(const struct draft *d, yyjson_val *object, struct inval
 }
 
 static void job_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
-        static const char *const fixed[] = {"completions", "selector", "template", "completionMode", "podFailurePolicy", "backoffLimitPerIndex"};
+        static const char *const fixed[] = {"completions",          "selector",  "template",     "completionMode", "podFailurePolicy",
+                                            "backoffLimitPerIndex", "managedBy", "successPolicy"};
         bool may_resize = json_str_at(object, "/spec/completionMode") && streq(json_str_at(object, "/spec/completionMode"), "Indexed");
         bool suspended = json_bool_at(old, "/spec/suspend", false);
         if (d->subresource)
@@ -307,7 +317,7 @@ static void job_validate_update(const struct draft *d, yyjson_val *object, yyjso
                 yyjson_val *now = yyjson_obj_get(yyjson_obj_get(object, "spec"), fixed[i]);
                 if (json_equal(now, yyjson_obj_get(yyjson_obj_get(old, "spec"), fixed[i])) || (i == 0 && may_resize) || (i == 2 && suspended))
                         continue;
-                text = now ? json_write(now, false, NULL) : xstrdup("null");
+                text = job_rules_show(fixed[i], now);
                 invalid_add(bad, at, INVALID_VALUE, text, "field is immutable");
         }
 }
@@ -320,6 +330,7 @@ static void cronjob_defaults(struct draft *d) {
         default_bool(d->doc, spec, "suspend", false);
         default_int(d->doc, spec, "successfulJobsHistoryLimit", 3);
         default_int(d->doc, spec, "failedJobsHistoryLimit", 1);
+        failure_policy_defaults(d->doc, member_obj(member_obj(spec, "jobTemplate"), "spec"));
         template_default(d->doc, mjson_obj(d->doc, mjson_obj(d->doc, mjson_obj(d->doc, spec, "jobTemplate"), "spec"), "template"));
 }
 

@@ -45,6 +45,7 @@ PATTERNS = [
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "U"),
     (re.compile(r"kube-api-access-[a-z0-9]{5}"), "kube-api-access-R"),
     (re.compile(r"\b(gen|dep|job|rs|cj)-[a-z0-9]{5,10}(-[a-z0-9]{5})?\b"), r"\1-R"),
+    (re.compile(r"\b(pf-[a-z]+(-\d+)?)-[a-z0-9]{5}\b"), r"\1-R"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "T"),
     (re.compile(r"^\d+[sm]$"), "AGE"),
     (re.compile(r"current: \d+|resource version: \d+ \(\d+\)|\(\d+ > \d+\)"), "RVS"),

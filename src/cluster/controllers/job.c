@@ -1,148 +1,73 @@
 /* Jobs: pods until enough have succeeded or too many have failed. Every pod carries a finalizer until it was counted, so none is counted
- * twice or missed, whatever deletes it. */
-#include <stdio.h>
+ * twice or missed, whatever deletes it.
+ *
+ * A round goes as that of the real controller: look at the pods, judge whether the Job is at its end, act (make or delete pods), count those that
+ * ended and write the status, release them, and only then say Complete or Failed. The rules about failures and successes are in job_policy.h. */
 #include <stdlib.h>
 
-#include "cluster/controllers/control.h"
+#include "cluster/controllers/job_policy.h"
+#include "cluster/controllers/job_round.h"
 #include "codec/ktime.h"
 
-#define TRACKING "batch.kubernetes.io/job-tracking"
-#define INDEX "batch.kubernetes.io/job-completion-index"
+enum { MOST_UNCOUNTED = 500, LONGEST_WAIT_MS = 3600000 };
 
-enum { FIRST_BACKOFF_MS = 10000, LAST_BACKOFF_MS = 600000, MAX_INDEXES = 100000 };
-
-struct jobs {
-        struct control *c;
-        struct queue *queue;
-};
-
-struct round {
-        struct control *c;
-        struct object *job;
-        struct object_list pods;
-        yyjson_mut_doc *doc; /* the job being edited */
-        yyjson_mut_val *root, *status;
-        int64_t now_ms, completions, parallelism; /* completions -1: none stated */
-        int64_t active, ready, terminating, succeeded, failed;
-        int64_t last_failure_ms;
-        bool indexed;
-};
+static void round_done(struct round *r) {
+        object_list_done(&r->pods);
+        object_list_done(&r->held);
+        object_list_done(&r->to_release);
+        strv_done(&r->won_uids);
+        strv_done(&r->lost_uids);
+        index_set_done(&r->done);
+        index_set_done(&r->broken);
+        yyjson_mut_doc_free(r->doc);
+        free(r->reason);
+        free(r->message);
+}
 
 static bool is_over(const struct object *job) {
         return meta_condition_is(object_root(job), "Complete", "True") || meta_condition_is(object_root(job), "Failed", "True");
 }
 
-static int64_t smaller_int(int64_t a, int64_t b) { return a < b ? a : b; }
+static bool has_succeeded(const struct object *pod) { return streq_null(json_str_at(object_root(pod), "/status/phase"), "Succeeded"); }
+static bool has_failed(const struct round *r, const struct object *pod) { return job_pod_failed(r->spec, object_root(pod)); }
 
 static int64_t time_of(const char *text) {
         int64_t us;
         return text && ktime_parse(sv_of(text), &us) ? us / 1000 : 0;
 }
 
-/* ---- completion indexes: a bitmap with the text form 0-2,5 ---- */
+/* ---- looking ---- */
 
-static int64_t index_of(yyjson_val *pod) {
-        int64_t n;
-        const char *text = meta_annotation(pod, INDEX);
-        return text && sv_to_int64(sv_of(text), &n) && n >= 0 && n < MAX_INDEXES ? n : -1;
-}
-
-static void read_indexes(const char *text, bool *done, int64_t size) {
-        struct sv rest = sv_of(text), part;
-        while (text && sv_split(&rest, ',', &part)) {
-                int64_t from, to;
-                ssize_t dash = sv_find_char(part, '-');
-                struct sv first = dash < 0 ? part : sv_new(part.data, (size_t)dash), last = dash < 0 ? part : sv_new(part.data + dash + 1, part.len - (size_t)dash - 1);
-                if (!sv_to_int64(first, &from) || !sv_to_int64(last, &to))
-                        continue;
-                for (int64_t i = from; i >= 0 && i <= to && i < size; i++)
-                        done[i] = true;
-        }
-}
-
-static char *write_indexes(const bool *done, int64_t size) {
-        AUTO(str) struct str out = STR_INIT(0);
-        for (int64_t i = 0; i < size; i++) {
-                if (!done[i])
-                        continue;
-                int64_t to = i;
-                while (to + 1 < size && done[to + 1])
-                        to++;
-                str_appendf(&out, "%s%lld", out.len ? "," : "", (long long)i);
-                if (to > i)
-                        str_appendf(&out, "%c%lld", to > i + 1 ? '-' : ',', (long long)to);
-                i = to;
-        }
-        return str_take(&out);
-}
-
-/* ---- counting ---- */
-
-static int release(struct round *r, const struct object *pod, struct err *err) {
-        struct object *now = api_peek(r->c->api, "pods", pod->namespace, pod->name);
-        if (!now || !streq(now->uid, pod->uid) || !meta_has_finalizer(object_root(now), TRACKING))
-                return 0;
-        AUTO(mjson) yyjson_mut_doc *doc = object_edit(now);
-        yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
-        AUTO(err) struct err why = ERR_INIT;
-        mmeta_remove_finalizer(root, TRACKING);
-        mmeta_set(doc, root, "resourceVersion", NULL);
-        int e = api_update(r->c->api, "pods", root, NULL, &why);
-        return e < 0 && why.http_status != 404 ? err_move(err, &why) : 0;
-}
-
-/* Ended pods that still have the finalizer go into the status, which is written with the rest, and are released after that. A pod that was written and not
- * released (the server ended between) is found in uncountedTerminatedPods and not counted again. */
-static void count_pods(struct round *r, struct object_list *ret_release) {
-        yyjson_mut_val *uncounted = mjson_obj(r->doc, r->status, "uncountedTerminatedPods");
-        AUTO(json) yyjson_doc *before = mjson_freeze(uncounted);
-        AUTO(strv) struct strv known = {0};
-        static const char *const lists[] = {"succeeded", "failed"};
+static void read_uids(struct strv *ret, yyjson_val *list) {
         size_t i, max;
         yyjson_val *uid;
-        for (size_t k = 0; k < ARRAY_LEN(lists); k++)
-                yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(before), lists[k]), i, max, uid) strv_add(&known, yyjson_get_str(uid));
-        mjson_set(r->doc, r->status, "uncountedTerminatedPods", yyjson_mut_obj(r->doc));
-        bool *done = xcalloc((size_t)(r->indexed ? r->completions : 0) + 1, sizeof(bool));
-        if (r->indexed)
-                read_indexes(mjson_get_str(r->status, "completedIndexes"), done, r->completions);
-        vec_foreach(p, &r->pods) {
-                yyjson_val *pod = object_root(*p);
-                bool won = streq_null(json_str_at(pod, "/status/phase"), "Succeeded"), ended = pod_is_finished(pod);
-                bool lost = streq_null(json_str_at(pod, "/status/phase"), "Failed") || (meta_is_deleting(pod) && !won);
-                if (lost && !ended && json_str_at(pod, "/spec/nodeName"))
-                        lost = false; /* it is counted when it has ended */
-                int64_t at = index_of(pod);
-                if (won && r->indexed && at >= 0 && at < r->completions)
-                        done[at] = true;
-                bool forgiven = lost && meta_is_deleting(pod) && object_bool(r->job, "/spec/suspend", false); /* we ended it ourselves */
-                if (!meta_has_finalizer(pod, TRACKING))
-                        continue;
-                if (won || lost)
-                        *vec_push(ret_release) = object_ref(*p);
-                if (won || (lost && !forgiven)) {
-                        if (!strv_has(&known, (*p)->uid))
-                                *(won ? &r->succeeded : &r->failed) += 1;
-                        mjson_add_str(r->doc, mjson_arr(r->doc, mjson_obj(r->doc, r->status, "uncountedTerminatedPods"), won ? "succeeded" : "failed"), (*p)->uid);
+        yyjson_arr_foreach(list, i, max, uid) strv_add(ret, yyjson_get_str(uid));
+}
+
+/* Pods in the lists that have no finalizer any more are counted. */
+static void count_released(struct round *r) {
+        static const char *const keys[] = {"succeeded", "failed"};
+        struct strv *const lists[] = {&r->won_uids, &r->lost_uids};
+        for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+                AUTO(strv) struct strv left = {0};
+                vec_foreach(uid, lists[k]) {
+                        bool tracked = false;
+                        vec_foreach(p, &r->pods) {
+                                struct object *now = streq((*p)->uid, *uid) ? api_peek(r->c->api, "pods", (*p)->namespace, (*p)->name) : NULL;
+                                tracked = tracked || (now && streq(now->uid, *uid) && job_pod_is_tracked(now));
+                        }
+                        if (tracked)
+                                strv_add(&left, *uid);
+                        else
+                                mjson_set_int(r->doc, r->status, keys[k], mjson_get_int(r->status, keys[k], 0) + 1);
                 }
-                if (lost && time_of(json_str_at(pod, "/status/containerStatuses/0/state/terminated/finishedAt")) > r->last_failure_ms)
-                        r->last_failure_ms = time_of(json_str_at(pod, "/status/containerStatuses/0/state/terminated/finishedAt"));
-                else if (lost && !r->last_failure_ms)
-                        r->last_failure_ms = r->now_ms;
+                strv_done(lists[k]);
+                *lists[k] = left;
+                left = (struct strv){0};
         }
-        if (r->indexed) {
-                AUTO(free) char *text = write_indexes(done, r->completions);
-                r->succeeded = 0;
-                for (int64_t k = 0; k < r->completions; k++)
-                        r->succeeded += done[k];
-                if (*text)
-                        mjson_set_str(r->doc, r->status, "completedIndexes", text);
-        }
-        free(done);
 }
 
 static void count_living(struct round *r) {
-        r->active = r->ready = r->terminating = 0;
         vec_foreach(p, &r->pods) {
                 yyjson_val *pod = object_root(*p);
                 r->active += pod_is_active(pod);
@@ -151,94 +76,171 @@ static void count_living(struct round *r) {
         }
 }
 
-/* ---- pods ---- */
-
-static yyjson_mut_doc *make_pod(struct round *r, int64_t index) {
-        AUTO(free) char *prefix = index < 0 ? xasprintf("%s-", r->job->name) : xasprintf("%s-%lld-", r->job->name, (long long)index);
-        yyjson_mut_doc *doc = pod_from_template(object_at(r->job, "/spec/template"), object_root(r->job), prefix, NULL);
-        yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
-        mmeta_add_finalizer(doc, root, TRACKING);
-        if (index < 0)
-                return doc;
-        char text[24];
-        snprintf(text, sizeof(text), "%lld", (long long)index);
-        mmeta_set_annotation(doc, root, INDEX, text);
-        mmeta_set_label(doc, root, INDEX, text);
-        AUTO(free) char *hostname = xasprintf("%s-%s", r->job->name, text);
-        mjson_set_str(doc, mjson_obj(doc, root, "spec"), "hostname", hostname);
-        static const char *const lists[] = {"initContainers", "containers"};
-        for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
-                size_t i, max;
-                yyjson_mut_val *c;
-                yyjson_mut_arr_foreach(yyjson_mut_obj_get(yyjson_mut_obj_get(root, "spec"), lists[k]), i, max, c) {
-                        yyjson_mut_val *env = yyjson_mut_arr_add_obj(doc, mjson_arr(doc, c, "env"));
-                        mjson_set_str(doc, env, "name", "JOB_COMPLETION_INDEX");
-                        mjson_set_str(doc, mjson_obj(doc, mjson_obj(doc, env, "valueFrom"), "fieldRef"), "fieldPath", "metadata.labels['" INDEX "']");
-                }
-        }
-        return doc;
-}
-
-/* The first index that is neither done nor being worked on; -1 when there is none. */
-static int64_t free_index(struct round *r, bool *taken) {
-        for (int64_t i = 0; i < r->completions; i++)
-                if (!taken[i]) {
-                        taken[i] = true;
-                        return i;
-                }
-        return -1;
-}
-
-static int create_pods(struct round *r, int64_t count, struct err *err) {
-        bool *taken = xcalloc((size_t)(r->indexed ? r->completions : 0) + 1, sizeof(bool));
-        int e = 0;
-        if (r->indexed) {
-                read_indexes(mjson_get_str(r->status, "completedIndexes"), taken, r->completions);
-                vec_foreach(p, &r->pods) {
-                        int64_t at = index_of(object_root(*p));
-                        if (object_is_active(*p) && at >= 0 && at < r->completions)
-                                taken[at] = true;
-                }
-        }
-        for (int64_t i = 0; i < count && e >= 0; i++) {
-                int64_t index = r->indexed ? free_index(r, taken) : -1;
-                if (r->indexed && index < 0)
-                        break;
-                AUTO(mjson) yyjson_mut_doc *pod = make_pod(r, index);
-                struct object *made = NULL;
-                e = pod_create(r->c, r->job, pod, &made, err);
-                if (e >= 0) {
-                        *vec_push(&r->pods) = made;
-                        r->active++;
-                }
-        }
-        free(taken);
-        return e;
-}
-
-static int delete_active(struct round *r, int64_t count, struct err *err) {
-        for (size_t i = r->pods.len; i-- > 0 && count > 0;) {
-                struct object *pod = r->pods.items[i];
-                if (!object_is_active(pod))
+/* Those that ended and are not in the lists yet, and what that means for the next pause. */
+static void count_ended(struct round *r) {
+        int64_t last_success_ms = 0, wins = 0, losses = 0, last_ms = 0, uncounted = 0;
+        vec_foreach(p, &r->pods) {
+                if (!job_pod_is_tracked(*p) || !round_counts(r, *p) || !has_succeeded(*p) || strv_has(&r->won_uids, (*p)->uid))
                         continue;
-                int e = pod_delete(r->c, r->job, pod, err);
-                if (e < 0)
-                        return e;
-                struct object *now = api_peek(r->c->api, "pods", pod->namespace, pod->name);
-                if (now && streq(now->uid, pod->uid)) {
-                        r->pods.items[i] = object_ref(now);
-                        object_unref(pod);
-                } else {
-                        object_unref(pod);
-                        vec_remove(&r->pods, i);
-                }
-                count--;
+                int64_t at = job_pod_ended_ms(object_root(*p));
+                last_success_ms = at > last_success_ms ? at : last_success_ms;
+                wins++;
         }
-        count_living(r);
-        return 0;
+        vec_foreach(p, &r->pods) {
+                if (!job_pod_is_tracked(*p) || !round_counts(r, *p) || !has_failed(r, *p) || strv_has(&r->lost_uids, (*p)->uid))
+                        continue;
+                int64_t at = job_pod_ended_ms(object_root(*p));
+                uncounted += job_failure_action(r->spec, object_root(*p), NULL) != FAILURE_IGNORE;
+                if (wins && at <= last_success_ms)
+                        continue;
+                last_ms = at > last_ms ? at : last_ms;
+                losses++;
+        }
+        r->succeeded = mjson_get_int(r->status, "succeeded", 0) + wins + (int64_t)r->won_uids.len;
+        r->failed = mjson_get_int(r->status, "failed", 0) + uncounted + (int64_t)r->lost_uids.len;
+        if (wins)
+                r->backoff.failures = r->backoff.last_ms = 0;
+        r->backoff.failures += losses;
+        if (losses)
+                r->backoff.last_ms = last_ms;
 }
 
-/* ---- the end ---- */
+static bool is_pending_index(const struct round *r, int64_t index, const struct index_set *active) {
+        return !index_set_has(&r->done, index) && !index_set_has(&r->broken, index) && !index_set_has(active, index);
+}
+
+/* A failed pod stays until its successor was made, which carries on its count of failures. */
+static void hold_failed(struct round *r) {
+        AUTO(index_set) struct index_set active = {0};
+        vec_foreach(p, &r->pods)
+                if (object_is_active(*p) && round_counts(r, *p))
+                        index_set_add(&active, job_pod_index(object_root(*p)));
+        vec_foreach(p, &r->pods) {
+                yyjson_val *pod = object_root(*p);
+                int64_t index = job_pod_index(pod);
+                if (!job_pod_is_tracked(*p) || !round_counts(r, *p) || !has_failed(r, *p) || !is_pending_index(r, index, &active))
+                        continue;
+                struct object **before = NULL;
+                vec_foreach(h, &r->held)
+                        if (job_pod_index(object_root(*h)) == index)
+                                before = h;
+                if (!before) {
+                        *vec_push(&r->held) = object_ref(*p);
+                } else if (job_index_all_failures(object_root(*before)) <= job_index_all_failures(pod) &&
+                           job_pod_ended_ms(pod) >= job_pod_ended_ms(object_root(*before))) {
+                        object_unref(*before);
+                        *before = object_ref(*p);
+                }
+        }
+}
+
+static void look_at_indexes(struct round *r) {
+        index_set_parse(&r->done, mjson_get_str(r->status, "completedIndexes"), r->completions);
+        if (r->per_index)
+                index_set_parse(&r->broken, mjson_get_str(r->status, "failedIndexes"), r->completions);
+        vec_foreach(p, &r->pods) {
+                int64_t at = job_pod_index(object_root(*p));
+                if (!job_pod_is_tracked(*p) || !round_counts(r, *p))
+                        continue;
+                if (has_succeeded(*p))
+                        index_set_add(&r->done, at);
+                if (r->per_index && job_index_failed(r->spec, object_root(*p)))
+                        index_set_add(&r->broken, at);
+        }
+        r->succeeded = index_set_total(&r->done);
+        if (r->per_index)
+                hold_failed(r);
+}
+
+/* ---- judging ---- */
+
+static void judge(struct round *r, enum verdict verdict, const char *reason, const char *message) {
+        r->verdict = verdict;
+        r->reason = xstrdup(reason ? reason : "");
+        r->message = xstrdup(message ? message : "");
+}
+
+/* What an earlier round found stands. */
+static void judge_as_before(struct round *r) {
+        static const struct {
+                const char *type;
+                enum verdict verdict;
+        } targets[] = {{"SuccessCriteriaMet", HAS_WON}, {"FailureTarget", HAS_LOST}};
+        for (size_t i = 0; i < ARRAY_LEN(targets) && r->verdict == GOES_ON; i++) {
+                yyjson_val *condition = meta_condition(object_root(r->job), targets[i].type);
+                if (streq_null(json_get_str(condition, "status"), "True"))
+                        judge(r, targets[i].verdict, json_get_str(condition, "reason"), json_get_str(condition, "message"));
+        }
+}
+
+static void judge_by_failure_policy(struct round *r) {
+        vec_foreach(p, &r->pods) {
+                AUTO(free) char *message = NULL;
+                if (has_failed(r, *p) && job_failure_action(r->spec, object_root(*p), &message) == FAILURE_FAIL_JOB) {
+                        judge(r, HAS_LOST, "PodFailurePolicy", message);
+                        return;
+                }
+        }
+}
+
+/* Containers that are restarted in place count against the limit as well. */
+static int64_t restarts(struct round *r) {
+        int64_t sum = 0;
+        if (!streq_null(json_str_at(r->spec, "/template/spec/restartPolicy"), "OnFailure"))
+                return 0;
+        vec_foreach(p, &r->pods) {
+                size_t i, max;
+                yyjson_val *s;
+                const char *phase = object_str(*p, "/status/phase");
+                if (!streq_null(phase, "Running") && !streq_null(phase, "Pending"))
+                        continue;
+                yyjson_arr_foreach(object_at(*p, "/status/initContainerStatuses"), i, max, s) sum += json_get_int(s, "restartCount", 0);
+                yyjson_arr_foreach(object_at(*p, "/status/containerStatuses"), i, max, s) sum += json_get_int(s, "restartCount", 0);
+        }
+        return sum;
+}
+
+static void judge_by_limits(struct round *r) {
+        int64_t limit = json_get_int(r->spec, "backoffLimit", 6), deadline = json_get_int(r->spec, "activeDeadlineSeconds", -1);
+        int64_t began = time_of(mjson_get_str(r->status, "startTime")), restarted = restarts(r);
+        if (r->failed > limit || (restarted > 0 && restarted >= limit)) {
+                judge(r, HAS_LOST, "BackoffLimitExceeded", "Job has reached the specified backoff limit");
+                return;
+        }
+        if (deadline < 0 || !began || r->suspended)
+                return;
+        int64_t left = began + deadline * 1000 - r->now_ms;
+        if (left <= 0)
+                judge(r, HAS_LOST, "DeadlineExceeded", "Job was active longer than specified deadline");
+        else
+                round_wait(r, left + 1);
+}
+
+static void judge_by_indexes(struct round *r) {
+        int64_t broken = index_set_total(&r->broken);
+        yyjson_val *most = yyjson_obj_get(r->spec, "maxFailedIndexes");
+        if (most && broken > yyjson_get_sint(most))
+                judge(r, HAS_LOST, "MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes");
+        else if (broken && broken + index_set_total(&r->done) >= r->completions)
+                judge(r, HAS_LOST, "FailedIndexes", "Job has failed indexes");
+}
+
+static void judge_by_success_policy(struct round *r) {
+        int rule = job_success_rule(r->spec, &r->done);
+        if (rule < 0)
+                return;
+        AUTO(free) char *message = xasprintf("Matched rules at index %d", rule);
+        judge(r, HAS_WON, "SuccessPolicy", message);
+}
+
+/* The order is part of the rules: one pod can be reason for several verdicts. */
+static void judge_all(struct round *r) {
+        static void (*const judges[])(struct round *r) = {judge_as_before, judge_by_failure_policy, judge_by_limits, judge_by_indexes, judge_by_success_policy};
+        for (size_t i = 0; i < ARRAY_LEN(judges) && r->verdict == GOES_ON; i++)
+                judges[i](r);
+}
+
+/* ---- the status ---- */
 
 /* True when it changed. Jobs have lastProbeTime in their conditions. */
 static bool set_condition(struct round *r, const char *type, const char *status, const char *reason, const char *message) {
@@ -255,150 +257,204 @@ static bool set_condition(struct round *r, const char *type, const char *status,
         return true;
 }
 
-static void probe(struct round *r, const char *type, const char *reason, const char *message) { (void)set_condition(r, type, "True", reason, message); }
-
-/* Containers that are restarted in place count against the limit as well. */
-static int64_t restarts(struct round *r) {
-        int64_t sum = 0;
-        if (!streq_null(object_str(r->job, "/spec/template/spec/restartPolicy"), "OnFailure"))
-                return 0;
-        vec_foreach(p, &r->pods) {
-                size_t i, max;
-                yyjson_val *s;
-                if (!object_is_active(*p))
-                        continue;
-                yyjson_arr_foreach(object_at(*p, "/status/initContainerStatuses"), i, max, s) sum += json_get_int(s, "restartCount", 0);
-                yyjson_arr_foreach(object_at(*p, "/status/containerStatuses"), i, max, s) sum += json_get_int(s, "restartCount", 0);
-        }
-        return sum;
-}
-
-/* Why the job has failed, or NULL. */
-static const char *failure(struct round *r, const char **ret_message, int64_t *ret_wait_ms) {
-        int64_t limit = object_int(r->job, "/spec/backoffLimit", 6), deadline = object_int(r->job, "/spec/activeDeadlineSeconds", -1);
-        int64_t began = time_of(mjson_get_str(r->status, "startTime"));
-        if (r->failed > limit || (restarts(r) > 0 && restarts(r) >= limit)) {
-                *ret_message = "Job has reached the specified backoff limit";
-                return "BackoffLimitExceeded";
-        }
-        if (deadline >= 0 && began) {
-                int64_t left = began + deadline * 1000 - r->now_ms;
-                if (left <= 0) {
-                        *ret_message = "Job was active longer than specified deadline";
-                        return "DeadlineExceeded";
-                }
-                *ret_wait_ms = left + 1;
-        }
-        return NULL;
-}
-
-static int finish(struct round *r, bool won, const char *reason, const char *message, struct err *err) {
-        int e = delete_active(r, INT64_MAX, err);
-        if (e < 0)
-                return e;
-        probe(r, won ? "SuccessCriteriaMet" : "FailureTarget", reason, message);
-        if (r->active || r->terminating)
-                return 0; /* the last word follows when all pods have ended */
-        probe(r, won ? "Complete" : "Failed", reason, message);
-        if (won) {
-                char now[KTIME_SIZE];
-                ktime_format(r->now_ms, now);
-                mjson_set_str(r->doc, r->status, "completionTime", now);
-                api_event(r->c->api, r->job, "Normal", "Completed", "Job completed");
-        } else {
-                api_event(r->c->api, r->job, "Warning", reason, "%s", message);
-        }
-        return 0;
-}
-
-/* When the last of the failed pods ended, those counted before included. */
-static int64_t last_failure(struct round *r) {
-        int64_t last = r->last_failure_ms;
-        vec_foreach(p, &r->pods) {
-                int64_t at = time_of(object_str(*p, "/status/containerStatuses/0/state/terminated/finishedAt"));
-                if (streq_null(object_str(*p, "/status/phase"), "Failed") && at > last)
-                        last = at;
-        }
-        return last;
-}
-
-static int work(struct round *r, int64_t *ret_wait_ms, struct err *err) {
-        int64_t wanted = r->parallelism;
-        if (r->completions >= 0 && wanted > r->completions - r->succeeded)
-                wanted = r->completions - r->succeeded;
-        else if (r->completions < 0 && r->succeeded)
-                wanted = smaller_int(wanted, r->active); /* one success ends the work queue: nothing new starts */
-        if (r->active > wanted)
-                return delete_active(r, r->active - wanted, err);
-        int64_t in_the_way = streq_null(object_str(r->job, "/spec/podReplacementPolicy"), "Failed") ? r->terminating : 0, missing = wanted - r->active - in_the_way;
-        if (missing <= 0)
-                return 0;
-        if (r->failed) {
-                int64_t pause = FIRST_BACKOFF_MS;
-                for (int64_t i = 1; i < r->failed && pause < LAST_BACKOFF_MS; i++)
-                        pause *= 2;
-                pause = smaller_int(pause, LAST_BACKOFF_MS);
-                int64_t last = last_failure(r), left = last + pause - r->now_ms;
-                if (last && left > 0) {
-                        *ret_wait_ms = *ret_wait_ms ? smaller_int(*ret_wait_ms, left) : left;
-                        return 0;
-                }
-        }
-        return create_pods(r, missing, err);
-}
-
-static int suspend(struct round *r, struct err *err) {
-        int e = delete_active(r, INT64_MAX, err);
-        if (e >= 0 && set_condition(r, "Suspended", "True", "JobSuspended", "Job suspended")) {
-                mjson_remove(r->status, "startTime");
-                api_event(r->c->api, r->job, "Normal", "Suspended", "Job suspended");
-        }
-        return e;
-}
-
-static void begin(struct round *r) {
+static void set_time(struct round *r, const char *key) {
         char now[KTIME_SIZE];
-        if (mjson_get_str(r->status, "startTime"))
-                return;
         ktime_format(r->now_ms, now);
-        mjson_set_str(r->doc, r->status, "startTime", now);
-        if (meta_condition_is(object_root(r->job), "Suspended", "True")) {
+        mjson_set_str(r->doc, r->status, key, now);
+}
+
+static void show_suspension(struct round *r) {
+        if (r->suspended) {
+                if (set_condition(r, "Suspended", "True", "JobSuspended", "Job suspended"))
+                        api_event(r->c->api, r->job, "Normal", "Suspended", "Job suspended");
+        } else if (meta_condition_is(object_root(r->job), "Suspended", "True")) {
                 (void)set_condition(r, "Suspended", "False", "JobResumed", "Job resumed");
+                set_time(r, "startTime"); /* the deadline begins anew */
                 api_event(r->c->api, r->job, "Normal", "Resumed", "Job resumed");
         }
 }
 
-static int decide(struct round *r, int64_t *ret_wait_ms, struct err *err) {
-        yyjson_val *job = object_root(r->job), *target = meta_condition(job, "FailureTarget");
-        const char *message = NULL, *reason = NULL;
-        if (target && meta_condition_is(job, "FailureTarget", "True")) {
-                message = json_get_str(target, "message");
-                reason = json_get_str(target, "reason");
-                return finish(r, false, reason ? reason : "", message ? message : "", err);
-        }
-        if (object_bool(r->job, "/spec/suspend", false))
-                return suspend(r, err);
-        begin(r);
-        bool enough = r->completions >= 0 ? r->succeeded >= r->completions : r->succeeded > 0 && !r->active;
-        if (enough)
-                return finish(r, true, "CompletionsReached", "Reached expected number of succeeded pods", err);
-        if ((reason = failure(r, &message, ret_wait_ms)))
-                return finish(r, false, reason, message, err);
-        return work(r, ret_wait_ms, err);
+/* Is nothing left to be learned from the pod? */
+static bool may_be_released(const struct round *r, const struct object *pod) {
+        if (r->deleting || r->verdict != GOES_ON || has_succeeded(pod))
+                return true;
+        int64_t index = job_pod_index(object_root(pod));
+        const struct object *held = r->per_index && index >= 0 ? round_held_pod(r, index) : NULL;
+        return has_failed(r, pod) && !(held && streq(held->uid, pod->uid));
 }
 
-static void put_counts(struct round *r) {
-        const struct {
-                const char *key;
-                int64_t value;
-                bool always;
-        } counts[] = {{"active", r->active}, {"succeeded", r->succeeded}, {"failed", r->failed}, {"ready", r->ready, true}, {"terminating", r->terminating, true}};
-        for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
-                if (counts[i].value || counts[i].always)
-                        mjson_set_int(r->doc, r->status, counts[i].key, counts[i].value);
-                else
-                        mjson_remove(r->status, counts[i].key);
+/* Which pods are released after the status was written, and in which list they stand until then. When the Job has failed the pods that were still running
+ * have failed too; when it has succeeded they do not count. */
+static void track(struct round *r) {
+        vec_foreach(p, &r->pods) {
+                if (!job_pod_is_tracked(*p) || !may_be_released(r, *p))
+                        continue;
+                if (r->won_uids.len + r->lost_uids.len >= MOST_UNCOUNTED) {
+                        r->is_partial = true;
+                        return;
+                }
+                *vec_push(&r->to_release) = object_ref(*p);
+                if (has_succeeded(*p) && !strv_has(&r->lost_uids, (*p)->uid)) {
+                        if (!r->indexed && !strv_has(&r->won_uids, (*p)->uid))
+                                strv_add(&r->won_uids, (*p)->uid);
+                } else if ((has_failed(r, *p) || r->verdict == HAS_LOST) && round_counts(r, *p) && !strv_has(&r->lost_uids, (*p)->uid)) {
+                        if (job_failure_action(r->spec, object_root(*p), NULL) != FAILURE_IGNORE)
+                                strv_add(&r->lost_uids, (*p)->uid);
+                }
         }
+}
+
+static void put_uids(struct round *r) {
+        static const char *const keys[] = {"succeeded", "failed"};
+        struct strv *const lists[] = {&r->won_uids, &r->lost_uids};
+        yyjson_mut_val *uncounted = yyjson_mut_obj(r->doc);
+        for (size_t k = 0; k < ARRAY_LEN(lists); k++)
+                vec_foreach(uid, lists[k]) mjson_add_str(r->doc, mjson_arr(r->doc, uncounted, keys[k]), *uid);
+        mjson_set(r->doc, r->status, "uncountedTerminatedPods", uncounted);
+}
+
+static void put_count(struct round *r, const char *key, int64_t n, bool always) {
+        if (n || always)
+                mjson_set_int(r->doc, r->status, key, n);
+        else
+                mjson_remove(r->status, key);
+}
+
+static void put_status(struct round *r) {
+        put_count(r, "active", r->active, false);
+        put_count(r, "ready", r->ready, true);
+        put_count(r, "terminating", r->terminating, true);
+        put_uids(r);
+        if (r->indexed) {
+                AUTO(free) char *done = index_set_text(&r->done);
+                put_count(r, "succeeded", index_set_total(&r->done), false);
+                if (*done)
+                        mjson_set_str(r->doc, r->status, "completedIndexes", done);
+                else
+                        mjson_remove(r->status, "completedIndexes");
+        }
+        if (r->per_index) {
+                AUTO(free) char *broken = index_set_text(&r->broken);
+                mjson_set_str(r->doc, r->status, "failedIndexes", broken);
+        }
+        if (r->verdict != GOES_ON)
+                (void)set_condition(r, r->verdict == HAS_WON ? "SuccessCriteriaMet" : "FailureTarget", "True", r->reason, r->message);
+}
+
+/* The last word, when all pods are counted and gone. */
+static bool finish(struct round *r) {
+        if (r->verdict == GOES_ON || r->is_partial || r->won_uids.len || r->lost_uids.len || r->terminating > 0)
+                return false;
+        if (r->verdict == HAS_WON)
+                set_time(r, "completionTime");
+        return set_condition(r, r->verdict == HAS_WON ? "Complete" : "Failed", "True", r->reason, r->message);
+}
+
+static void tell_end(struct round *r) {
+        if (r->verdict == HAS_LOST) {
+                api_event(r->c->api, r->job, "Warning", r->reason, "%s", r->message);
+                return;
+        }
+        if (r->completions >= 0 && mjson_get_int(r->status, "succeeded", 0) > r->completions)
+                api_event(r->c->api, r->job, "Warning", "TooManySucceededPods", "Too many succeeded pods running after completion count reached");
+        api_event(r->c->api, r->job, "Normal", "Completed", "Job completed");
+}
+
+static void backoff_free(void *p) {
+        struct backoff *b = p;
+        free(b->uid);
+        free(b);
+}
+
+static void remember_backoff(struct round *r) {
+        AUTO(free) char *key = xasprintf("%s/%s", r->job->namespace, r->job->name);
+        struct backoff *b = map_get(&r->s->backoffs, key);
+        if (!b || !streq(b->uid, r->job->uid)) {
+                b = NEW(struct backoff);
+                b->uid = xstrdup(r->job->uid);
+                map_set(&r->s->backoffs, key, b);
+        }
+        b->failures = r->backoff.failures;
+        b->last_ms = r->backoff.last_ms;
+}
+
+static void recall_backoff(struct round *r) {
+        AUTO(free) char *key = xasprintf("%s/%s", r->job->namespace, r->job->name);
+        const struct backoff *b = map_get(&r->s->backoffs, key);
+        if (b && streq(b->uid, r->job->uid)) {
+                r->backoff.failures = b->failures;
+                r->backoff.last_ms = b->last_ms;
+        }
+}
+
+static void forget_backoff(struct jobs *s, const char *ns, const char *name) {
+        AUTO(free) char *key = xasprintf("%s/%s", ns, name);
+        map_remove(&s->backoffs, key);
+}
+
+/* The status with the lists is written first, then the pods are released, then they are counted: whenever the server ends between, the next round finds in the
+ * lists which pods are not to be listed again. */
+static int settle(struct round *r, struct err *err) {
+        int e = write_status(r->c, "jobs.batch", r->job, r->root, err), worst = 0;
+        if (e < 0)
+                return e;
+        remember_backoff(r);
+        vec_foreach(p, &r->to_release) {
+                e = job_release_pod(r->c, *p, worst ? NULL : err);
+                worst = worst ? worst : e;
+        }
+        count_released(r);
+        put_uids(r);
+        struct object *found = api_peek(r->c->api, "jobs.batch", r->job->namespace, r->job->name);
+        if (!found || !streq(found->uid, r->job->uid))
+                return worst;
+        AUTO(object) struct object *now = object_ref(found);
+        bool over = !worst && finish(r);
+        e = write_status(r->c, "jobs.batch", now, r->root, worst ? NULL : err);
+        if (e >= 0 && over)
+                tell_end(r);
+        return worst ? worst : e < 0 ? e : 0;
+}
+
+/* ---- a round ---- */
+
+static int act(struct round *r, struct err *err) {
+        if (r->verdict != GOES_ON) {
+                int e = round_end_active(r, true, err);
+                if (e < 0)
+                        r->verdict = GOES_ON; /* the end is told when all pods are ended */
+                return e;
+        }
+        int e = r->deleting ? 0 : round_work(r, err);
+        bool enough = r->completions >= 0 ? r->succeeded >= r->completions : r->succeeded > 0;
+        if (enough && !r->active)
+                judge(r, HAS_WON, "CompletionsReached", "Reached expected number of succeeded pods");
+        else if (!r->deleting)
+                show_suspension(r);
+        return e;
+}
+
+static int play(struct round *r, struct err *err) {
+        AUTO(json) yyjson_doc *before = mjson_freeze(mjson_obj(r->doc, r->status, "uncountedTerminatedPods"));
+        AUTO(err) struct err why = ERR_INIT;
+        read_uids(&r->won_uids, json_at(yyjson_doc_get_root(before), "/succeeded"));
+        read_uids(&r->lost_uids, json_at(yyjson_doc_get_root(before), "/failed"));
+        count_released(r);
+        recall_backoff(r);
+        count_living(r);
+        count_ended(r);
+        if (r->indexed)
+                look_at_indexes(r);
+        if (!r->suspended && !mjson_get_str(r->status, "startTime"))
+                set_time(r, "startTime");
+        judge_all(r);
+        int e = act(r, err);
+        track(r);
+        put_status(r);
+        int w = settle(r, &why);
+        if (e < 0)
+                return e;
+        return w < 0 ? err_move(err, &why) : (int)smaller_int(r->is_partial ? 1 : r->wait_ms, LONGEST_WAIT_MS);
 }
 
 /* Finished jobs go when their time is over. */
@@ -412,72 +468,54 @@ static int expire(struct jobs *s, const struct object *job, struct err *err) {
                 return 0;
         int64_t left = ended + ttl * 1000 - clock_now_ms();
         if (left > 0)
-                return (int)(left < 3600000 ? left + 1 : 3600000);
+                return (int)(left < LONGEST_WAIT_MS ? left + 1 : LONGEST_WAIT_MS);
         struct api_delete_options o = API_DELETE_DEFAULT;
         o.propagation = "Foreground";
         o.uid = job->uid;
         return api_delete(s->c->api, "jobs.batch", job->namespace, job->name, &o, err);
 }
 
-static int settle(struct round *r, const struct object_list *release_list, struct err *err) {
-        int e = write_status(r->c, "jobs.batch", r->job, r->root, err);
-        if (e < 0)
-                return e;
-        vec_foreach(p, release_list) {
-                int f = release(r, *p, err);
-                if (f < 0)
-                        return f;
-        }
-        if (!release_list->len)
-                return 0;
-        /* Now that none can be counted again. */
-        struct object *now = api_peek(r->c->api, "jobs.batch", r->job->namespace, r->job->name);
-        if (!now || !streq(now->uid, r->job->uid))
-                return 0;
-        AUTO(object) struct object *kept = object_ref(now);
-        AUTO(mjson) yyjson_mut_doc *doc = object_edit(kept);
-        yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
-        mjson_set(doc, mjson_obj(doc, root, "status"), "uncountedTerminatedPods", yyjson_mut_obj(doc));
-        e = write_status(r->c, "jobs.batch", kept, root, err);
-        return e < 0 ? e : 0;
+/* Another controller looks after it. */
+static bool is_foreign(const struct object *job) {
+        const char *manager = object_str(job, "/spec/managedBy");
+        return manager && !streq(manager, "kubernetes.io/job-controller");
 }
 
 static int reconcile(void *arg, const char *ns, const char *name, struct err *err) {
         struct jobs *s = arg;
         struct object *found = api_peek(s->c->api, "jobs.batch", ns, name);
         AUTO(object) struct object *job = found ? object_ref(found) : NULL;
-        AUTO(object_list) struct object_list to_release = {0};
-        int64_t wait_ms = 0;
+        if (!job || is_over(job))
+                forget_backoff(s, ns, name);
         if (!job)
                 return 0;
-        struct round r = {.c = s->c, .job = job, .now_ms = clock_now_ms(), .parallelism = object_int(job, "/spec/parallelism", 1),
-                          .completions = object_int(job, "/spec/completions", -1)};
-        r.indexed = streq_null(object_str(job, "/spec/completionMode"), "Indexed") && r.completions >= 0 && r.completions <= MAX_INDEXES;
-        int e = pods_of(s->c, job, object_at(job, "/spec/selector"), &r.pods, err);
-        if (e < 0) {
-                object_list_done(&r.pods);
-                return e;
-        }
-        AUTO(mjson) yyjson_mut_doc *doc = object_edit(job);
-        r.doc = doc;
-        r.root = yyjson_mut_doc_get_root(doc);
-        r.status = mjson_obj(doc, r.root, "status");
-        r.succeeded = mjson_get_int(r.status, "succeeded", 0);
-        r.failed = mjson_get_int(r.status, "failed", 0);
-        count_pods(&r, &to_release);
-        count_living(&r);
-        e = is_over(job) || object_is_deleting(job) ? 0 : decide(&r, &wait_ms, err);
-        put_counts(&r);
-        AUTO(err) struct err why = ERR_INIT;
-        int w = settle(&r, &to_release, &why);
-        object_list_done(&r.pods);
-        if (e < 0)
-                return e;
-        if (w < 0)
-                return err_move(err, &why);
         if (is_over(job))
                 return expire(s, job, err);
-        return (int)(wait_ms < 3600000 ? wait_ms : 3600000);
+        if (is_foreign(job))
+                return 0;
+        struct round r = {.s = s, .c = s->c, .job = job, .spec = object_at(job, "/spec"), .now_ms = clock_now_ms()};
+        r.parallelism = json_get_int(r.spec, "parallelism", 1);
+        r.completions = json_get_int(r.spec, "completions", -1);
+        r.indexed = streq_null(json_get_str(r.spec, "completionMode"), "Indexed") && r.completions >= 0;
+        r.per_index = r.indexed && yyjson_obj_get(r.spec, "backoffLimitPerIndex");
+        r.failed_only = job_replaces_failed_only(r.spec);
+        r.suspended = json_get_bool(r.spec, "suspend", false);
+        r.deleting = object_is_deleting(job);
+        int e = pods_of(s->c, job, yyjson_obj_get(r.spec, "selector"), &r.pods, err);
+        if (e >= 0) {
+                r.doc = object_edit(job);
+                r.root = yyjson_mut_doc_get_root(r.doc);
+                r.status = mjson_obj(r.doc, r.root, "status");
+                e = play(&r, err);
+        }
+        round_done(&r);
+        return e;
+}
+
+/* Is there a Job that will count the pod? Pods made by a Job that another controller looks after are that one's. */
+static bool will_be_counted(struct jobs *s, const struct object *pod) {
+        struct object *job = streq_null(pod->owner_kind, "Job") ? api_peek(s->c->api, "jobs.batch", pod->namespace, pod->owner_name) : NULL;
+        return job && object_is_controlled_by(pod, job->uid) && (is_foreign(job) || !is_over(job));
 }
 
 static void on_pod(void *arg, const struct api_event *e) {
@@ -486,19 +524,14 @@ static void on_pod(void *arg, const struct api_event *e) {
                 return;
         queue_add_controller(s->queue, e->object, "Job");
         /* A job that is gone leaves its finalizer behind. */
-        const struct object *pod = e->object;
-        if (e->type != API_DELETED && !object_is_active(pod) && meta_has_finalizer(object_root(pod), TRACKING)) {
-                struct object *job = streq_null(pod->owner_kind, "Job") ? api_peek(s->c->api, "jobs.batch", pod->namespace, pod->owner_name) : NULL;
-                if (!job || !object_is_controlled_by(pod, job->uid)) {
-                        struct round r = {.c = s->c};
-                        (void)!release(&r, e->object, NULL);
-                }
-        }
+        if (e->type != API_DELETED && !object_is_active(e->object) && job_pod_is_tracked(e->object) && !will_be_counted(s, e->object))
+                (void)!job_release_pod(s->c, e->object, NULL);
 }
 
 static void *start(struct control *c) {
         struct jobs *s = NEW(struct jobs);
         s->c = c;
+        s->backoffs = MAP_INIT(backoff_free);
         s->queue = queue_new(c->api, "job", reconcile, s);
         api_watch_start(c->api, "jobs.batch", NULL, NULL, NULL, queue_on_object, s->queue);
         api_watch_start(c->api, "pods", NULL, NULL, NULL, on_pod, s);
@@ -508,6 +541,7 @@ static void *start(struct control *c) {
 static void stop(void *state) {
         struct jobs *s = state;
         queue_free(s->queue);
+        map_done(&s->backoffs);
         free(s);
 }
 
