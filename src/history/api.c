@@ -294,13 +294,13 @@ static void plan_logs(const struct listed_app *app, struct api_plan *p, struct r
 static bool has_own_pages(const char *segment) { return streq(segment, "stages") || streq(segment, "sql") || streq(segment, "streaming"); }
 
 /* The rest of the path, of an application or of an attempt. False: it is not known there. */
-static bool plan_below(const struct listed_app *app, struct api_plan *p, struct rest_answer *a) {
+static bool plan_below(const struct listed_app *app, bool is_35, struct api_plan *p, struct rest_answer *a) {
         bool known;
         if (p->segments.len == 1 && streq(p->segments.items[0], "logs")) {
                 plan_logs(app, p, a);
                 return true;
         }
-        if (!rest_app_check(p->segments.items, p->segments.len, &p->query, p->uri, &known, a))
+        if (!rest_app_check(p->segments.items, p->segments.len, &p->query, p->uri, is_35, &known, a))
                 return true;
         if (!known) {
                 if (!has_own_pages(p->segments.items[0]))
@@ -317,9 +317,9 @@ static bool plan_below(const struct listed_app *app, struct api_plan *p, struct 
 
 /* ---- what the container refuses before any resource is asked ---- */
 
-static bool escapes_ok(const char *s) {
+static bool escapes_ok(const char *s, bool is_35) {
         for (; s && *s; s++)
-                if (*s == '%' && !(isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2])))
+                if (*s == '%' && !(is_35 && s[1] == 'u') && !(isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2])))
                         return false;
         return true;
 }
@@ -338,26 +338,28 @@ static bool is_hidden_dots(struct sv segment) {
         return dots > plain && dots <= 2;
 }
 
-/* Why a path is refused, or NULL. */
-static const char *bad_path(const char *path) {
+/* Why a path is refused, or NULL. The container of Spark 3.5 knows no ambiguity. */
+static const char *bad_path(const char *path, bool is_35) {
         struct sv rest = sv_of(path), segment;
         bool dots = false;
         while (sv_split(&rest, '/', &segment))
                 dots = dots || is_hidden_dots(segment);
-        if (strstr(path, "%u"))
+        if (!is_35 && strstr(path, "%u"))
                 return "UTF16 encoding";
-        if (!escapes_ok(path) || strstr(path, "%00"))
+        if (!escapes_ok(path, is_35) || strstr(path, "%00"))
                 return "Bad Request";
-        return strstr(path, "//") ? "Ambiguous URI empty segment" : dots ? "Ambiguous URI path segment" : NULL;
+        return is_35 ? NULL : strstr(path, "//") ? "Ambiguous URI empty segment" : dots ? "Ambiguous URI path segment" : NULL;
 }
 
-static bool is_acceptable(const char *uri, const char *query, struct rest_answer *a) {
-        const char *why = bad_path(uri);
+static bool is_acceptable(const char *uri, const char *query, bool is_35, struct rest_answer *a) {
+        const char *why = bad_path(uri, is_35);
         if (why) {
                 rest_error(a, 400, "<h1>Bad Message 400</h1><pre>reason: %s</pre>", why);
                 a->content_type = REST_HTML;
-        } else if (!escapes_ok(query)) {
+        } else if (!escapes_ok(query, false)) {
                 rest_html_error(a, 400, uri);
+        } else if (strstr(uri, "//")) {
+                rest_html_error(a, 404, uri); /* in 3.5 a segment as any other, that nothing is called */
         } else {
                 return true;
         }
@@ -379,7 +381,7 @@ static void drop_first(struct strv *v) {
 void api_plan(const struct listing *l, const struct api_settings *settings, const char *path, const char *uri, const char *query, int64_t now_ms,
               struct api_plan *p, struct rest_answer *a) {
         *p = (struct api_plan){.outcome = API_ANSWERED, .uri = xstrdup(uri)};
-        if (!is_acceptable(uri, query, a))
+        if (!is_acceptable(uri, query, settings->is_35, a))
                 return;
         rest_query_parse(&p->query, query);
         struct sv rest = sv_of(path), part;
@@ -409,7 +411,7 @@ void api_plan(const struct listing *l, const struct api_settings *settings, cons
                 answer_app(app, p->app_id, a);
                 return;
         }
-        if (plan_below(app, p, a))
+        if (plan_below(app, settings->is_35, p, a))
                 return;
         /* A segment that is no resource is an attempt's id. */
         p->attempt_id = xstrdup(s->items[0]);
@@ -419,7 +421,7 @@ void api_plan(const struct listing *l, const struct api_settings *settings, cons
         if (s->len == 0) {
                 p->outcome = app && listing_attempt(app, p->attempt_id) ? API_ANSWERED : API_NOT_LISTED;
                 answer_attempt(app, p->app_id, p->attempt_id, a);
-        } else if (!plan_below(app, p, a))
+        } else if (!plan_below(app, settings->is_35, p, a))
                 rest_error(a, 404, "%s", uri);
 }
 

@@ -38,7 +38,7 @@ static const struct entry {
         {"spark.history.custom.executor.log.url", KIND_TEXT, AT(executor_log_url), NULL},
         {"spark.history.custom.executor.log.url.applyIncompleteApplication", KIND_BOOL, AT(executor_log_url_incomplete), "true"},
         {"spark.ui.proxyBase", KIND_TEXT, AT(proxy_base), NULL},
-        {"spark.redaction.regex", KIND_TEXT, AT(redaction), "(?i)secret|password|token|access[.]?key|credential"},
+        {"spark.redaction.regex", KIND_TEXT, AT(redaction), NULL},
         {"spark.firesteel.history.apiVersion", KIND_API, AT(is_api_35), "4.1"},
         {"spark.ui.retainedTasks", KIND_INT, AT(retained_tasks), "100000"},
         {"spark.ui.retainedJobs", KIND_INT, AT(retained_jobs), "1000"},
@@ -201,6 +201,10 @@ int history_conf_set_opts(struct history_conf *c, const char *variable, const ch
                         return err_wrap(err, r, "%s", variable);
         }
         return 0;
+}
+
+const char *history_conf_redaction(const struct history_conf *c) {
+        return c->redaction ? c->redaction : c->is_api_35 ? "(?i)secret|password|token|access[.]?key" : "(?i)secret|password|token|access[.]?key|credential";
 }
 
 struct eventlog_options history_conf_retention(const struct history_conf *c) {

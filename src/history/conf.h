@@ -30,6 +30,8 @@ MUST_USE int history_conf_set(struct history_conf *c, const char *key, const cha
 MUST_USE int history_conf_set_opts(struct history_conf *c, const char *variable, const char *opts, struct err *err);
 /* A spark-defaults.conf. */
 MUST_USE int history_conf_read(struct history_conf *c, const char *path, struct err *err);
+/* What is hidden in an environment; the default is that of the version answered as. */
+const char *history_conf_redaction(const struct history_conf *c);
 struct eventlog_options history_conf_retention(const struct history_conf *c);
 
 #endif

@@ -464,7 +464,7 @@ static int prepare(struct history *h, struct err *err) {
         if (r >= 0)
                 r = set_readers(h, err);
         if (r >= 0)
-                r = redaction_new(c->redaction, &h->redaction, err);
+                r = redaction_new(history_conf_redaction(c), &h->redaction, err);
         if (r >= 0 && c->htpasswd)
                 r = htpasswd_open(c->htpasswd, &h->htpasswd, err);
         if (r >= 0)

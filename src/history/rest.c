@@ -322,12 +322,13 @@ static const struct route {
         const struct param *params;
         void (*answer)(struct rest_call *c);
         uint64_t (*size)(struct rest_call *c); /* a guess; NULL: small */
+        bool not_in_35;
 } routes[] = {
         {"jobs", job_params, rest_jobs, size_jobs},
         {"jobs/#", NULL, rest_job},
         {"executors", NULL, rest_executors, size_executors},
         {"executors/*/threads", NULL, rest_threads},
-        {"threads", thread_params, rest_task_threads},
+        {"threads", thread_params, rest_task_threads, .not_in_35 = true},
         {"allexecutors", NULL, rest_all_executors, size_executors},
         {"allmiscellaneousprocess", NULL, rest_processes},
         {"stages", stages_params, rest_stages, size_stages},
@@ -391,11 +392,11 @@ static const struct route *find_route(char *const *segments, size_t count, struc
         return NULL;
 }
 
-bool rest_app_check(char *const *segments, size_t count, const struct rest_query *q, const char *uri, bool *ret_known, struct rest_answer *a) {
+bool rest_app_check(char *const *segments, size_t count, const struct rest_query *q, const char *uri, bool is_35, bool *ret_known, struct rest_answer *a) {
         bool too_large = false;
         const struct route *r = find_route(segments, count, NULL, &too_large);
-        *ret_known = r;
-        if (!r)
+        *ret_known = r && !(is_35 && r->not_in_35);
+        if (!*ret_known)
                 return true;
         if (too_large) {
                 rest_html_error(a, 404, uri);

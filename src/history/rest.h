@@ -72,7 +72,8 @@ bool rest_app_answer(const struct rest_app *app, char *const *segments, size_t c
 /* About how many bytes that answer will have; 0: not many. */
 uint64_t rest_app_size(const struct rest_app *app, char *const *segments, size_t count, const struct rest_query *q);
 /* Whether the path exists and its parameters are acceptable, before the application has been looked for; on false the answer is there. */
-bool rest_app_check(char *const *segments, size_t count, const struct rest_query *q, const char *uri, bool *ret_known, struct rest_answer *a);
+bool rest_app_check(char *const *segments, size_t count, const struct rest_query *q, const char *uri, bool is_35, bool *ret_known,
+                    struct rest_answer *a);
 
 /* Redaction by spark.redaction.regex. */
 struct redaction;

@@ -100,6 +100,7 @@ struct task_event {
         int64_t getting_result_ms, finish_ms;
         bool failed, killed;
         int64_t peaks[AM_PEAKS];
+        int64_t push_35[TM_PUSH_REMOTE_REQS - TM_PUSH_CORRUPT + 1];
         size_t first_accumulable, num_accumulables; /* within the scan's */
         /* Task End Reason */
         struct sv reason, class_name, description, full_stack_trace, stack_trace, kill_reason, block_manager, message, lost_executor, loss_reason;

@@ -35,7 +35,7 @@ struct eventlog_options {
         int64_t retained_stages;         /* spark.ui.retainedStages: 1000 */
         int64_t retained_dead_executors; /* spark.ui.retainedDeadExecutors: 100 */
         int64_t retained_executions;     /* spark.sql.ui.retainedExecutions: 1000 */
-        bool as_35;                      /* as Spark 3.5 replays: the time of a resubmitted task counts twice */
+        bool as_35;                      /* as Spark 3.5 replays: resubmitted tasks' time counts twice, push metrics have other names */
 };
 
 struct eventlog;

@@ -82,7 +82,6 @@ static const struct scan_table peak_table = SCAN_TABLE(peak_fields);
 static const struct scan_field push_fields[] = {
         METRIC("Corrupt Merged Block Chunks", TM_PUSH_CORRUPT),
         METRIC("Merged Fetch Fallback Count", TM_PUSH_FALLBACK),
-        METRIC("Merged Fallback Count", TM_PUSH_FALLBACK), /* its name for a while before 3.5 */
         METRIC("Merged Remote Blocks Fetched", TM_PUSH_REMOTE_BLOCKS),
         METRIC("Merged Local Blocks Fetched", TM_PUSH_LOCAL_BLOCKS),
         METRIC("Merged Remote Chunks Fetched", TM_PUSH_REMOTE_CHUNKS),
@@ -92,6 +91,21 @@ static const struct scan_field push_fields[] = {
         METRIC("Merged Remote Requests Duration", TM_PUSH_REMOTE_REQS),
 };
 static const struct scan_table push_table = SCAN_TABLE(push_fields);
+
+/* Where Spark 3.5 looks for them, though it writes the former. */
+#define PUSH_35(name, which) INT64(name, push_35[which - TM_PUSH_CORRUPT])
+static const struct scan_field push_fields_35[] = {
+        PUSH_35("Corrupt Merged Block Chunks", TM_PUSH_CORRUPT),
+        PUSH_35("Merged Fallback Count", TM_PUSH_FALLBACK),
+        PUSH_35("Merged Remote Blocks Fetched", TM_PUSH_REMOTE_BLOCKS),
+        PUSH_35("Merged Local Blocks Fetched", TM_PUSH_LOCAL_BLOCKS),
+        PUSH_35("Merged Remote Chunks Fetched", TM_PUSH_REMOTE_CHUNKS),
+        PUSH_35("Merged Local Chunks Fetched", TM_PUSH_LOCAL_CHUNKS),
+        PUSH_35("Merged Remote Bytes Read", TM_PUSH_REMOTE_BYTES),
+        PUSH_35("Merged Local Bytes Read", TM_PUSH_LOCAL_BYTES),
+        PUSH_35("Merged Remote Requests Duration", TM_PUSH_REMOTE_REQS),
+};
+static const struct scan_table push_table_35 = SCAN_TABLE(push_fields_35);
 
 static const struct scan_field read_fields[] = {
         METRIC("Remote Blocks Fetched", TM_READ_REMOTE_BLOCKS),
@@ -103,7 +117,7 @@ static const struct scan_field read_fields[] = {
         METRIC("Total Records Read", TM_READ_RECORDS),
         METRIC("Remote Requests Duration", TM_READ_REMOTE_REQS),
         SCAN_NESTED("Push Based Shuffle", push_table),
-        SCAN_NESTED("Shuffle Push Read Metrics", push_table), /* the same, for a while before 3.5 */
+        SCAN_NESTED("Shuffle Push Read Metrics", push_table_35),
 };
 static const struct scan_table read_table = SCAN_TABLE(read_fields);
 
@@ -512,6 +526,8 @@ static void end_in_stage(struct eventlog *e, struct stage *s, const struct task_
 
 void on_task_end(struct eventlog *e, struct task_event *ev, const struct scan_accumulable *updates) {
         intern_names(e, ev);
+        if (e->o.as_35)
+                memcpy(&ev->t.metrics[TM_PUSH_CORRUPT], ev->push_35, sizeof(ev->push_35));
         enum outcome outcome = outcome_of(e, ev);
         int64_t delta[TM_COUNT];
         bool was_live = end_task(e, ev, updates, delta);
