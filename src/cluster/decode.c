@@ -30,12 +30,16 @@ static const char *json_kind(yyjson_mut_val *v) {
 static char *go_type(const struct schema_field *f, unsigned flags) {
         static const char *const plain[] = {
                 [SCHEMA_STRING] = "string", [SCHEMA_BOOL] = "bool", [SCHEMA_INT32] = "int32", [SCHEMA_INT64] = "int64",
-                [SCHEMA_DOUBLE] = "float64", [SCHEMA_BYTES] = "[]uint8", [SCHEMA_QUANTITY] = "resource.Quantity", [SCHEMA_TIME] = "v1.Time",
-                [SCHEMA_MICRO_TIME] = "v1.MicroTime", [SCHEMA_DURATION] = "v1.Duration", [SCHEMA_INT_OR_STRING] = "intstr.IntOrString",
-        };
+                [SCHEMA_DOUBLE] = "float64", [SCHEMA_BYTES] = "[]uint8", [SCHEMA_QUANTITY] = "resource.Quantity", [SCHEMA_TIME] = "string",
+                [SCHEMA_MICRO_TIME] = "string", [SCHEMA_DURATION] = "string", [SCHEMA_INT_OR_STRING] = "int32",
+        }; /* times read themselves, from a string; so does what is an integer or a string */
         AUTO(free) char *base = NULL;
-        if (f->kind == SCHEMA_OBJECT)
-                base = xasprintf("v1.%s", schema_types[f->type].name);
+        if (flags && (f->flags & SCHEMA_F_NAMED))
+                return xstrdup(f->named);
+        if (f->named && !(f->flags & SCHEMA_F_NAMED))
+                base = xstrdup(f->named);
+        else if (f->kind == SCHEMA_OBJECT)
+                base = xasprintf("%s.%s", schema_types[f->type].package, schema_types[f->type].name);
         else
                 base = xstrdup(f->kind < ARRAY_LEN(plain) && plain[f->kind] ? plain[f->kind] : "interface {}");
         if (flags & SCHEMA_F_LIST)
@@ -75,7 +79,7 @@ static bool is_integer(yyjson_mut_val *v, int64_t min, int64_t max) {
 }
 
 static int convert_integer(struct decode *d, yyjson_mut_val *v, const struct schema_field *f, yyjson_mut_val **ret) {
-        int64_t min = f->kind == SCHEMA_INT32 ? INT32_MIN : INT64_MIN, max = f->kind == SCHEMA_INT32 ? INT32_MAX : INT64_MAX;
+        int64_t min = f->kind == SCHEMA_INT64 ? INT64_MIN : INT32_MIN, max = f->kind == SCHEMA_INT64 ? INT64_MAX : INT32_MAX;
         AUTO(free) char *text = NULL, *got = NULL;
 
         if (!yyjson_mut_is_num(v))
@@ -103,8 +107,8 @@ static int check_base64(struct decode *d, const char *text) {
                         return err_set(d->err, -EINVAL, "illegal base64 data at input byte %zu", i);
                 n++;
         }
-        if (n % 4)
-                return err_set(d->err, -EINVAL, "illegal base64 data at input byte %zu", len);
+        if (n % 4) /* the first of those that are too few, or the end where padding is missing */
+                return err_set(d->err, -EINVAL, "illegal base64 data at input byte %zu", padding ? len : len - n % 4);
         return 0;
 }
 
@@ -181,8 +185,8 @@ static int convert_scalar(struct decode *d, yyjson_mut_val *v, const struct sche
                 break;
         }
         case SCHEMA_INT_OR_STRING:
-                if (!yyjson_mut_is_str(v) && !is_integer(v, INT32_MIN, INT32_MAX))
-                        return wrong_type(d, json_kind(v), f, 0);
+                if (!yyjson_mut_is_str(v))
+                        return convert_integer(d, v, f, ret);
                 break;
         case SCHEMA_ITEMS:
                 if (!yyjson_mut_is_arr(v))

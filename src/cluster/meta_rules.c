@@ -46,7 +46,7 @@ static void check_owners(yyjson_val *owners, struct invalid *bad) {
                         const char *value = json_get_str(owner, members[m]);
                         AUTO(free) char *field = xasprintf("metadata.ownerReferences.%s", members[m]);
                         if (!value || !*value)
-                                invalid_string(bad, field, "", m == 0 ? "version must not be empty" : m == 1 ? "kind must not be empty" : "must not be empty");
+                                invalid_string(bad, field, "", m == 0 ? "version must not be empty" : "must not be empty");
                 }
                 if (streq_null(json_get_str(owner, "kind"), "Event") &&
                     (streq_null(json_get_str(owner, "apiVersion"), "v1") || streq_null(json_get_str(owner, "apiVersion"), "events.k8s.io/v1"))) {
@@ -67,26 +67,63 @@ static void check_owners(yyjson_val *owners, struct invalid *bad) {
 }
 
 static void check_finalizers(yyjson_val *finalizers, struct invalid *bad) {
-        static const char *const standard[] = {"kubernetes", "orphan", "foregroundDeletion"};
         bool has_orphan = false, has_foreground = false;
         yyjson_val *item;
         size_t i, n;
         yyjson_arr_foreach(finalizers, i, n, item) {
                 const char *name = yyjson_get_str(item);
-                AUTO(free) char *field = xasprintf("metadata.finalizers[%zu]", i);
                 AUTO(strv) struct strv why = {0};
-                bool known = false;
-                for (size_t k = 0; k < ARRAY_LEN(standard); k++)
-                        known |= streq(name, standard[k]);
                 has_orphan |= streq(name, "orphan");
                 has_foreground |= streq(name, "foregroundDeletion");
                 if (name_check_qualified(sv_of(name), &why) > 0)
                         invalid_names(bad, "metadata.finalizers", name, &why);
-                else if (!known && !strchr(name, '/'))
-                        invalid_string(bad, field, name, "name is neither a standard finalizer name nor is it fully qualified");
         }
         if (has_orphan && has_foreground)
                 invalid_string(bad, "metadata.finalizers", "", "finalizer orphan and foregroundDeletion cannot be both set");
+}
+
+/* Built-in kinds, after all that holds for every object. */
+static void check_standard_finalizers(yyjson_val *finalizers, struct invalid *bad) {
+        static const char *const standard[] = {"kubernetes", "orphan", "foregroundDeletion"};
+        yyjson_val *item;
+        size_t i, n;
+        yyjson_arr_foreach(finalizers, i, n, item) {
+                const char *name = yyjson_get_str(item);
+                AUTO(free) char *field = xasprintf("metadata.finalizers[%zu]", i);
+                bool known = strchr(name, '/');
+                for (size_t k = 0; k < ARRAY_LEN(standard); k++)
+                        known |= streq(name, standard[k]);
+                if (!known)
+                        invalid_string(bad, field, name, "name is neither a standard finalizer name nor is it fully qualified");
+        }
+}
+
+void meta_dedup_owners(yyjson_mut_val *meta, bool is_patch, struct strv *warnings) {
+        yyjson_mut_val *owner;
+        VEC(yyjson_mut_val *) kept = {0};
+        AUTO(map) struct map uids = MAP_INIT(NULL);
+        AUTO(str) struct str twice = STR_INIT(0);
+        yyjson_mut_arr_iter all;
+        yyjson_mut_arr_iter_init(yyjson_mut_obj_get(meta, "ownerReferences"), &all);
+        while ((owner = yyjson_mut_arr_iter_next(&all))) {
+                const char *uid = mjson_get_str(owner, "uid");
+                bool found = false;
+                uid = uid ? uid : "";
+                for (size_t k = 0; k < kept.len && !found && map_has(&uids, uid); k++)
+                        found = yyjson_mut_equals(owner, kept.items[k]);
+                if (found) {
+                        str_appendf(&twice, "%s%s", twice.len ? ", " : "", uid);
+                        yyjson_mut_arr_iter_remove(&all);
+                        continue;
+                }
+                map_set(&uids, uid, owner);
+                *vec_push(&kept) = owner;
+        }
+        vec_done(&kept);
+        if (twice.len && warnings)
+                strv_addf(warnings, ".metadata.ownerReferences contains duplicate entries%s; API server dedups owner references in 1.20+, and may reject such "
+                          "requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s",
+                          is_patch ? " after mutating admission happens" : "", str_cstr(&twice));
 }
 
 void meta_validate(const struct resource *res, yyjson_val *object, struct invalid *bad) {
@@ -96,6 +133,8 @@ void meta_validate(const struct resource *res, yyjson_val *object, struct invali
         check_annotations(yyjson_obj_get(meta, "annotations"), bad);
         check_owners(yyjson_obj_get(meta, "ownerReferences"), bad);
         check_finalizers(yyjson_obj_get(meta, "finalizers"), bad);
+        if (!res->is_custom)
+                check_standard_finalizers(yyjson_obj_get(meta, "finalizers"), bad);
 }
 
 static void check_finalizers_update(yyjson_val *meta, yyjson_val *old, struct invalid *bad) {

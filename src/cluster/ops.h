@@ -68,6 +68,8 @@ void object_text_as(const struct object *o, const struct resource *res, struct s
 /* Shared by create and update (ops_write.c). */
 enum write_kind { WRITE_CREATE, WRITE_UPDATE };
 /* metadata rules (meta_rules.c). */
+/* Owners that are named twice are kept once; a warning says so. */
+void meta_dedup_owners(yyjson_mut_val *meta, bool is_patch, struct strv *warnings);
 void meta_validate(const struct resource *res, yyjson_val *object, struct invalid *bad);
 void meta_validate_update(yyjson_val *object, yyjson_val *old, struct invalid *bad);
 /* Takes the finished document into the store. */

@@ -358,6 +358,7 @@ int op_create(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, st
         given_version = given_version && *given_version ? given_version : NULL;
         d = draft_of(op, doc, root, NULL);
         fill_system_fields(op, doc, root);
+        meta_dedup_owners(mmeta_of(root), op->is_patch, op->warnings);
         if (op->res->hooks->defaults)
                 op->res->hooks->defaults(&d);
         r = admission_mutate(op, ADMIT_CREATE, &d, err);
@@ -548,6 +549,7 @@ static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
                 return r;
         keep_system_fields(op, doc, root, object_root(old));
         keep_other_part(op, doc, root, object_root(old));
+        meta_dedup_owners(mmeta_of(root), op->is_patch, op->warnings);
         if (op->res->hooks->defaults)
                 op->res->hooks->defaults(&d);
         r = admission_mutate(op, ADMIT_UPDATE, &d, err);

@@ -42,6 +42,7 @@ enum schema_flags {
         SCHEMA_F_ATOMIC = 1 << 8,       /* listType=atomic, mapType=atomic or structType=atomic */
         SCHEMA_F_OMITEMPTY = 1 << 9,    /* a zero value is left out of JSON */
         SCHEMA_F_POINTER = 1 << 10,     /* optional with presence: a zero value that was sent stays */
+        SCHEMA_F_NAMED = 1 << 11,       /* `named` is the list's or map's own name, not that of its elements */
 };
 
 struct schema_field {
@@ -49,6 +50,7 @@ struct schema_field {
         const char *merge_key; /* patchMergeKey, or NULL */
         const char *keys;      /* listMapKey names separated by blanks, or NULL */
         const char *fallback;  /* +default of a string, or NULL */
+        const char *named;     /* Go's name of the type, as in messages, where it is not a plain one: `v1.PullPolicy`; or NULL */
         uint16_t number;       /* protobuf field number */
         uint16_t type;         /* index into schema_types[] when kind is SCHEMA_OBJECT */
         uint16_t flags;
@@ -56,7 +58,8 @@ struct schema_field {
 };
 
 struct schema_type {
-        const char *name; /* Go's, as in messages: `Container`, `ObjectMeta` */
+        const char *name;    /* Go's, as in messages: `Container`, `ObjectMeta` */
+        const char *package; /* Go's, as in messages: `v1` */
         const struct schema_field *fields;
         uint16_t len;
         bool atomic; /* structType=atomic */

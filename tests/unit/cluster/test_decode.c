@@ -13,7 +13,7 @@ static char *decode(const char *kind, const char *text, struct strv *strict, str
         yyjson_mut_val *out = NULL;
         assert_int_equal(json_parse(sv_of(text), &doc, NULL), 0);
         edit = json_thaw(yyjson_doc_get_root(doc));
-        if (decode_typed(edit, yyjson_mut_doc_get_root(edit), schema_of_kind("", "v1", kind), strict, &out, err) < 0)
+        if (decode_typed(edit, yyjson_mut_doc_get_root(edit), schema_of_kind(streq(kind, "HorizontalPodAutoscaler") ? "autoscaling" : "", streq(kind, "HorizontalPodAutoscaler") ? "v2" : "v1", kind), strict, &out, err) < 0)
                 return NULL;
         return mjson_write(out, false, NULL);
 }
@@ -57,7 +57,18 @@ static void refuses_wrong_types_with_the_words_of_go(void **state) {
         refuses("Pod", "{\"spec\":{\"containers\":\"x\"}}", "json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type []v1.Container");
         refuses("Pod", "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":true}]}}", "json: cannot unmarshal bool into Go struct field Container.spec.containers.image of type string");
         refuses("Secret", "{\"data\":{\"k\":\"%%%\"}}", "illegal base64 data at input byte 0");
-        refuses("Secret", "{\"data\":{\"k\":\"YWI\"}}", "illegal base64 data at input byte 3");
+        refuses("Secret", "{\"data\":{\"k\":\"YWI\"}}", "illegal base64 data at input byte 0");
+        refuses("Secret", "{\"data\":{\"k\":\"YWJjYW\"}}", "illegal base64 data at input byte 4");
+        refuses("Secret", "{\"data\":{\"k\":\"YQ=\"}}", "illegal base64 data at input byte 3");
+        refuses("Pod", "{\"spec\":{\"containers\":[{\"imagePullPolicy\":1}]}}",
+                "json: cannot unmarshal number into Go struct field Container.spec.containers.imagePullPolicy of type v1.PullPolicy");
+        refuses("Pod", "{\"spec\":{\"containers\":[{\"resources\":{\"limits\":1}}]}}",
+                "json: cannot unmarshal number into Go struct field ResourceRequirements.spec.containers.resources.limits of type v1.ResourceList");
+        refuses("HorizontalPodAutoscaler", "{\"spec\":{\"metrics\":1}}",
+                "json: cannot unmarshal number into Go struct field HorizontalPodAutoscalerSpec.spec.metrics of type []v2.MetricSpec");
+        refuses("Service", "{\"spec\":{\"ports\":[{\"targetPort\":1.5}]}}",
+                "json: cannot unmarshal number 1.5 into Go struct field ServicePort.spec.ports.targetPort of type int32");
+        refuses("Service", "{\"spec\":{\"ipFamilies\":[7]}}", "json: cannot unmarshal number into Go struct field ServiceSpec.spec.ipFamilies of type v1.IPFamily");
         refuses("Pod", "{\"spec\":{\"terminationGracePeriodSeconds\":1.5,\"containers\":[]}}",
                 "json: cannot unmarshal number 1.5 into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64");
 }
