@@ -257,7 +257,7 @@ static bool found_in(struct sv v, const char *needle) {
         size_t n = strlen(needle);
         for (size_t i = 0; i + n <= v.len; i++) {
                 size_t k = 0;
-                while (k < n && tolower((unsigned char)v.data[i + k]) == needle[k])
+                while (k < n && tolower((unsigned char)v.data[i + k]) == (unsigned char)needle[k])
                         k++;
                 if (k == n)
                         return true;

@@ -311,7 +311,7 @@ void sql_task_update(struct eventlog *e, int32_t stage, int32_t attempt, int64_t
 void sqls_finish(struct eventlog *e);
 void sqls_free(struct eventlog *e);
 /* eventlog_plan.c */
-void plan_build(struct plan_graph *g, yyjson_val *plan);
+void plan_build(struct plan_graph *g, yyjson_val *plan, bool as_35);
 void plan_done(struct plan_graph *g);
 /* eventlog_sqlvalue.c: SQLMetrics' text of a metric. `values` may be reordered. */
 struct sql_aggregate {

@@ -35,7 +35,8 @@ struct eventlog_options {
         int64_t retained_stages;         /* spark.ui.retainedStages: 1000 */
         int64_t retained_dead_executors; /* spark.ui.retainedDeadExecutors: 100 */
         int64_t retained_executions;     /* spark.sql.ui.retainedExecutions: 1000 */
-        bool as_35;                      /* as Spark 3.5 replays: resubmitted tasks' time counts twice, push metrics have other names */
+        bool as_35;                      /* as Spark 3.5 replays: resubmitted tasks' time counts twice, push metrics have other names,
+                                  * result stages of plans are nodes */
 };
 
 struct eventlog;

@@ -11,6 +11,7 @@ struct known {
 
 struct builder {
         struct plan_graph *g;
+        bool as_35;
         VEC(struct plan_node) top; /* nodes outside of clusters, and clusters, in order */
         VEC(struct plan_node) inner; /* nodes within clusters, in order */
         VEC(struct known) exchanges;
@@ -105,7 +106,7 @@ static void build(struct builder *b, yyjson_val *plan, int64_t parent, int64_t c
         if (is_reused(b, plan, name, parent, depth))
                 return;
         if (sv_eqs(name, "InputAdapter") || sv_eqs(name, "BroadcastQueryStage") || sv_eqs(name, "ShuffleQueryStage") ||
-            sv_eqs(name, "TableCacheQueryStage") || sv_eqs(name, "ResultQueryStage")) {
+            sv_eqs(name, "TableCacheQueryStage") || (sv_eqs(name, "ResultQueryStage") && !b->as_35)) {
                 build_first_child(b, plan, parent, -1, depth);
                 return;
         }
@@ -128,8 +129,8 @@ static void build(struct builder *b, yyjson_val *plan, int64_t parent, int64_t c
                 yyjson_arr_foreach(children, i, max, child) build(b, child, n.id, cluster, depth + 1);
 }
 
-void plan_build(struct plan_graph *g, yyjson_val *plan) {
-        struct builder b = {.g = g};
+void plan_build(struct plan_graph *g, yyjson_val *plan, bool as_35) {
+        struct builder b = {.g = g, .as_35 = as_35};
         plan_done(g);
         if (!yyjson_is_obj(plan))
                 return;

@@ -319,8 +319,8 @@ static void update(struct eventlog *e, struct sql *q, bool force) {
 
 /* ---- events ---- */
 
-static void take_plan(struct sql *q, yyjson_val *v) {
-        plan_build(&q->graph, yyjson_obj_get(v, "sparkPlanInfo"));
+static void take_plan(const struct eventlog *e, struct sql *q, yyjson_val *v) {
+        plan_build(&q->graph, yyjson_obj_get(v, "sparkPlanInfo"), e->o.as_35);
         q->has_graph = true;
         replace(&q->plan, dup_member(v, "physicalPlanDescription"));
         vec_foreach(n, &q->graph.nodes) {
@@ -334,14 +334,14 @@ void on_sql_start(struct eventlog *e, yyjson_val *v) {
         q->root_id = yyjson_is_num(root) ? json_get_int(v, "rootExecutionId", 0) : q->id;
         replace(&q->description, dup_member(v, "description"));
         replace(&q->details, dup_member(v, "details"));
-        take_plan(q, v);
+        take_plan(e, q, v);
         q->submission_ms = json_get_int(v, "time", 0);
         update(e, q, false);
 }
 
 void on_sql_adaptive_update(struct eventlog *e, yyjson_val *v) {
         struct sql *q = get_sql(e, json_get_int(v, "executionId", 0));
-        take_plan(q, v);
+        take_plan(e, q, v);
         update(e, q, false);
 }
 
