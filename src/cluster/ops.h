@@ -24,7 +24,7 @@ struct op {
         bool dry_run, force;
         bool is_collection; /* one of many that the request deletes */
         bool is_patch; /* the document is an object with a patch applied: messages say so */
-        bool is_apply; /* the document comes from apply_patch(): managedFields are right already */
+        bool is_apply; /* managedFields are right already: the document comes from apply_patch(), or nobody is to own what it changes */
         enum field_validation validation;
         struct strv *warnings; /* may be NULL */
 };

@@ -611,7 +611,7 @@ int op_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, st
                         *ret_created = true;
                 return r;
         }
-        return finish_update(op, doc, root, old, false, ret, err);
+        return finish_update(op, doc, root, old, op->is_apply, ret, err);
 }
 
 /* Patch. */

@@ -215,7 +215,10 @@ def record_area(server, name, recorded):
 
 def look_up(value, pointer):
     for part in pointer.strip("/").split("/"):
-        value = value[int(part)] if isinstance(value, list) else value.get(part, "none")
+        if isinstance(value, list):
+            value = value[int(part)] if int(part) < len(value) else "none"
+        else:
+            value = value.get(part, "none") if isinstance(value, dict) else "none"
     return value
 
 

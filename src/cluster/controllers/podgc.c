@@ -14,11 +14,16 @@ struct podgc {
         struct map missing; /* node -> when it was first found absent, as a pointer */
 };
 
+/* A pod that somebody's finalizer keeps is seen to have failed: a Job may wait for that before it makes the next one. */
 static void remove_pod(struct podgc *s, const struct object *pod, const char *why_text) {
         struct api_delete_options o = API_DELETE_NOW;
         AUTO(err) struct err why = ERR_INIT;
         o.uid = pod->uid;
         log_debug("removing pod %s/%s: %s", pod->namespace, pod->name, why_text);
+        if (!object_is_finished(pod) && api_patchf(s->c->api, "pods", pod->namespace, pod->name, "status", &why, "{\"status\":{\"phase\":\"Failed\"}}") < 0) {
+                log_debug("pod %s/%s: %s", pod->namespace, pod->name, err_message(&why));
+                return;
+        }
         if (api_delete(s->c->api, "pods", pod->namespace, pod->name, &o, &why) < 0 && why.http_status != 404)
                 log_debug("removing pod %s/%s: %s", pod->namespace, pod->name, err_message(&why));
 }

@@ -1,4 +1,5 @@
 /* Subresources of pods that are no streams, and Scale. */
+#include "base/clock.h"
 #include "cluster/disruption.h"
 #include "cluster/edit.h"
 #include "cluster/verbs/verbs.h"
@@ -77,6 +78,24 @@ static int check_budgets(struct request *q, struct object *pod, struct err *err)
         return 0;
 }
 
+/* The pod says why it goes; managedFields are not touched, as on the real server. */
+static int mark_disrupted(const struct op *op, const struct object *pod, const char *uid, struct err *err) {
+        AUTO(object) struct object *marked = NULL;
+        struct op write = {.s = op->s, .res = op->res, .ns = op->ns, .name = op->name, .subresource = "status", .manager = op->manager, .is_apply = true};
+        if (op->dry_run || (uid && !streq(uid, pod->uid)))
+                return 0; /* the deletion has the message about another uid */
+        AUTO(mjson) yyjson_mut_doc *doc = object_edit(pod);
+        yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
+        size_t i, max;
+        yyjson_mut_val *c;
+        mmeta_set_condition(doc, root, "DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting", clock_now_ms());
+        yyjson_mut_arr_foreach(mjson_at(root, "/status/conditions"), i, max, c) {
+                if (streq_null(mjson_get_str(c, "type"), "DisruptionTarget"))
+                        mjson_set(doc, c, "lastProbeTime", yyjson_mut_null(doc));
+        }
+        return op_update(&write, doc, root, &marked, NULL, err);
+}
+
 int sub_eviction(struct request *q, struct err *err) {
         AUTO(mjson) yyjson_mut_doc *doc = NULL;
         AUTO(free) char *manager = NULL;
@@ -104,6 +123,8 @@ int sub_eviction(struct request *q, struct err *err) {
         op.dry_run |= yyjson_mut_arr_size(mjson_at(root, "/deleteOptions/dryRun")) > 0;
         op.subresource = NULL;
         r = check_budgets(q, pod, err);
+        if (r == 0)
+                r = mark_disrupted(&op, pod, options.uid, err);
         if (r == 0)
                 r = op_delete(&op, &options, &last, &gone, err);
         if (r == 0)

@@ -136,6 +136,12 @@ REQUESTS = [
     made("pf-shrink", indexed(3)), R("pf-shrink-started", "GET", J + "/pf-shrink", wait=counted(active=3)),
     R("pf-shrink-resize", "PATCH", J + "/pf-shrink", {"spec": {"completions": 1, "parallelism": 1}}, MERGE),
     seen("pf-shrink", counted(active=1), "shrunk"),
+    # Who is evicted says so, which a policy can tell from a failure.
+    made("pf-evict", {"backoffLimit": 0, **on_failure(conditions("Ignore", "DisruptionTarget"))}), pending("pf-evict"),
+    R("pf-evict-evict", "POST", P + "/${P}/eviction", {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "${P}"}}),
+    R("pf-evict-pod", "GET", P + "/${P}"),
+    R("pf-evict-ends", "PATCH", P + "/${P}/status", {"status": {"phase": "Failed", "containerStatuses": terminated(143)}}, MERGE, silent=True),
+    pending("pf-evict"), R("pf-evict-next", "GET", J + "/pf-evict", wait=counted(active=1)),
     # Another controller's.
     made("pf-managed", {"managedBy": "example.com/other"}), R("pf-managed-seen", "GET", J + "/pf-managed"),
     # What cannot be changed afterwards.
