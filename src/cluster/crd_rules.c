@@ -50,26 +50,36 @@ static void check_names(yyjson_val *names, struct invalid *bad) {
         check_name_list(names, "shortNames", bad);
         if (list && *list)
                 check_kind_name(list, "spec.names.listKind", bad);
+        else
+                invalid_required(bad, "spec.names.listKind", NULL);
         if (kind && list && *kind && streq(kind, list))
                 invalid_string(bad, "spec.names.listKind", list, "kind and listKind may not be the same");
         check_name_list(names, "categories", bad);
 }
 
+static bool is_among(const char *value, const char *const *all) {
+        for (size_t i = 0; all[i]; i++)
+                if (streq(all[i], value))
+                        return true;
+        return false;
+}
+
 static void check_columns(yyjson_val *version, const char *path, struct invalid *bad) {
-        static const char *const types[] = {"boolean", "date", "integer", "number", "string"};
+        static const char *const types[] = {"boolean", "date", "integer", "number", "string", NULL};
+        static const char *const formats[] = {"byte", "date", "date-time", "double", "float", "int32", "int64", "password", NULL};
         EACH(column, i, yyjson_obj_get(version, "additionalPrinterColumns")) {
                 AUTO(free) char *here = xasprintf("%s[%zu]", path, i), *name_at = xasprintf("%s.name", here), *type_at = xasprintf("%s.type", here),
-                                *path_at = xasprintf("%s.JSONPath", here);
-                const char *name = json_get_str(column, "name"), *type = json_get_str(column, "type"), *json_path = json_get_str(column, "jsonPath");
-                bool known = false;
-                for (size_t k = 0; k < ARRAY_LEN(types) && type; k++)
-                        known |= streq(types[k], type);
+                                *format_at = xasprintf("%s.format", here), *path_at = xasprintf("%s.JSONPath", here);
+                const char *name = json_get_str(column, "name"), *type = json_get_str(column, "type"), *json_path = json_get_str(column, "jsonPath"),
+                           *format = json_get_str(column, "format");
                 if (!name || !*name)
                         invalid_required(bad, name_at, NULL);
                 if (!type || !*type)
                         invalid_required(bad, type_at, "must be one of boolean,date,integer,number,string");
-                else if (!known)
+                else if (!is_among(type, types))
                         invalid_string(bad, type_at, type, "must be one of boolean,date,integer,number,string");
+                if (format && *format && !is_among(format, formats))
+                        invalid_string(bad, format_at, format, "must be one of byte,date,date-time,double,float,int32,int64,password");
                 if (!json_path || !*json_path)
                         invalid_required(bad, path_at, NULL);
                 else if (*json_path != '.')
@@ -83,6 +93,8 @@ static void check_scale_path(yyjson_val *scale, const char *member, const char *
         if (!text || !*text) {
                 if (needed)
                         invalid_required(bad, at, NULL);
+        } else if (*text != '.') {
+                invalid_string(bad, at, text, "must be a simple json path starting with .");
         } else if (!str_starts(text, prefix)) {
                 invalid_string(bad, at, text, "should be a json path under %s", below);
         }
@@ -97,12 +109,25 @@ static void check_subresources(yyjson_val *version, const char *path, struct inv
         check_scale_path(scale, "statusReplicasPath", ".status", true, path, bad);
         if (selector && *selector && !str_starts(selector, ".spec.") && !str_starts(selector, ".status.")) {
                 AUTO(free) char *at = xasprintf("%s.scale.labelSelectorPath", path);
-                invalid_string(bad, at, selector, "should be a json path under either .status or .spec");
+                invalid_string(bad, at, selector, *selector == '.' ? "should be a json path under either .status or .spec" : "must be a simple json path starting with .");
         }
 }
 
+static bool is_named_before(yyjson_val *fields, size_t before, const char *path) {
+        EACH(field, i, fields) {
+                if (i < before && streq_null(json_get_str(field, "jsonPath"), path))
+                        return true;
+        }
+        return false;
+}
+
 static void check_selectable(yyjson_val *version, const char *path, struct invalid *bad) {
-        EACH(field, i, yyjson_obj_get(version, "selectableFields")) {
+        yyjson_val *fields = yyjson_obj_get(version, "selectableFields");
+        if (yyjson_arr_size(fields) && !json_at(version, "/schema/openAPIV3Schema")) {
+                invalid_string(bad, path, "", "may only be set when validations.schema is included");
+                return;
+        }
+        EACH(field, i, fields) {
                 AUTO(free) char *at = xasprintf("%s[%zu].jsonPath", path, i);
                 const char *text = json_get_str(field, "jsonPath"), *type;
                 yyjson_val *schema = json_at(version, "/schema/openAPIV3Schema");
@@ -116,10 +141,16 @@ static void check_selectable(yyjson_val *version, const char *path, struct inval
                                 schema = yyjson_obj_getn(yyjson_obj_get(schema, "properties"), part.data, part.len);
                 }
                 type = json_get_str(schema, "type");
-                if (*text != '.' || !schema)
+                if (*text != '.' && *text != '[')
+                        invalid_string(bad, at, text, "is an invalid path: expected [ or . but got: %s", text);
+                else if (!schema)
                         invalid_string(bad, at, text, "is an invalid path: does not refer to a valid field");
                 else if (!type || (!streq(type, "string") && !streq(type, "boolean") && !streq(type, "integer")))
                         invalid_string(bad, at, text, "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.");
+                if (is_named_before(fields, i, text)) {
+                        AUTO(free) char *quoted = invalid_quote(text);
+                        invalid_add(bad, at, INVALID_DUPLICATE, quoted, NULL);
+                }
         }
 }
 
@@ -135,12 +166,17 @@ static void check_version(yyjson_val *version, size_t i, size_t count, struct in
         check_label(name ? name : "", name_at, "", bad);
         if (warning && !json_get_bool(version, "deprecated", false))
                 invalid_string(bad, warning_at, warning, "can only be set for deprecated versions");
-        if (count == 1)
-                check_label(name ? name : "", "spec.version", "", bad);
+        if (count == 1 && name && *name)
+                check_label(name, "spec.version", "", bad);
         if (!schema)
                 invalid_required(bad, required_at, NULL);
         else
                 structural_check_schema(schema, schema_at, bad);
+        const char *type = json_get_str(schema, "type");
+        if (type && *type && !streq(type, "object") && json_at(version, "/subresources/status")) {
+                AUTO(free) char *type_at = xasprintf("%s.type", schema_at);
+                invalid_string(bad, type_at, type, "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled");
+        }
         check_subresources(version, subs_at, bad);
         check_selectable(version, selectable_at, bad);
         check_columns(version, columns_at, bad);
@@ -178,7 +214,7 @@ static void check_versions(yyjson_val *object, struct invalid *bad) {
         if (has_duplicates(versions))
                 invalid_add(bad, "spec.versions", INVALID_VALUE, NULL, "must contain unique version names");
         if (stored != 1)
-                invalid_add(bad, "spec.versions", INVALID_VALUE, count ? NULL : "[]", "must have exactly one version marked as storage version");
+                invalid_add(bad, "spec.versions", INVALID_VALUE, count ? NULL : versions && !yyjson_is_null(versions) ? "[]" : "null", "must have exactly one version marked as storage version");
         EACH(version, i, versions) check_version(version, i, count, bad);
 }
 
@@ -200,20 +236,33 @@ static void check_stored_versions(yyjson_val *object, struct invalid *bad) {
         }
 }
 
+static void check_group(const char *group, struct invalid *bad) {
+        AUTO(strv) struct strv why = {0};
+        if (name_check_dns1123_subdomain(sv_of(group), &why) > 0) {
+                AUTO(free) char *all = strv_join(&why, ",");
+                invalid_string(bad, "spec.group", group, "%s", all);
+        } else if (!strchr(group, '.')) {
+                invalid_string(bad, "spec.group", group, "should be a domain with at least one dot");
+        }
+}
+
 void crd_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         const char *group = json_str_at(object, "/spec/group"), *plural = json_str_at(object, "/spec/names/plural"), *scope = json_str_at(object, "/spec/scope");
         AUTO(free) char *expected = xasprintf("%s.%s", plural ? plural : "", group ? group : "");
 
         if (d->subresource || (d->old && !streq_null(group, object_str(d->old, "/spec/group"))))
                 return; /* a change of the group is all that is said then (crd_validate_update) */
-        if (plural && group && !streq_null(meta_name(object), expected))
-                invalid_string(bad, "metadata.name", meta_name(object), "must be spec.names.plural+\".\"+spec.group");
+        const char *name = meta_name(object);
+        if (plural && group && name && *name && !streq(name, expected))
+                invalid_string(bad, "metadata.name", name, "must be spec.names.plural+\".\"+spec.group");
         if (!group || !*group)
                 invalid_required(bad, "spec.group", NULL);
-        else if (!strchr(group, '.'))
-                invalid_string(bad, "spec.group", group, "should be a domain with at least one dot");
-        if (!scope || (!streq(scope, "Cluster") && !streq(scope, "Namespaced")))
-                invalid_not_supported(bad, "spec.scope", scope ? scope : "", (const char *const[]){"Cluster", "Namespaced", NULL});
+        else
+                check_group(group, bad);
+        if (!scope || !*scope)
+                invalid_required(bad, "spec.scope", NULL);
+        else if (!streq(scope, "Cluster") && !streq(scope, "Namespaced"))
+                invalid_not_supported(bad, "spec.scope", scope, (const char *const[]){"Cluster", "Namespaced", NULL});
         if (json_at(object, "/spec/preserveUnknownFields") && yyjson_is_true(json_at(object, "/spec/preserveUnknownFields")))
                 invalid_add(bad, "spec.preserveUnknownFields", INVALID_VALUE, "true",
                             "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead");

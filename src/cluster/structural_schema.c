@@ -38,7 +38,17 @@ static void check_forbidden(yyjson_val *schema, const char *path, struct invalid
                 forbid(bad, path, "items", "items must be a schema object and not an array");
 }
 
-static void check_type(yyjson_val *schema, const char *path, bool is_root, struct invalid *bad) {
+/* `why` the type must be what it is not. */
+static void wrong_type(struct invalid *bad, const char *at, const char *type, const char *why) {
+        if (type && *type)
+                invalid_string(bad, at, type, "%s", why);
+        else
+                invalid_required(bad, at, "%s", why);
+}
+
+enum place { AT_ROOT, IN_OBJECT, IN_ARRAY };
+
+static void check_type(yyjson_val *schema, const char *path, enum place place, struct invalid *bad) {
         static const char *const types[] = {"array", "boolean", "integer", "number", "object", "string", NULL};
         const char *type = json_get_str(schema, "type");
         bool known = false, free_form = is_set(schema, "x-kubernetes-int-or-string") || is_set(schema, "x-kubernetes-preserve-unknown-fields");
@@ -49,17 +59,37 @@ static void check_type(yyjson_val *schema, const char *path, bool is_root, struc
         if (yyjson_obj_get(schema, "$ref"))
                 return;
         if (!type || !*type) {
-                if (is_root)
+                if (place == AT_ROOT)
                         invalid_required(bad, at, "must not be empty at the root");
                 else if (!free_form)
-                        invalid_required(bad, at, "must not be empty for specified object fields");
-        } else if (!known) {
-                invalid_not_supported(bad, at, type, types);
-        } else if (is_root && !streq(type, "object")) {
-                invalid_string(bad, at, type, "must be object at the root");
-        } else if (is_set(schema, "x-kubernetes-embedded-resource") && !streq(type, "object")) {
-                invalid_string(bad, at, type, "must be object if x-kubernetes-embedded-resource is true");
+                        invalid_required(bad, at, place == IN_ARRAY ? "must not be empty for specified array items" : "must not be empty for specified object fields");
+        } else {
+                if (!known)
+                        invalid_not_supported(bad, at, type, types);
+                if (place == AT_ROOT && !streq(type, "object"))
+                        invalid_string(bad, at, type, "must be object at the root");
         }
+        if (is_set(schema, "x-kubernetes-embedded-resource") && !streq_null(type, "object"))
+                wrong_type(bad, at, type, "must be object if x-kubernetes-embedded-resource is true");
+}
+
+static void check_embedded(yyjson_val *schema, const char *path, struct invalid *bad) {
+        if (!is_set(schema, "x-kubernetes-embedded-resource") || is_set(schema, "x-kubernetes-preserve-unknown-fields") ||
+            yyjson_obj_size(yyjson_obj_get(schema, "properties")))
+                return;
+        AUTO(free) char *at = xasprintf("%s.properties", path);
+        invalid_required(bad, at, "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields");
+}
+
+static void check_map_type(yyjson_val *schema, const char *path, struct invalid *bad) {
+        const char *map = json_get_str(schema, "x-kubernetes-map-type"), *type = json_get_str(schema, "type");
+        AUTO(free) char *at = xasprintf("%s.x-kubernetes-map-type", path), *type_at = xasprintf("%s.type", path);
+        if (!map)
+                return;
+        if (!streq_null(type, "object"))
+                wrong_type(bad, type_at, type, "must be object if x-kubernetes-map-type is specified");
+        if (!streq(map, "atomic") && !streq(map, "granular"))
+                invalid_not_supported(bad, at, map, (const char *const[]){"atomic", "granular", NULL});
 }
 
 static bool is_required(yyjson_val *schema, const char *name) {
@@ -78,15 +108,34 @@ static void check_map_keys(yyjson_val *schema, const char *path, struct invalid 
                 invalid_required(bad, at, "must not be empty if x-kubernetes-list-type is map");
                 return;
         }
+        if (!items)
+                return;
+        if (!streq_null(json_get_str(items, "type"), "object")) {
+                AUTO(free) char *type_at = xasprintf("%s.items.type", path);
+                const char *type = json_get_str(items, "type");
+                invalid_string(bad, type_at, type ? type : "", "must be object if parent array's x-kubernetes-list-type is map");
+                return;
+        }
+        AUTO(free) char *all = json_write(keys, false, NULL);
         EACH(key, i, keys) {
                 const char *name = yyjson_get_str(key);
                 yyjson_val *member = yyjson_obj_get(yyjson_obj_get(items, "properties"), name);
+                const char *type = json_get_str(member, "type");
                 if (!member) {
-                        AUTO(free) char *here = xasprintf("%s[%zu]", at, i);
-                        invalid_string(bad, here, name, "must refer to a key in the schema");
+                        invalid_add(bad, at, INVALID_VALUE, all, "entries must all be names of item properties");
                 } else if (!is_required(items, name) && !yyjson_obj_get(member, "default")) {
                         AUTO(free) char *here = xasprintf("%s.items.properties[%s].default", path, name);
                         invalid_required(bad, here, "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property");
+                }
+                if (type && (streq(type, "array") || streq(type, "object"))) {
+                        AUTO(free) char *here = xasprintf("%s.items.properties[%s].type", path, name);
+                        invalid_string(bad, here, "object", "must be a scalar type if parent array's x-kubernetes-list-type is map");
+                }
+                EACH(earlier, k, keys) {
+                        if (k < i && yyjson_equals(key, earlier)) {
+                                invalid_add(bad, at, INVALID_VALUE, all, "must not contain duplicate entries");
+                                break;
+                        }
                 }
         }
 }
@@ -99,14 +148,21 @@ static void check_list(yyjson_val *schema, const char *path, struct invalid *bad
                 AUTO(free) char *at = xasprintf("%s.items", path);
                 invalid_required(bad, at, "must be specified");
         }
+        AUTO(free) char *list_at = xasprintf("%s.x-kubernetes-list-type", path);
+        if (yyjson_arr_size(yyjson_obj_get(schema, "x-kubernetes-list-map-keys")) && !streq_null(list, "map")) {
+                if (list)
+                        invalid_string(bad, list_at, list, "must be map if x-kubernetes-list-map-keys is non-empty");
+                else
+                        invalid_required(bad, list_at, "must be map if x-kubernetes-list-map-keys is non-empty");
+        }
         if (!list)
                 return;
+        if (!streq_null(type, "array")) {
+                AUTO(free) char *at = xasprintf("%s.type", path);
+                wrong_type(bad, at, type, "must be array if x-kubernetes-list-type is specified");
+        }
         if (!streq(list, "atomic") && !streq(list, "set") && !streq(list, "map")) {
-                AUTO(free) char *at = xasprintf("%s.x-kubernetes-list-type", path);
-                invalid_not_supported(bad, at, list, (const char *const[]){"atomic", "set", "map", NULL});
-        } else if (!streq_null(type, "array")) {
-                AUTO(free) char *at = xasprintf("%s.type", path), *quoted = invalid_quote(type ? type : "");
-                invalid_add(bad, at, INVALID_VALUE, quoted, "must be array if x-kubernetes-list-type is specified");
+                invalid_not_supported(bad, list_at, list, (const char *const[]){"atomic", "set", "map", NULL});
         } else if (streq(list, "map")) {
                 check_map_keys(schema, path, bad);
         } else if (streq(list, "set") && streq_null(json_get_str(items, "type"), "object") && !streq_null(json_get_str(items, "x-kubernetes-map-type"), "atomic")) {
@@ -200,31 +256,33 @@ static void check_metadata(yyjson_val *schema, const char *path, struct invalid 
                 invalid_add(bad, path, INVALID_FORBIDDEN, NULL, "must not specify anything other than name and generateName, but metadata is implicitly specified");
 }
 
-static void check_schema(yyjson_val *schema, const char *path, bool is_root, struct invalid *bad) {
+static void check_schema(yyjson_val *schema, const char *path, enum place place, struct invalid *bad) {
         yyjson_val *key, *sub, *extra = yyjson_obj_get(schema, "additionalProperties"), *items = yyjson_obj_get(schema, "items");
         size_t i, n;
 
         check_forbidden(schema, path, bad);
         yyjson_obj_foreach(yyjson_obj_get(schema, "properties"), i, n, key, sub) {
                 AUTO(free) char *at = xasprintf("%s.properties[%s]", path, unsafe_yyjson_get_str(key));
-                if (is_root && streq(yyjson_get_str(key), "metadata"))
+                if (place == AT_ROOT && streq(yyjson_get_str(key), "metadata"))
                         check_metadata(sub, at, bad);
                 else
-                        check_schema(sub, at, false, bad);
+                        check_schema(sub, at, IN_OBJECT, bad);
         }
         if (yyjson_is_obj(extra)) {
                 AUTO(free) char *at = xasprintf("%s.additionalProperties", path);
-                check_schema(extra, at, false, bad);
+                check_schema(extra, at, IN_OBJECT, bad);
         }
         if (yyjson_is_obj(items)) {
                 AUTO(free) char *at = xasprintf("%s.items", path);
-                check_schema(items, at, false, bad);
+                check_schema(items, at, IN_ARRAY, bad);
         }
-        check_type(schema, path, is_root, bad);
+        check_type(schema, path, place, bad);
+        check_embedded(schema, path, bad);
+        check_map_type(schema, path, bad);
         check_list(schema, path, bad);
         check_pattern(schema, path, bad);
         check_junctors(schema, path, bad);
         check_default(schema, path, bad);
 }
 
-void structural_check_schema(yyjson_val *schema, const char *path, struct invalid *bad) { check_schema(schema, path, true, bad); }
+void structural_check_schema(yyjson_val *schema, const char *path, struct invalid *bad) { check_schema(schema, path, AT_ROOT, bad); }
