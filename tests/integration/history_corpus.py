@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # timeout: 600
-"""What the real History Server of Spark 4.1.4 answered about our logs (tests/history) this one answers, too; again after a restart,
+"""What the real History Servers of Spark 4.1.4 and 3.5.9 answered about our logs (tests/history) this one answers, too; again after a restart,
 which must find everything in its indexes. With recordings of the Spark project beside the checkout, those as well."""
 import os
 import pathlib
@@ -10,6 +10,7 @@ import sys
 from history_lib import SHARED, Server, compare, recorded, restore_times, temporary
 
 failed = 0
+AS_35 = ("--conf", "spark.firesteel.history.apiVersion=3.5")
 
 
 def check(name, folder, logs, where, golden=False, options=()):
@@ -32,14 +33,13 @@ def check(name, folder, logs, where, golden=False, options=()):
 def main():
     where = temporary()
     for name, folder in sorted(recorded(where).items()):
-        check(name, folder, folder / "spark-events", where)
+        check(name, folder, folder / "spark-events", where, options=AS_35 if name.endswith("35") else ())
     for name in ("captured41", "captured41-partial", "captured41-sql", "golden41", "golden35") if SHARED else ():
         folder = SHARED / name
         copy = where / ("shared-" + name)
         shutil.copytree(folder / "spark-events", copy / "spark-events")
         restore_times(folder, copy)
-        options = ("--conf", "spark.firesteel.history.apiVersion=3.5") if name.endswith("35") else ()
-        check("shared-" + name, folder, copy / "spark-events", where, name.startswith("golden"), options)
+        check("shared-" + name, folder, copy / "spark-events", where, name.startswith("golden"), AS_35 if name.endswith("35") else ())
     # Some of the recorded directories may not be written to.
     for folder, _, _ in os.walk(where):
         os.chmod(folder, 0o700)

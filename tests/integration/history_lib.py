@@ -171,9 +171,10 @@ def restore_times(folder, base):
 
 
 def recorded(where):
-    """Our own recordings, unpacked: {name: folder}."""
-    with tarfile.open(ROOT / "tests/history/recorded.tar.xz") as t:
-        t.extractall(where)
+    """Our own recordings, unpacked: {name: folder}. Those whose name ends in 35 are of Spark 3.5.9's server, the others of 4.1.4's."""
+    for archive in sorted((ROOT / "tests/history").glob("*.tar.xz")):
+        with tarfile.open(archive) as t:
+            t.extractall(where)
     folders = {p.name: p for p in where.iterdir() if p.is_dir()}
     for p in folders.values():
         restore_times(p, p)
