@@ -58,18 +58,20 @@ static void count(struct map *m, const char *key, int by) {
                 map_remove(m, key);
 }
 
-static void each_use(struct addresses *a, struct object *service, int by) {
+static void use_port(struct addresses *a, int64_t number, int by) {
         char key[16];
+        snprintf(key, sizeof(key), "%d", (int)number);
+        if (number)
+                count(&a->ports, key, by);
+}
+
+static void each_use(struct addresses *a, struct object *service, int by) {
         EACH(ip, i, object_at(service, "/spec/clusterIPs")) {
                 if (yyjson_get_str(ip) && !streq(yyjson_get_str(ip), "None"))
                         count(&a->ips, yyjson_get_str(ip), by);
         }
-        EACH(port, k, object_at(service, "/spec/ports")) {
-                int64_t number = json_get_int(port, "nodePort", 0);
-                snprintf(key, sizeof(key), "%d", (int)number);
-                if (number)
-                        count(&a->ports, key, by);
-        }
+        EACH(port, k, object_at(service, "/spec/ports")) use_port(a, json_get_int(port, "nodePort", 0), by);
+        use_port(a, json_int_at(object_root(service), "/spec/healthCheckNodePort", 0), by);
 }
 
 void addresses_follow(struct addresses *a, struct object *now, struct object *before) {

@@ -4,6 +4,7 @@
 #include "cluster/job_rules.h"
 #include "cluster/kind_hooks.h"
 #include "cluster/podspec.h"
+#include "cluster/value_rules.h"
 #include "codec/json.h"
 #include "kobj/meta.h"
 #include "kobj/selector.h"
@@ -23,34 +24,43 @@ static void workload_defaults(struct draft *d, bool has_replicas) {
         template_default(d->doc, mjson_obj(d->doc, spec, "template"));
 }
 
-/* Selector and template must belong together. */
+/* What the workloads' rules differ in. */
 typedef void template_check(yyjson_val *template, const char *path, struct invalid *bad);
+struct workload {
+        const char *name; /* in the message about an empty selector */
+        const char *bad_selector; /* what is said of a selector that cannot be used; NULL: nothing */
+        const char *owner; /* whose pods may have no deadline */
+        template_check *check_template;
+};
 
-static void check_selector(yyjson_val *object, template_check *check_template, struct invalid *bad) {
+/* Selector and template must belong together. */
+static void check_selector(yyjson_val *object, const struct workload *w, struct invalid *bad) {
         AUTO(selector) struct selector s = {0};
         yyjson_val *selector = json_at(object, "/spec/selector"), *template = json_at(object, "/spec/template");
         yyjson_val *labels = json_at(template, "/metadata/labels");
-        const char *restart = json_str_at(template, "/spec/restartPolicy");
+        AUTO(free) char *text = selector ? json_write(selector, false, NULL) : NULL, *shown = labels ? json_write(labels, false, NULL) : xstrdup("null");
+        size_t terms = yyjson_obj_size(yyjson_obj_get(selector, "matchLabels")) + yyjson_arr_size(yyjson_obj_get(selector, "matchExpressions"));
 
-        if (!yyjson_is_obj(selector)) {
-                AUTO(free) char *text = labels ? json_write(labels, false, NULL) : xstrdup("null");
-                invalid_required(bad, "spec.selector", NULL);
-                invalid_add(bad, "spec.template.metadata.labels", INVALID_VALUE, text, "`selector` does not match template `labels`");
-        } else {
+        if (yyjson_is_obj(selector)) {
                 label_selector_validate(selector, "spec.selector", bad);
-                if (yyjson_obj_size(yyjson_obj_get(selector, "matchLabels")) + yyjson_arr_size(yyjson_obj_get(selector, "matchExpressions")) == 0) {
-                        invalid_add(bad, "spec.selector", INVALID_VALUE, "{}", "empty selector is invalid for deployment");
-                } else if (selector_from_object(selector, &s, NULL) < 0) {
-                        AUTO(free) char *text = json_write(selector, false, NULL);
-                        invalid_add(bad, "spec.selector", INVALID_VALUE, text, "invalid label selector");
-                } else if (!selector_matches(&s, labels)) {
-                        AUTO(free) char *text = labels ? json_write(labels, false, NULL) : xstrdup("null");
-                        invalid_add(bad, "spec.template.metadata.labels", INVALID_VALUE, text, "`selector` does not match template `labels`");
-                }
+                if (terms == 0)
+                        invalid_add(bad, "spec.selector", INVALID_VALUE, "{}", "empty selector is invalid for %s", w->name);
+        } else {
+                invalid_required(bad, "spec.selector", NULL);
         }
-        check_template(template, "spec.template", bad);
-        if (restart && !streq(restart, "Always") && (streq(restart, "Never") || streq(restart, "OnFailure")))
-                invalid_not_supported(bad, "spec.template.spec.restartPolicy", restart, (const char *const[]){"Always", NULL});
+        if (selector_from_object(selector, &s, NULL) < 0)
+                invalid_add(bad, "spec.selector", INVALID_VALUE, text, w->bad_selector ? "%s" : NULL, w->bad_selector);
+        else if (!(yyjson_is_obj(selector) && terms == 0) && !selector_matches(&s, labels))
+                invalid_add(bad, "spec.template.metadata.labels", INVALID_VALUE, shown, "`selector` does not match template `labels`");
+}
+
+static void check_template_of(yyjson_val *template, const struct workload *w, struct invalid *bad) {
+        const char *restart = json_str_at(template, "/spec/restartPolicy");
+        w->check_template(template, "spec.template", bad);
+        if (restart && !streq(restart, "Always"))
+                value_supported(restart, "spec.template.spec.restartPolicy", (const char *const[]){"Always", NULL}, bad);
+        if (json_at(template, "/spec/activeDeadlineSeconds"))
+                invalid_add(bad, "spec.template.spec.activeDeadlineSeconds", INVALID_FORBIDDEN, NULL, "activeDeadlineSeconds in %s is not Supported", w->owner);
 }
 
 static void check_nonnegative(yyjson_val *object, const char *pointer, const char *path, struct invalid *bad) {
@@ -61,14 +71,19 @@ static void check_nonnegative(yyjson_val *object, const char *pointer, const cha
                 invalid_add(bad, path, INVALID_VALUE, text, "must be greater than or equal to 0");
 }
 
-static void check_workload(const struct draft *d, yyjson_val *object, template_check *check_template, struct invalid *bad) {
+static const struct workload deployment_rules = {"deployment", "invalid label selector", "ReplicaSet", template_validate};
+static const struct workload replicaset_rules = {"deployment", "invalid label selector", "ReplicaSet", template_validate};
+static const struct workload daemonset_rules = {"daemonset", "", "DaemonSet", template_validate};
+static const struct workload statefulset_rules = {"statefulset", NULL, "StatefulSet", template_validate_stateful};
+
+static void workload_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         if (d->subresource)
                 return;
         check_nonnegative(object, "/spec/replicas", "spec.replicas", bad);
-        check_selector(object, check_template, bad);
+        check_nonnegative(object, "/spec/minReadySeconds", "spec.minReadySeconds", bad);
+        check_selector(object, &replicaset_rules, bad);
+        check_template_of(json_at(object, "/spec/template"), &replicaset_rules, bad);
 }
-
-static void workload_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) { check_workload(d, object, template_validate, bad); }
 
 static void selector_is_fixed(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         yyjson_val *now = json_at(object, "/spec/selector");
@@ -93,26 +108,60 @@ static void deployment_defaults(struct draft *d) {
         default_int(d->doc, spec, "progressDeadlineSeconds", 600);
 }
 static bool is_zero(yyjson_val *v) {
-        return yyjson_is_int(v) ? yyjson_get_sint(v) == 0 : v && streq_null(yyjson_get_str(v), "0%");
+        const char *text = yyjson_get_str(v);
+        return text ? strtoll(text, NULL, 10) == 0 : yyjson_get_sint(v) == 0;
+}
+
+static void check_rolling_deployment(yyjson_val *rolling, struct invalid *bad) {
+        static const char unavailable_at[] = "spec.strategy.rollingUpdate.maxUnavailable";
+        yyjson_val *unavailable = yyjson_obj_get(rolling, "maxUnavailable"), *surge = yyjson_obj_get(rolling, "maxSurge");
+        AUTO(free) char *shown = unavailable ? json_write(unavailable, false, NULL) : xstrdup("0");
+        value_int_or_percent(unavailable, unavailable_at, bad);
+        value_int_or_percent(surge, "spec.strategy.rollingUpdate.maxSurge", bad);
+        if (is_zero(unavailable) && is_zero(surge))
+                invalid_add(bad, unavailable_at, INVALID_VALUE, shown, "may not be 0 when `maxSurge` is 0");
+        value_at_most_all(unavailable, unavailable_at, bad);
+}
+
+static char *show_member(yyjson_val *object, const char *key) {
+        yyjson_val *v = yyjson_obj_get(object, key);
+        return v ? json_write(v, false, NULL) : xstrdup("null");
+}
+
+static void check_strategy(yyjson_val *spec, struct invalid *bad) {
+        yyjson_val *strategy = yyjson_obj_get(spec, "strategy"), *rolling = yyjson_obj_get(strategy, "rollingUpdate");
+        const char *type = json_get_str(strategy, "type");
+        if (!strategy)
+                return;
+        if (streq_null(type, "Recreate")) {
+                if (rolling)
+                        invalid_add(bad, "spec.strategy.rollingUpdate", INVALID_FORBIDDEN, NULL, "may not be specified when strategy `type` is 'Recreate'");
+        } else if (streq_null(type, "RollingUpdate")) {
+                if (rolling)
+                        check_rolling_deployment(rolling, bad);
+                else
+                        invalid_required(bad, "spec.strategy.rollingUpdate", "this should be defaulted and never be nil");
+        } else {
+                AUTO(free) char *quoted = invalid_quote(type ? type : ""), *unavailable = show_member(rolling, "maxUnavailable"), *surge = show_member(rolling, "maxSurge");
+                AUTO(free) char *of_rolling = rolling ? xasprintf("{\"MaxUnavailable\":%s,\"MaxSurge\":%s}", unavailable, surge) : xstrdup("null");
+                AUTO(free) char *shown = xasprintf("{\"Type\":%s,\"RollingUpdate\":%s}", quoted, of_rolling);
+                invalid_add(bad, "spec.strategy", INVALID_NOT_SUPPORTED, shown, "supported values: \"Recreate\", \"RollingUpdate\"");
+        }
 }
 
 static void deployment_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        yyjson_val *spec = yyjson_obj_get(object, "spec"), *rolling = json_at(spec, "/strategy/rollingUpdate");
-        const char *type = json_str_at(spec, "/strategy/type");
+        yyjson_val *spec = yyjson_obj_get(object, "spec");
         int64_t deadline = json_get_int(spec, "progressDeadlineSeconds", 600);
 
-        workload_validate(d, object, bad);
         if (d->subresource)
                 return;
-        if (type && streq(type, "Recreate")) {
-                if (rolling)
-                        invalid_add(bad, "spec.strategy.rollingUpdate", INVALID_FORBIDDEN, NULL, "may not be specified when strategy `type` is 'Recreate'");
-        } else if (type && !streq(type, "RollingUpdate")) {
-                AUTO(free) char *shown = xasprintf("{\"Type\":\"%s\",\"RollingUpdate\":null}", type);
-                invalid_add(bad, "spec.strategy", INVALID_NOT_SUPPORTED, shown, "supported values: \"Recreate\", \"RollingUpdate\"");
-        } else if (is_zero(yyjson_obj_get(rolling, "maxUnavailable")) && is_zero(yyjson_obj_get(rolling, "maxSurge"))) {
-                invalid_add(bad, "spec.strategy.rollingUpdate.maxUnavailable", INVALID_VALUE, "0", "may not be 0 when `maxSurge` is 0");
-        }
+        check_nonnegative(object, "/spec/replicas", "spec.replicas", bad);
+        check_selector(object, &deployment_rules, bad);
+        check_template_of(yyjson_obj_get(spec, "template"), &deployment_rules, bad);
+        check_strategy(spec, bad);
+        check_nonnegative(object, "/spec/minReadySeconds", "spec.minReadySeconds", bad);
+        check_nonnegative(object, "/spec/revisionHistoryLimit", "spec.revisionHistoryLimit", bad);
+        check_nonnegative(object, "/spec/progressDeadlineSeconds", "spec.progressDeadlineSeconds", bad);
         if (deadline <= json_get_int(spec, "minReadySeconds", 0)) {
                 AUTO(free) char *text = xasprintf("%lld", (long long)deadline);
                 invalid_add(bad, "spec.progressDeadlineSeconds", INVALID_VALUE, text, "must be greater than minReadySeconds");
@@ -167,11 +216,15 @@ const struct kind_hooks rc_hooks = {.defaults = rc_defaults, .prepare_create = r
 
 static void statefulset_defaults(struct draft *d) {
         yyjson_mut_val *spec = spec_of(d), *strategy = mjson_obj(d->doc, spec, "updateStrategy"), *keep;
+        const char *named = mjson_get_str(strategy, "type");
         workload_defaults(d, true);
         default_str(d->doc, spec, "podManagementPolicy", "OrderedReady");
-        default_str(d->doc, strategy, "type", "RollingUpdate");
+        if (!named || !*named) { /* only the strategy that nobody named has all its members */
+                mjson_set_str(d->doc, strategy, "type", "RollingUpdate");
+                mjson_obj(d->doc, strategy, "rollingUpdate");
+        }
         if (streq(mjson_get_str(strategy, "type"), "RollingUpdate"))
-                default_int(d->doc, mjson_obj(d->doc, strategy, "rollingUpdate"), "partition", 0);
+                default_int(d->doc, member_obj(strategy, "rollingUpdate"), "partition", 0);
         keep = mjson_obj(d->doc, spec, "persistentVolumeClaimRetentionPolicy");
         default_str(d->doc, keep, "whenDeleted", "Retain");
         default_str(d->doc, keep, "whenScaled", "Retain");
@@ -194,11 +247,62 @@ static void statefulset_validate_update(const struct draft *d, yyjson_val *objec
                             "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
                             "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
 }
+
+static void check_update_strategy(yyjson_val *strategy, struct invalid *bad) {
+        yyjson_val *rolling = yyjson_obj_get(strategy, "rollingUpdate");
+        const char *type = json_get_str(strategy, "type");
+        AUTO(free) char *quoted = invalid_quote(type ? type : ""), *partition = show_member(rolling, "partition"), *unavailable = show_member(rolling, "maxUnavailable");
+        AUTO(free) char *of_rolling = rolling ? xasprintf("{\"Partition\":%s,\"MaxUnavailable\":%s}", partition, unavailable) : xstrdup("null");
+        AUTO(free) char *shown = xasprintf("{\"Type\":%s,\"RollingUpdate\":%s}", quoted, of_rolling);
+        if (streq_null(type, "RollingUpdate"))
+                value_nonnegative(json_get_int(rolling, "partition", 0), "spec.updateStrategy.rollingUpdate.partition", bad);
+        else if (!streq_null(type, "OnDelete"))
+                invalid_add(bad, "spec.updateStrategy", INVALID_VALUE, shown, "must be 'RollingUpdate' or 'OnDelete'");
+        else if (rolling)
+                invalid_add(bad, "spec.updateStrategy.rollingUpdate", INVALID_VALUE, of_rolling, "only allowed for updateStrategy 'RollingUpdate'");
+}
+
+static void check_claim_policy(yyjson_val *policy, struct invalid *bad) {
+        static const char *const supported[] = {"Retain", "Delete", NULL};
+        if (!policy)
+                return;
+        value_supported(json_get_str(policy, "whenDeleted"), "spec.persistentVolumeClaimRetentionPolicy.whenDeleted", supported, bad);
+        value_supported(json_get_str(policy, "whenScaled"), "spec.persistentVolumeClaimRetentionPolicy.whenScaled", supported, bad);
+}
+
+/* Claims become volumes of the pods, before those of the template. */
+static void check_claim_names(yyjson_val *claims, struct invalid *bad) {
+        EACH(claim, i, claims) {
+                const char *name = json_str_at(claim, "/metadata/name");
+                AUTO(free) char *at = xasprintf("spec.template.spec.volumes[%zu].name", i),
+                                *claim_at = xasprintf("spec.template.spec.volumes[%zu].persistentVolumeClaim.claimName", i);
+                if (name && *name) {
+                        value_name(name_check_dns1123_label, name, at, bad);
+                } else {
+                        invalid_required(bad, at, NULL);
+                        invalid_required(bad, claim_at, NULL);
+                }
+        }
+}
+
 static void statefulset_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        const char *policy = json_str_at(object, "/spec/podManagementPolicy");
-        if (!d->subresource && policy && !streq(policy, "OrderedReady") && !streq(policy, "Parallel"))
+        yyjson_val *spec = yyjson_obj_get(object, "spec"), *template = yyjson_obj_get(spec, "template"), *labels = json_at(template, "/metadata/labels");
+        const char *policy = json_get_str(spec, "podManagementPolicy"), *service = json_get_str(spec, "serviceName");
+        if (d->subresource)
+                return;
+        if (policy && !streq(policy, "OrderedReady") && !streq(policy, "Parallel"))
                 invalid_string(bad, "spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'");
-        check_workload(d, object, template_validate_stateful, bad);
+        check_update_strategy(yyjson_obj_get(spec, "updateStrategy"), bad);
+        check_claim_policy(yyjson_obj_get(spec, "persistentVolumeClaimRetentionPolicy"), bad);
+        check_nonnegative(object, "/spec/replicas", "spec.replicas", bad);
+        check_nonnegative(object, "/spec/minReadySeconds", "spec.minReadySeconds", bad);
+        check_nonnegative(object, "/spec/ordinals/start", "spec.ordinals.start", bad);
+        if (service && *service)
+                value_name(name_check_dns1123_label, service, "spec.serviceName", bad);
+        check_selector(object, &statefulset_rules, bad);
+        labels_validate(labels, "spec.template.labels", bad); /* the real server says it twice */
+        check_claim_names(yyjson_obj_get(spec, "volumeClaimTemplates"), bad);
+        check_template_of(template, &statefulset_rules, bad);
 }
 const struct kind_hooks statefulset_hooks = {.defaults = statefulset_defaults,
                                              .prepare_create = reset_status,
@@ -221,9 +325,15 @@ static void daemonset_defaults(struct draft *d) {
         }
         default_int(d->doc, spec, "revisionHistoryLimit", 10);
 }
+static void daemonset_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        if (d->subresource)
+                return;
+        check_selector(object, &daemonset_rules, bad);
+        check_template_of(json_at(object, "/spec/template"), &daemonset_rules, bad);
+}
 const struct kind_hooks daemonset_hooks = {.defaults = daemonset_defaults,
                                            .prepare_create = daemonset_prepare_create,
-                                           .validate = workload_validate,
+                                           .validate = daemonset_validate,
                                            .validate_update = selector_is_fixed};
 
 /* Jobs. */

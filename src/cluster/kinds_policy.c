@@ -1,11 +1,10 @@
-/* Rules of kinds that limit or describe others: limit ranges, quotas, disruption budgets, leases, endpoints, ingresses. */
-#include <arpa/inet.h>
-
+/* Rules of kinds that limit or describe others: limit ranges, quotas, disruption budgets, leases, ingresses. */
 #include "base/str.h"
 #include "cluster/edit.h"
 #include "cluster/kind_hooks.h"
 #include "cluster/podspec.h"
 #include "cluster/server-internal.h"
+#include "cluster/value_rules.h"
 #include "codec/base64.h"
 #include "codec/quantity.h"
 #include "kobj/meta.h"
@@ -126,15 +125,31 @@ const struct kind_hooks quota_hooks = {.prepare_create = reset_status, .validate
 
 /* Disruption budgets and leases. */
 
+static void add_member_text(struct str *s, const char *name, yyjson_val *value) {
+        AUTO(free) char *text = value ? json_write(value, false, NULL) : xstrdup("null");
+        str_appendf(s, "%s\"%s\":%s", s->len > 1 ? "," : "{", name, text);
+}
+
 static void pdb_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         yyjson_val *spec = yyjson_obj_get(object, "spec"), *min = yyjson_obj_get(spec, "minAvailable"), *max = yyjson_obj_get(spec, "maxUnavailable");
+        const char *policy = json_get_str(spec, "unhealthyPodEvictionPolicy");
         if (d->subresource)
                 return;
         if (min && max) {
-                AUTO(free) char *a = json_write(min, false, NULL), *b = json_write(max, false, NULL);
-                AUTO(free) char *shown = xasprintf("{\"MinAvailable\":%s,\"Selector\":{},\"MaxUnavailable\":%s,\"UnhealthyPodEvictionPolicy\":null}", a, b);
-                invalid_add(bad, "spec", INVALID_VALUE, shown, "minAvailable and maxUnavailable cannot be both set");
+                AUTO(str) struct str shown = STR_INIT(0);
+                add_member_text(&shown, "MinAvailable", min);
+                add_member_text(&shown, "Selector", yyjson_obj_get(spec, "selector"));
+                add_member_text(&shown, "MaxUnavailable", max);
+                add_member_text(&shown, "UnhealthyPodEvictionPolicy", yyjson_obj_get(spec, "unhealthyPodEvictionPolicy"));
+                str_append_c(&shown, '}');
+                invalid_add(bad, "spec", INVALID_VALUE, str_cstr(&shown), "minAvailable and maxUnavailable cannot be both set");
         }
+        if (min && value_int_or_percent(min, "spec.minAvailable", bad))
+                value_at_most_all(min, "spec.minAvailable", bad);
+        if (max && value_int_or_percent(max, "spec.maxUnavailable", bad))
+                value_at_most_all(max, "spec.maxUnavailable", bad);
+        if (policy)
+                value_supported(policy, "spec.unhealthyPodEvictionPolicy", (const char *const[]){"AlwaysAllow", "IfHealthyBudget", NULL}, bad);
         label_selector_validate(yyjson_obj_get(spec, "selector"), "spec.selector", bad);
 }
 const struct kind_hooks pdb_hooks = {.prepare_create = reset_status, .validate = pdb_validate};
@@ -154,51 +169,7 @@ static void lease_validate(const struct draft *d, yyjson_val *object, struct inv
 }
 const struct kind_hooks lease_hooks = {.validate = lease_validate};
 
-/* Endpoints, slices, ingresses. */
-
-static void endpoints_defaults(struct draft *d) {
-        MUT_EACH(subset, d->root, "subsets") MUT_EACH(port, subset, "ports") default_str(d->doc, port, "protocol", "TCP");
-}
-
-static void check_address(const char *ip, const char *at, struct invalid *bad) {
-        unsigned char bytes[16];
-        if (!ip || (inet_pton(AF_INET, ip, bytes) != 1 && inet_pton(AF_INET6, ip, bytes) != 1))
-                invalid_string(bad, at, ip ? ip : "", "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-        else if (str_starts(ip, "127."))
-                invalid_string(bad, at, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
-        else if (str_starts(ip, "169.254."))
-                invalid_string(bad, at, ip, "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
-}
-
-static void endpoints_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        if (!d->server->is_ready || streq_null(meta_name(object), "kubernetes"))
-                return; /* the server's own address is loopback when nothing but this machine reaches it */
-        EACH(subset, i, yyjson_obj_get(object, "subsets")) {
-                EACH(address, k, yyjson_obj_get(subset, "addresses")) {
-                        AUTO(free) char *at = xasprintf("subsets[%zu].addresses[%zu].ip", i, k);
-                        check_address(json_get_str(address, "ip"), at, bad);
-                }
-        }
-}
-const struct kind_hooks endpoints_hooks = {.defaults = endpoints_defaults, .validate = endpoints_validate};
-
-static void slice_defaults(struct draft *d) {
-        MUT_EACH(port, d->root, "ports") {
-                default_str(d->doc, port, "protocol", "TCP");
-                if (!yyjson_mut_obj_get(port, "name"))
-                        mjson_set_str(d->doc, port, "name", "");
-        }
-}
-
-static void slice_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        const char *type = json_get_str(object, "addressType");
-        (void)d;
-        if (!type || !*type)
-                invalid_required(bad, "addressType", NULL);
-        else if (!streq(type, "IPv4") && !streq(type, "IPv6") && !streq(type, "FQDN"))
-                invalid_not_supported(bad, "addressType", type, (const char *const[]){"FQDN", "IPv4", "IPv6", NULL});
-}
-const struct kind_hooks endpointslice_hooks = {.defaults = slice_defaults, .validate = slice_validate};
+/* Ingresses. */
 
 static void ingress_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         yyjson_val *spec = yyjson_obj_get(object, "spec");

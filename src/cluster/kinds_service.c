@@ -5,6 +5,7 @@
 #include "cluster/kind_hooks.h"
 #include "cluster/podspec.h"
 #include "cluster/server-internal.h"
+#include "cluster/service_rules.h"
 #include "kobj/meta.h"
 #include "kobj/names.h"
 
@@ -14,6 +15,8 @@ static void service_defaults(struct draft *d) {
         yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec");
         default_str(d->doc, spec, "sessionAffinity", "None");
         default_str(d->doc, spec, "type", "ClusterIP");
+        if (streq(mjson_get_str(spec, "sessionAffinity"), "None"))
+                mjson_remove(spec, "sessionAffinityConfig");
         if (streq(mjson_get_str(spec, "sessionAffinity"), "ClientIP"))
                 default_int(d->doc, mjson_obj(d->doc, mjson_obj(d->doc, spec, "sessionAffinityConfig"), "clientIP"), "timeoutSeconds", 10800);
         MUT_EACH(port, spec, "ports") {
@@ -25,8 +28,10 @@ static void service_defaults(struct draft *d) {
         }
         if (type_is(spec, "ExternalName"))
                 return;
-        default_str(d->doc, spec, "internalTrafficPolicy", "Cluster");
-        if (type_is(spec, "NodePort") || type_is(spec, "LoadBalancer"))
+        bool has_node_ports = type_is(spec, "NodePort") || type_is(spec, "LoadBalancer"), is_cluster_ip = type_is(spec, "ClusterIP");
+        if ((has_node_ports || is_cluster_ip) && !yyjson_mut_obj_get(spec, "internalTrafficPolicy"))
+                mjson_set_str(d->doc, spec, "internalTrafficPolicy", "Cluster");
+        if (has_node_ports || (is_cluster_ip && yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "externalIPs"))))
                 default_str(d->doc, spec, "externalTrafficPolicy", "Cluster");
         if (type_is(spec, "LoadBalancer"))
                 default_bool(d->doc, spec, "allocateLoadBalancerNodePorts", true);
@@ -38,45 +43,53 @@ static void set_list(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *ke
         mjson_set(doc, object, key, list);
 }
 
-static int take_address(struct draft *d, yyjson_mut_val *spec, struct err *err) {
-        struct addresses *pool = d->server->addresses;
-        const char *policy = mjson_get_str(spec, "ipFamilyPolicy"), *family = mjson_str_at(spec, "/ipFamilies/0");
-        const char *given = mjson_get_str(spec, "clusterIP"), *had = d->old ? object_str(d->old, "/spec/clusterIP") : NULL;
-        yyjson_mut_val *list = yyjson_mut_obj_get(spec, "clusterIPs");
-        AUTO(free) char *ip = NULL;
+static int refuse(struct draft *d, const char *at, const char *value, struct err *err, const char *why) {
+        AUTO(invalid) struct invalid bad = {0};
+        invalid_string(&bad, at, value, "%s", why);
+        return invalid_err(&bad, "", "Service", mmeta_name(d->root), err);
+}
 
-        if (policy && streq(policy, "RequireDualStack")) {
-                AUTO(invalid) struct invalid bad = {0};
-                invalid_string(&bad, "spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services");
-                return invalid_err(&bad, "", "Service", mmeta_name(d->root), err);
-        }
-        if (family && streq(family, "IPv6")) {
-                AUTO(invalid) struct invalid bad = {0};
-                invalid_string(&bad, "spec.ipFamilies[0]", family, "not configured on this cluster");
-                return invalid_err(&bad, "", "Service", mmeta_name(d->root), err);
-        }
-        if ((!given || !*given) && yyjson_mut_arr_size(list))
-                given = yyjson_mut_get_str(yyjson_mut_arr_get_first(list));
-        if ((!given || !*given) && had && *had)
-                given = had;
+/* One family, IPv4, is all there is. */
+static int check_stack(struct draft *d, yyjson_mut_val *spec, struct err *err) {
+        const char *policy = mjson_get_str(spec, "ipFamilyPolicy"), *first = mjson_str_at(spec, "/ipFamilies/0");
+        bool single = policy && streq(policy, "SingleStack");
+        size_t families = yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "ipFamilies"));
+        if (policy && streq(policy, "RequireDualStack"))
+                return refuse(d, "spec.ipFamilyPolicy", policy, err, "this cluster is not configured for dual-stack services");
+        if (single && yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "clusterIPs")) > 1)
+                return refuse(d, "spec.ipFamilyPolicy", policy, err,
+                              "must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified");
+        if (single && families > 1)
+                return refuse(d, "spec.ipFamilyPolicy", policy, err,
+                              "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified");
+        if (first && streq(first, "IPv6"))
+                return refuse(d, "spec.ipFamilies[0]", first, err, "not configured on this cluster");
+        return families > 1 ? refuse(d, "spec.ipFamilies[1]", "IPv6", err, "not configured on this cluster") : 0;
+}
+
+static int check_address(struct draft *d, const char *ip, struct err *err) {
+        struct addresses *pool = d->server->addresses;
+        AUTO(invalid) struct invalid bad = {0};
+        AUTO(free) char *text = xasprintf("[\"%s\"]", ip);
+        if (!addresses_contains(pool, ip))
+                invalid_add(&bad, "spec.clusterIPs", INVALID_VALUE, text, "failed to allocate IP %s: the provided network does not match the current range", ip);
+        else if (addresses_is_taken(pool, ip))
+                invalid_add(&bad, "spec.clusterIPs", INVALID_VALUE, text, "failed to allocate IP %s: provided IP is already allocated", ip);
+        return bad.len ? invalid_err(&bad, "", "Service", mmeta_name(d->root), err) : 0;
+}
+
+static int take_address(struct draft *d, yyjson_mut_val *spec, struct err *err) {
+        const char *given = mjson_get_str(spec, "clusterIP"), *had = d->old ? object_str(d->old, "/spec/clusterIP") : NULL;
+        AUTO(free) char *ip = NULL;
+        int r = check_stack(d, spec, err);
+        if (r < 0)
+                return r;
         if (given && *given) {
-                AUTO(invalid) struct invalid bad = {0};
-                AUTO(free) char *text = xasprintf("[\"%s\"]", given);
                 ip = xstrdup(given);
-                if (!streq(given, "None") && !streq_null(given, had)) {
-                        if (!addresses_is_ip(given))
-                                invalid_string(&bad, "spec.clusterIPs[0]", given, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-                        else if (!addresses_contains(pool, given))
-                                invalid_add(&bad, "spec.clusterIPs", INVALID_VALUE, text,
-                                            "failed to allocate IP %s: the provided network does not match the current range", given);
-                        else if (addresses_is_taken(pool, given))
-                                invalid_add(&bad, "spec.clusterIPs", INVALID_VALUE, text, "failed to allocate IP %s: provided IP is already allocated",
-                                            given);
-                        if (bad.len)
-                                return invalid_err(&bad, "", "Service", mmeta_name(d->root), err);
-                }
+                if (!streq(given, "None") && !streq_null(given, had) && (r = check_address(d, given, err)) < 0)
+                        return r;
         } else {
-                ip = addresses_pick(pool);
+                ip = addresses_pick(d->server->addresses);
                 if (!ip)
                         return status_internal(err, "failed to allocate a serviceIP: range is full");
         }
@@ -94,7 +107,8 @@ static int no_node_port_left(struct err *err) { return status_internal(err, "fai
 static int take_node_port(struct draft *d, size_t i, int64_t given, struct err *err) {
         AUTO(invalid) struct invalid bad = {0};
         AUTO(free) char *at = xasprintf("spec.ports[%zu].nodePort", i), *text = xasprintf("%lld", (long long)given);
-        if (given < NODE_PORT_FIRST || given > NODE_PORT_LAST)
+        /* A dry run of the real server does not look at the range. */
+        if (!d->is_dry_run && (given < NODE_PORT_FIRST || given > NODE_PORT_LAST))
                 invalid_add(&bad, at, INVALID_VALUE, text, "provided port is not in the valid range. The range of valid ports is 30000-32767");
         else if (addresses_port_is_taken(d->server->addresses, (int)given))
                 invalid_add(&bad, at, INVALID_VALUE, text, "provided port is already allocated");
@@ -170,22 +184,75 @@ static int take_node_ports(struct draft *d, yyjson_mut_val *spec, struct err *er
 
 static bool has_node_ports(const char *type) { return streq_null(type, "NodePort") || streq_null(type, "LoadBalancer"); }
 
-/* What only came with the type before goes with it, unless it was changed as well (validation then speaks): dropTypeDependentFields. */
-static void drop_of_old_type(struct draft *d, yyjson_mut_val *spec) {
-        yyjson_val *old = object_at(d->old, "/spec");
-        const char *policy = json_get_str(old, "externalTrafficPolicy");
-        if (!has_node_ports(json_get_str(old, "type")) || has_node_ports(mjson_get_str(spec, "type")))
-                return;
+static bool same_member(yyjson_mut_val *spec, yyjson_val *old, const char *key) {
+        AUTO(json) yyjson_doc *now = mjson_freeze(spec);
+        return json_equal(yyjson_obj_get(yyjson_doc_get_root(now), key), yyjson_obj_get(old, key));
+}
+
+static void drop_same(yyjson_mut_val *spec, yyjson_val *old, const char *const *members) {
+        for (size_t i = 0; members[i]; i++)
+                if (same_member(spec, old, members[i]))
+                        mjson_remove(spec, members[i]);
+}
+
+static void drop_node_ports(yyjson_mut_val *spec, yyjson_val *old) {
         bool same = true;
         size_t i = 0;
         MUT_EACH(port, spec, "ports") same &= mjson_get_int(port, "nodePort", 0) == json_get_int(yyjson_arr_get(yyjson_obj_get(old, "ports"), i++), "nodePort", 0);
         if (same && i == yyjson_arr_size(yyjson_obj_get(old, "ports"))) {
                 MUT_EACH(port, spec, "ports") mjson_remove(port, "nodePort");
         }
-        if (policy && streq_null(mjson_get_str(spec, "externalTrafficPolicy"), policy))
-                mjson_remove(spec, "externalTrafficPolicy");
-        if (json_get_bool(old, "allocateLoadBalancerNodePorts", false) == yyjson_mut_get_bool(yyjson_mut_obj_get(spec, "allocateLoadBalancerNodePorts")))
-                mjson_remove(spec, "allocateLoadBalancerNodePorts");
+}
+
+/* What only came with the type before goes with it, unless it was changed as well (validation then speaks): dropTypeDependentFields. */
+static void drop_of_old_type(struct draft *d, yyjson_mut_val *spec) {
+        yyjson_val *old = object_at(d->old, "/spec");
+        AUTO(json) yyjson_doc *frozen = mjson_freeze(spec);
+        yyjson_val *now = yyjson_doc_get_root(frozen);
+        bool was_balancer = streq_null(json_get_str(old, "type"), "LoadBalancer"), was_external_name = streq_null(json_get_str(old, "type"), "ExternalName");
+        if (!was_external_name && type_is(spec, "ExternalName"))
+                drop_same(spec, old, (const char *const[]){"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", NULL});
+        if (has_node_ports(json_get_str(old, "type")) && !has_node_ports(mjson_get_str(spec, "type")))
+                drop_node_ports(spec, old);
+        if (service_is_external(old) && !service_is_external(now))
+                drop_same(spec, old, (const char *const[]){"externalTrafficPolicy", NULL});
+        if (service_needs_health_port(old) && !service_needs_health_port(now))
+                drop_same(spec, old, (const char *const[]){"healthCheckNodePort", NULL});
+        if (was_balancer && !type_is(spec, "LoadBalancer"))
+                drop_same(spec, old, (const char *const[]){"allocateLoadBalancerNodePorts", "loadBalancerClass", NULL});
+}
+
+/* clusterIP leads, clusterIPs follows: what a writer left out is what it was, or what the other says. */
+static void sync_addresses(struct draft *d, yyjson_mut_val *spec) {
+        const char *one = mjson_get_str(spec, "clusterIP"), *had = d->old ? object_str(d->old, "/spec/clusterIP") : NULL;
+        yyjson_mut_val *many = yyjson_mut_obj_get(spec, "clusterIPs");
+        if ((!one || !*one) && had && *had) {
+                const char *first = yyjson_mut_get_str(yyjson_mut_arr_get_first(many));
+                mjson_set_str(d->doc, spec, "clusterIP", first ? first : had);
+        }
+        one = mjson_get_str(spec, "clusterIP");
+        bool follows = d->old && same_member(spec, object_at(d->old, "/spec"), "clusterIPs");
+        if (one && *one && (yyjson_mut_arr_size(many) == 0 || (follows && !streq_null(one, had)))) {
+                AUTO(free) char *ip = xstrdup(one);
+                set_list(d->doc, spec, "clusterIPs", ip);
+        }
+}
+
+static int take_health_port(struct draft *d, yyjson_mut_val *spec, struct err *err) {
+        int64_t had = d->old ? json_int_at(object_at(d->old, "/spec"), "/healthCheckNodePort", 0) : 0;
+        int64_t port = mjson_get_int(spec, "healthCheckNodePort", 0);
+        if (port && port == had)
+                return 0;
+        if (!port)
+                port = had ? had : addresses_pick_port(d->server->addresses);
+        else if (!d->is_dry_run && (port < NODE_PORT_FIRST || port > NODE_PORT_LAST))
+                return status_internal(err, "failed to allocate requested HealthCheck NodePort %lld: provided port is not in the valid range. The range of valid ports is 30000-32767", (long long)port);
+        else if (addresses_port_is_taken(d->server->addresses, (int)port))
+                return status_internal(err, "failed to allocate requested HealthCheck NodePort %lld: provided port is already allocated", (long long)port);
+        if (!port)
+                return no_node_port_left(err);
+        mjson_set_int(d->doc, spec, "healthCheckNodePort", port);
+        return 0;
 }
 
 static int service_addresses(struct draft *d, struct err *err) {
@@ -193,14 +260,18 @@ static int service_addresses(struct draft *d, struct err *err) {
         int r;
         if (d->old)
                 drop_of_old_type(d, spec);
-        if (type_is(spec, "ExternalName")) {
-                mjson_remove(spec, "clusterIP");
-                mjson_remove(spec, "clusterIPs");
-                return 0;
-        }
+        if (!type_is(spec, "ExternalName") || !d->old)
+                sync_addresses(d, spec);
+        AUTO(json) yyjson_doc *frozen = mjson_freeze(d->root);
+        AUTO(invalid) struct invalid bad = {0};
+        service_rules(yyjson_doc_get_root(frozen), &bad);
+        if (bad.len || type_is(spec, "ExternalName"))
+                return 0; /* nothing is taken for what validation refuses next */
         r = take_address(d, spec, err);
-        if (r == 0 && (type_is(spec, "NodePort") || type_is(spec, "LoadBalancer")))
+        if (r == 0 && has_node_ports(mjson_get_str(spec, "type")))
                 r = take_node_ports(d, spec, err);
+        if (r == 0 && service_needs_health_port(yyjson_obj_get(yyjson_doc_get_root(frozen), "spec")))
+                r = take_health_port(d, spec, err);
         return r;
 }
 
@@ -213,104 +284,22 @@ static int service_prepare_create(struct draft *d, struct err *err) {
 
 static int service_prepare_update(struct draft *d, struct err *err) { return d->subresource ? 0 : service_addresses(d, err); }
 
-static void check_port(yyjson_val *port, size_t i, size_t ports, struct map *names, struct map *numbers, struct invalid *bad) {
-        AUTO(free) char *here = xasprintf("spec.ports[%zu]", i), *name_at = xasprintf("%s.name", here), *port_at = xasprintf("%s.port", here),
-                         *protocol_at = xasprintf("%s.protocol", here), *target_at = xasprintf("%s.targetPort", here), *key = NULL, *text = NULL;
-        const char *name = json_get_str(port, "name"), *protocol = json_get_str(port, "protocol");
-        yyjson_val *target = yyjson_obj_get(port, "targetPort");
-        int64_t number = json_get_int(port, "port", 0);
-
-        if (!name || !*name) {
-                if (ports > 1)
-                        invalid_required(bad, name_at, NULL);
-        } else {
-                AUTO(strv) struct strv why = {0};
-                AUTO(free) char *quoted = invalid_quote(name);
-                name_check_dns1123_label(sv_of(name), &why);
-                invalid_names(bad, name_at, name, &why);
-                if (map_has(names, name))
-                        invalid_add(bad, name_at, INVALID_DUPLICATE, quoted, NULL);
-                map_set(names, name, names);
-        }
-        text = xasprintf("%lld", (long long)number);
-        if (number < 1 || number > 65535)
-                invalid_add(bad, port_at, INVALID_VALUE, text, "must be between 1 and 65535, inclusive");
-        if (!protocol || (!streq(protocol, "TCP") && !streq(protocol, "UDP") && !streq(protocol, "SCTP")))
-                invalid_not_supported(bad, protocol_at, protocol ? protocol : "", (const char *const[]){"SCTP", "TCP", "UDP", NULL});
-        if (yyjson_is_int(target) && (yyjson_get_sint(target) < 1 || yyjson_get_sint(target) > 65535)) {
-                AUTO(free) char *value = xasprintf("%lld", (long long)yyjson_get_sint(target));
-                invalid_add(bad, target_at, INVALID_VALUE, value, "must be between 1 and 65535, inclusive");
-        } else if (yyjson_is_str(target)) {
-                AUTO(strv) struct strv why = {0};
-                name_check_port_name(sv_of(yyjson_get_str(target)), &why);
-                invalid_names(bad, target_at, yyjson_get_str(target), &why);
-        }
-        key = xasprintf("%lld/%s", (long long)number, protocol ? protocol : "");
-        if (map_has(numbers, key)) {
-                AUTO(free) char *value = xasprintf("{\"Name\":\"\",\"Protocol\":\"%s\",\"AppProtocol\":null,\"Port\":%lld,\"TargetPort\":0,\"NodePort\":0}",
-                                                   protocol ? protocol : "", (long long)number);
-                invalid_add(bad, here, INVALID_DUPLICATE, value, NULL);
-        }
-        map_set(numbers, key, numbers);
-}
-
-/* A protocol has a node port once. */
-static void check_node_ports(yyjson_val *ports, struct invalid *bad) {
-        AUTO(map) struct map seen = MAP_INIT(NULL);
-        EACH(port, i, ports) {
-                int64_t number = json_get_int(port, "nodePort", 0);
-                const char *protocol = json_get_str(port, "protocol");
-                AUTO(free) char *key = xasprintf("%lld/%s", (long long)number, protocol ? protocol : ""), *at = xasprintf("spec.ports[%zu].nodePort", i),
-                                *text = xasprintf("%lld", (long long)number);
-                if (number && map_has(&seen, key))
-                        invalid_add(bad, at, INVALID_DUPLICATE, text, NULL);
-                if (number)
-                        map_set(&seen, key, &seen);
-        }
-}
-
 static void service_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        static const char *const types[] = {"ClusterIP", "ExternalName", "LoadBalancer", "NodePort", NULL};
-        yyjson_val *spec = yyjson_obj_get(object, "spec"), *ports = yyjson_obj_get(spec, "ports");
-        const char *type = json_get_str(spec, "type"), *ip = json_get_str(spec, "clusterIP"), *affinity = json_get_str(spec, "sessionAffinity");
-        AUTO(map) struct map names = MAP_INIT(NULL), numbers = MAP_INIT(NULL);
-        bool known = false, external = streq_null(type, "ExternalName");
+        if (!d->subresource)
+                service_rules(object, bad);
+}
 
-        if (d->subresource)
-                return;
-        if (yyjson_arr_size(ports) == 0 && !external && !streq_null(ip, "None"))
-                invalid_required(bad, "spec.ports", NULL);
-        for (size_t i = 0; types[i]; i++)
-                known |= streq_null(type, types[i]);
-        if (external) {
-                const char *name = json_get_str(spec, "externalName");
-                AUTO(strv) struct strv why = {0};
-                if (!name || !*name) {
-                        invalid_required(bad, "spec.externalName", NULL);
-                } else {
-                        name_check_dns1123_subdomain(sv_of(name), &why);
-                        invalid_names(bad, "spec.externalName", name, &why);
-                }
-        }
-        if (streq_null(type, "LoadBalancer") && streq_null(ip, "None"))
-                invalid_string(bad, "spec.clusterIPs[0]", "None", "may not be set to 'None' for LoadBalancer services");
-        EACH(port, i, ports) {
-                check_port(port, i, yyjson_arr_size(ports), &names, &numbers, bad);
-                if (json_get_int(port, "nodePort", 0) && (streq_null(type, "ClusterIP") || external)) {
-                        AUTO(free) char *at = xasprintf("spec.ports[%zu].nodePort", i);
-                        invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "may not be used when `type` is '%s'", type);
-                }
-        }
-        check_node_ports(ports, bad);
-        labels_validate(yyjson_obj_get(spec, "selector"), "spec.selector", bad);
-        if (!streq_null(affinity, "None") && !streq_null(affinity, "ClientIP"))
-                invalid_not_supported(bad, "spec.sessionAffinity", affinity ? affinity : "", (const char *const[]){"ClientIP", "None", NULL});
-        if (!known)
-                invalid_not_supported(bad, "spec.type", type ? type : "", types);
+static void check_class_change(yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        yyjson_val *now = json_at(object, "/spec/loadBalancerClass"), *before = json_at(old, "/spec/loadBalancerClass");
+        AUTO(free) char *text = now ? json_write(now, false, NULL) : xstrdup("null");
+        if (streq_null(json_str_at(object, "/spec/type"), "LoadBalancer") && streq_null(json_str_at(old, "/spec/type"), "LoadBalancer") && !json_equal(now, before))
+                invalid_add(bad, "spec.loadBalancerClass", INVALID_VALUE, text, "may not change once set");
 }
 
 static void service_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         const char *now = json_str_at(object, "/spec/clusterIP"), *before = json_str_at(old, "/spec/clusterIP");
+        if (!d->subresource)
+                check_class_change(object, old, bad);
         if (d->subresource || streq_null(json_str_at(object, "/spec/type"), "ExternalName") || streq_null(json_str_at(old, "/spec/type"), "ExternalName"))
                 return;
         if (before && !streq_null(now, before)) {

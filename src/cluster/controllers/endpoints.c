@@ -216,8 +216,9 @@ static void fill_slice(struct round *r, yyjson_mut_doc *doc, yyjson_mut_val *roo
         mjson_set_str(doc, root, "addressType", "IPv4");
         for (size_t i = 0; g && i < g->pods.len; i++)
                 put_endpoint(r, doc, endpoints, g->pods.items[i]);
-        mjson_set(doc, root, "endpoints", endpoints);
-        mjson_set(doc, root, "ports", g ? yyjson_mut_val_mut_copy(doc, g->value) : yyjson_mut_arr(doc));
+        bool has_ports = g && yyjson_mut_arr_size(g->value); /* empty lists are stored as null, see slice_defaults */
+        mjson_set(doc, root, "endpoints", yyjson_mut_arr_size(endpoints) ? endpoints : yyjson_mut_null(doc));
+        mjson_set(doc, root, "ports", has_ports ? yyjson_mut_val_mut_copy(doc, g->value) : yyjson_mut_null(doc));
 }
 
 static int write_slice(struct round *r, struct object *old, const struct group *g, struct err *err) {
