@@ -324,6 +324,13 @@ void job_rules_validate(yyjson_val *spec, const char *path, struct invalid *bad)
                 invalid_string(bad, restart_at, restart, "only \"Never\" is supported when podFailurePolicy is specified");
 }
 
+void job_rules_validate_name(const char *name, yyjson_val *spec, struct invalid *bad) {
+        int64_t completions = json_get_int(spec, "completions", 0);
+        AUTO(free) char *hostname = xasprintf("%s-%lld", name ? name : "", (long long)completions - 1);
+        if (completions > 0 && streq_null(json_get_str(spec, "completionMode"), "Indexed") && name_check_dns1123_label(sv_of(hostname), NULL))
+                invalid_string(bad, "metadata.name", name ? name : "", "will not able to create pod with invalid DNS label: %s", hostname);
+}
+
 /* ---- showing ---- */
 
 /* A member that is a pointer or a list in the real server is null when it is absent, a text is empty. */

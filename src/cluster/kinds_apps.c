@@ -350,10 +350,12 @@ static void jobspec_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
                 mjson_set_int(doc, spec, "completions", 1);
         default_int(doc, spec, "parallelism", 1);
         default_int(doc, spec, "backoffLimit", yyjson_mut_obj_get(spec, "backoffLimitPerIndex") ? 2147483647 : 6);
-        default_str(doc, spec, "completionMode", "NonIndexed");
+        if (!yyjson_mut_obj_get(spec, "completionMode"))
+                mjson_set_str(doc, spec, "completionMode", "NonIndexed");
         default_bool(doc, spec, "suspend", false);
         default_bool(doc, spec, "manualSelector", false);
-        default_str(doc, spec, "podReplacementPolicy", member_obj(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
+        if (!yyjson_mut_obj_get(spec, "podReplacementPolicy")) /* an empty one is refused */
+                mjson_set_str(doc, spec, "podReplacementPolicy", member_obj(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
         failure_policy_defaults(doc, spec);
         template_default(doc, mjson_obj(doc, spec, "template"));
 }
@@ -393,6 +395,8 @@ static void jobspec_validate(yyjson_val *spec, const char *path, struct invalid 
         template_validate(template, template_at, bad);
         if (restart && streq(restart, "Always"))
                 invalid_required(bad, restart_at, "valid values: \"OnFailure\", \"Never\"");
+        else if (restart && *restart && !streq(restart, "OnFailure") && !streq(restart, "Never"))
+                invalid_not_supported(bad, restart_at, restart, (const char *const[]){"OnFailure", "Never", NULL});
 }
 
 static void check_job_selector(yyjson_val *object, struct invalid *bad) {
@@ -411,8 +415,10 @@ static void check_job_selector(yyjson_val *object, struct invalid *bad) {
 static void job_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         if (!d->subresource)
                 check_job_selector(object, bad);
-        if (!d->subresource)
+        if (!d->subresource) {
                 jobspec_validate(yyjson_obj_get(object, "spec"), "spec", bad);
+                job_rules_validate_name(meta_name(object), yyjson_obj_get(object, "spec"), bad);
+        }
 }
 
 static void job_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
