@@ -437,6 +437,7 @@ static struct rest_app app_of(const struct api_plan *p, const struct appmodel *m
                 .completed = completed,
                 .executor_log_url = completed || settings->executor_log_url_incomplete ? settings->executor_log_url : NULL,
                 .redaction = settings->redaction,
+                .is_35 = settings->is_35,
                 .num_peaks = settings->is_35 ? AM_PEAKS_35 : AM_PEAKS,
         };
 }

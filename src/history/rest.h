@@ -61,6 +61,7 @@ struct rest_app {
         int64_t last_updated_ms;  /* of the log: where running tasks are taken to stand */
         int64_t now_ms;
         bool completed;
+        bool is_35; /* answers as Spark 3.5 */
         const char *executor_log_url; /* spark.history.custom.executor.log.url, or NULL */
         const struct redaction *redaction;
         struct memo *memo; /* of the model's answers, or NULL */

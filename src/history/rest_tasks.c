@@ -475,12 +475,12 @@ static const struct {
         {"Errors", ORDER_ERROR, 0},
 };
 
-static bool table_order(const char *column, struct order *o) {
+static bool table_order(const char *column, bool is_35, struct order *o) {
         if (sv_ieq(sv_of(column), SV("Logs")))
                 column = "Index";
         for (size_t i = 0; i < ARRAY_LEN(table_columns); i++)
                 if (streq(column, table_columns[i].column)) {
-                        o->kind = table_columns[i].kind;
+                        o->kind = is_35 && table_columns[i].kind == ORDER_PARTITION ? ORDER_INDEX : table_columns[i].kind;
                         o->metric = table_columns[i].metric;
                         return true;
                 }
@@ -504,7 +504,7 @@ void rest_task_table(struct rest_call *c) {
         struct order o = {.ascending = direction && sv_ieq(sv_of(direction), SV("asc"))};
         int64_t records, start, length;
         if (!number_of(total, &records) || !column || !number_of(rest_query_get(c->q, "start"), &start) ||
-            !number_of(rest_query_get(c->q, "length"), &length) || !table_order(column, &o)) {
+            !number_of(rest_query_get(c->q, "length"), &length) || !table_order(column, c->app->is_35, &o)) {
                 rest_html_error(c->a, 500, c->app->uri);
                 return;
         }
