@@ -79,7 +79,15 @@ bool java_parse_double(const char *text, double *ret) {
         if (p < end && (*p == '-' || *p == '+'))
                 p++;
         bool special = sv_eq(sv_new(p, (size_t)(end - p)), SV("NaN")) || sv_eq(sv_new(p, (size_t)(end - p)), SV("Infinity"));
-        if (!special) {
+        if (end - p > 2 && p[0] == '0' && (p[1] | 0x20) == 'x') { /* digits with at most one point, a binary exponent, which is not optional as in C */
+                const char *q = p + 2, *first = q;
+                while (q < end && (isxdigit((unsigned char)*q) || *q == '.'))
+                        q++;
+                if (q == first || q == end || (*q | 0x20) != 'p')
+                        return false;
+                if (end[-1] == 'd' || end[-1] == 'D' || end[-1] == 'f' || end[-1] == 'F')
+                        end--;
+        } else if (!special) {
                 if (p < end && (end[-1] == 'd' || end[-1] == 'D' || end[-1] == 'f' || end[-1] == 'F'))
                         end--;
                 bool digits = false;

@@ -230,6 +230,11 @@ int juri_resolve_globs(const struct submission_inputs *in, const char *list, cha
                         add_uri(&out, base, fragment);
                         continue;
                 }
+                struct juri file;
+                if (juri_parse(base, &file) && !file.path.data)
+                        return err_set(err, -EINVAL, "Relative path in absolute URI: %s; write the path without file:, or file:///ABSOLUTE", base);
+                if (juri_parse(base, &file) && file.authority.len)
+                        return err_set(err, -EINVAL, "Wrong FS: %s, expected: file:///", base);
                 AUTO(free) char *path = juri_path(base);
                 /* The original takes the decoded path for a URI once more. */
                 if (strpbrk(path, "[]"))

@@ -3,6 +3,7 @@
 #include "spark/jar.h"
 #include "spark/juri.h"
 #include "spark/properties.h"
+#include "spark/text.h"
 
 void submission_app_done(struct submission_app *app) {
         free(app->resource);
@@ -57,6 +58,23 @@ int submission_merge_properties(struct submit_args *a, const struct submission_i
         return merge_file(a, f, defaults, err);
 }
 
+/* -Dspark.KEY=VALUE of $SPARK_SUBMIT_OPTS: the original's JVM has them as system properties, where SparkConf begins. */
+static int system_properties(const struct submission_inputs *in, struct map *ret, struct err *err) {
+        const char *text = inputs_env(in, "SPARK_SUBMIT_OPTS");
+        AUTO(strv) struct strv options = {0};
+        if (text && !java_options_split(text, &options))
+                return err_set(err, -EINVAL, "Invalid option string: SPARK_SUBMIT_OPTS has a quote without its end: %s", text);
+        vec_foreach(option, &options) {
+                if (!str_starts(*option, "-Dspark."))
+                        continue;
+                const char *key = *option + strlen("-D");
+                size_t len = strcspn(key, "=");
+                AUTO(free) char *name = xstrndup(key, len);
+                map_set(ret, name, xstrdup(key[len] ? key + len + 1 : ""));
+        }
+        return 0;
+}
+
 /* --- what to gather --- */
 
 static void want_one(const struct submission_inputs *in, const char *one, struct input_wants *ret) {
@@ -103,6 +121,9 @@ static const char *const file_keys[] = {
 };
 
 void submission_wants(const struct submit_args *a, const struct submission_inputs *in, struct input_wants *ret) {
+        AUTO(map) struct map system = MAP_INIT(free);
+        if (system_properties(in, &system, NULL) < 0)
+                return; /* submission_prepare() says why */
         static const enum submit_arg lists[] = {SUBMIT_JARS, SUBMIT_FILES, SUBMIT_ARCHIVES, SUBMIT_PY_FILES};
         for (size_t i = 0; i < ARRAY_LEN(lists); i++)
                 want_list(in, a->values[lists[i]], ret);
@@ -115,7 +136,7 @@ void submission_wants(const struct submit_args *a, const struct submission_input
                         input_wants_add(ret, in, needs_class ? INPUT_WANT_HEAD : INPUT_WANT_STAT, path);
         }
         for (size_t i = 0; i < ARRAY_LEN(file_keys); i++) {
-                const char *path = map_get(&a->properties, file_keys[i]);
+                const char *path = map_get(map_has(&a->properties, file_keys[i]) ? &a->properties : &system, file_keys[i]);
                 if (path && *path)
                         input_wants_add(ret, in, INPUT_WANT_TEXT, path);
         }
@@ -124,7 +145,7 @@ void submission_wants(const struct submit_args *a, const struct submission_input
                 input_wants_add(ret, in, INPUT_WANT_TEXT, keytab);
         static const char *const templates[] = {"spark.kubernetes.driver.podTemplateFile", "spark.kubernetes.executor.podTemplateFile"};
         for (size_t i = 0; i < ARRAY_LEN(templates); i++) {
-                const char *text = map_get(&a->properties, templates[i]);
+                const char *text = map_get(map_has(&a->properties, templates[i]) ? &a->properties : &system, templates[i]);
                 if (text)
                         want_uri_text(in, text, ret);
         }
@@ -208,6 +229,19 @@ static int main_class(const struct submit_args *a, const struct submission_input
         return 0;
 }
 
+static int check_users(const struct submit_args *a, const struct submission_inputs *in, struct err *err) {
+        const char *names[] = {inputs_env(in, "HADOOP_USER_NAME"), a->values[SUBMIT_PROXY_USER]};
+        if (names[1] && !*names[1])
+                return err_set(err, -EINVAL, "--proxy-user is empty: Null user");
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                AUTO(free) char *known = names[i] ? hadoop_short_name(names[i]) : NULL;
+                if (names[i] && !known)
+                        return err_set(err, -EINVAL, "Malformed Kerberos name: %s of %s; write primary[/host][@REALM], or a name without @", names[i],
+                                       i ? "--proxy-user" : "HADOOP_USER_NAME");
+        }
+        return 0;
+}
+
 static int check_keytab(const struct submit_args *a, const struct submission_inputs *in, struct err *err) {
         const char *keytab = a->values[SUBMIT_KEYTAB];
         if (!a->values[SUBMIT_PRINCIPAL] || !keytab || str_starts(keytab, "local:"))
@@ -244,6 +278,24 @@ static const struct {
         {SUBMIT_DRIVER_CORES, "spark.driver.cores", false},
 };
 
+/* hdfs:///path means the default file system's host; the original asks for it when there is none to ask. */
+static int check_hdfs(const struct submission_inputs *in, struct spark_conf *conf, const char *uris, struct err *err) {
+        const char *hadoop = inputs_env(in, "HADOOP_CONF_DIR");
+        if (in->file_systems.len == 0 || (hadoop && *hadoop) || conf_get(conf, "spark.hadoop.fs.defaultFS"))
+                return 0;
+        AUTO(strv) struct strv all = {0};
+        strv_split(&all, uris, ',');
+        vec_foreach(uri, &all) {
+                struct juri u;
+                if (!juri_parse(*uri, &u) || !sv_eqs(u.scheme, "hdfs") || u.authority.len)
+                        continue;
+                err_set(err, -EINVAL, "Incomplete HDFS URI, no host: %s", *uri);
+                err_hint(err, "write hdfs://HOST/PATH, or say which one it is with HADOOP_CONF_DIR or spark.hadoop.fs.defaultFS");
+                return -EINVAL;
+        }
+        return 0;
+}
+
 static int assign(const struct submit_args *a, const struct submission_inputs *in, struct spark_conf *conf, struct err *err) {
         for (size_t i = 0; i < ARRAY_LEN(assignments); i++) {
                 const char *value = a->values[assignments[i].which];
@@ -253,6 +305,8 @@ static int assign(const struct submit_args *a, const struct submission_inputs *i
                 if (assignments[i].is_path_list) {
                         AUTO(free) char *uris = a->given[assignments[i].which] ? juri_resolve_all(in, value) : xstrdup(value);
                         int r = juri_resolve_globs(in, uris, &resolved, err);
+                        if (r >= 0)
+                                r = check_hdfs(in, conf, resolved, err);
                         if (r < 0)
                                 return r;
                         value = resolved;
@@ -332,10 +386,16 @@ int submission_prepare(const struct submit_args *a, const struct submission_inpu
                 r = check_modes(a, err);
         if (r >= 0)
                 r = check_packages(a, err);
+        if (r >= 0)
+                r = check_users(a, in, err);
+        AUTO(map) struct map system = MAP_INIT(free);
+        if (r >= 0)
+                r = system_properties(in, &system, err);
         if (r < 0)
                 return r;
         conf->env = &in->env;
         conf->user = in->user;
+        map_foreach(e, &system) conf_set(conf, e->key, e->value);
         map_foreach(e, &a->properties) conf_set(conf, e->key, e->value);
         r = check_keytab(a, in, err);
         if (r < 0)

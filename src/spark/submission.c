@@ -202,6 +202,13 @@ static int begin(struct step_ctx *c, const struct submission_request *q, struct 
                 return r;
         if (!*namespace_)
                 return err_set(err, -EINVAL, "spark.kubernetes.namespace is empty: leave it out for the namespace default, or name one");
+        struct juri path;
+        AUTO(free) char *text = xasprintf("/api/v1/namespaces/%s/pods", namespace_);
+        if (!juri_parse(text, &path)) { /* the original asks its client for this path */
+                err_set(err, -EINVAL, "spark.kubernetes.namespace=%s: Illegal character in path", namespace_);
+                err_hint(err, "a namespace has lower case letters, digits and dashes");
+                return -EINVAL;
+        }
         s->namespace_ = xstrdup(namespace_);
         c->namespace_ = s->namespace_;
         step_unique_id(c, id);

@@ -80,3 +80,55 @@ size_t utf16_length(struct sv text) {
         }
         return n;
 }
+
+bool java_options_split(const char *text, struct strv *ret) {
+        AUTO(str) struct str word = STR_INIT(0);
+        bool in_word = false, single = false, dbl = false, escaped = false;
+        for (const char *p = text; *p; p++) {
+                char c = *p;
+                if (escaped) {
+                        str_append_c(&word, c);
+                        escaped = false;
+                        in_word = true;
+                } else if (dbl && c == '\\' && (p[1] == '"' || p[1] == '\\')) {
+                        escaped = true;
+                } else if (!single && c == '"') {
+                        dbl = !dbl;
+                        in_word = true;
+                } else if (!dbl && c == '\'') {
+                        single = !single;
+                        in_word = true;
+                } else if (!single && !dbl && c == '\\' && p[1]) {
+                        escaped = true;
+                } else if (!single && !dbl && (c == ' ' || c == '\t' || c == '\n' || c == '\r')) {
+                        if (in_word)
+                                strv_take(ret, str_take(&word));
+                        in_word = false;
+                } else {
+                        str_append_c(&word, c);
+                        in_word = true;
+                }
+        }
+        if (single || dbl)
+                return false;
+        if (in_word)
+                strv_take(ret, str_take(&word));
+        return true;
+}
+
+/* KerberosName: primary[/host][@realm] is a principal; anything else without an @ is a name as it stands. */
+char *hadoop_short_name(const char *full) {
+        size_t primary = strcspn(full, "/@");
+        const char *rest = full + primary;
+        bool is_principal = primary > 0;
+        for (const char *sep = "/@"; *sep && is_principal; sep++) {
+                if (*rest != *sep)
+                        continue;
+                size_t len = strcspn(rest + 1, "/@");
+                is_principal = len > 0;
+                rest += 1 + len;
+        }
+        if (is_principal && !*rest)
+                return xstrndup(full, primary);
+        return strchr(full, '@') ? NULL : xstrdup(full);
+}

@@ -101,11 +101,50 @@ static bool is_unknown_master(const struct submit_args *a) {
 
 /* --- submit --- */
 
+/* The original's HTTP clients refuse a token with a line break, where others cut it. */
+static int check_token_file(const struct spark_conf *conf, const struct kube_access *access, struct err *err) {
+        AUTO(str) struct str text = STR_INIT(0);
+        if (!access->token_file || !conf_get(conf, "spark.kubernetes.authenticate.submission.oauthTokenFile"))
+                return 0;
+        int r = fs_read(access->token_file, 64 * 1024, &text, err);
+        if (r < 0)
+                return err_wrap(err, r, "reading the token");
+        if (!memchr(text.data, '\n', text.len) && !memchr(text.data, '\r', text.len))
+                return 0;
+        err_set(err, -EINVAL, "the token of %s has a line break, which cannot be sent", access->token_file);
+        err_hint(err, "write the file without it: printf %%s \"$TOKEN\" > FILE");
+        return -EINVAL;
+}
+
+/* What the original's client library takes from the environment: before the kubeconfig's credentials, after the configuration's token. */
+static void take_environment(const struct spark_conf *conf, struct kube_access *access) {
+        const char *user = getenv("KUBERNETES_AUTH_BASIC_USERNAME"), *password = getenv("KUBERNETES_AUTH_BASIC_PASSWORD");
+        const char *token = getenv("KUBERNETES_AUTH_TOKEN");
+        bool has_pair = user && *user && password && *password;
+        if (!has_pair && (!token || !*token || (access->username && access->password) || conf_get(conf, "spark.kubernetes.authenticate.submission.oauthToken") ||
+                          conf_get(conf, "spark.kubernetes.authenticate.submission.oauthTokenFile")))
+                return;
+        free(TAKE(access->token));
+        free(TAKE(access->token_file));
+        if (has_pair) {
+                free(TAKE(access->username));
+                free(TAKE(access->password));
+                access->username = xstrdup(user);
+                access->password = xstrdup(password);
+        } else {
+                access->token = xstrdup(token);
+        }
+}
+
 static int make_client(struct spark_conf *conf, const char *master, struct loop *loop, struct kube_client **ret, struct kube_access *access, struct err *err) {
         int64_t timeout_ms;
         int r = submit_timeout(conf, &timeout_ms, err);
         if (r >= 0)
                 r = submit_access(conf, master, access, err);
+        if (r < 0)
+                return r;
+        take_environment(conf, access);
+        r = check_token_file(conf, access, err);
         if (r < 0)
                 return r;
         return kube_client_new(loop,

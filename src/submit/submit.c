@@ -306,6 +306,8 @@ int submit_timeout(struct spark_conf *conf, int64_t *ret_ms, struct err *err) {
                 r = conf_int(conf, "spark.kubernetes.submission.requestTimeout", &request, err);
         if (r < 0)
                 return r;
+        if (request < 0 && conf->version.line == SPARK_3_5) /* its HTTP client's rule */
+                return err_set(err, -EINVAL, "spark.kubernetes.submission.requestTimeout is %d: timeout < 0", request);
         *ret_ms = request > 0 ? request : 0;
         return 0;
 }
@@ -336,7 +338,7 @@ int submit_access(struct spark_conf *conf, const char *master, struct kube_acces
         };
         if (o.token && o.token_file)
                 return err_set(err, -EINVAL, "requirement failed: Cannot specify OAuth token through both a file " AUTH "oauthTokenFile and a value " AUTH "oauthToken.");
-        r = kubeconfig_load_first(&k, err);
+        r = conf->version.line == SPARK_3_5 ? kubeconfig_load_first(&k, err) : kubeconfig_load(NULL, &k, err);
         if (r < 0)
                 return r;
         /* The original's client prefers a user's name and password, wherever they come from, to a token. */

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/map.h"
 #include "spark/properties.h"
+#include "spark/text.h"
 
 #define OPENS(package) "--add-opens=java.base/" package "=ALL-UNNAMED"
 #define COMMON_OPENS                                                                                                                       \
@@ -65,41 +66,6 @@ const char *sparkcmd_getenv(const char *const *env, const char *name) {
 static const char *get(const char *const *env, const char *name) {
         const char *value = sparkcmd_getenv(env, name);
         return value ? value : "";
-}
-
-bool sparkcmd_split_options(const char *text, struct strv *ret) {
-        AUTO(str) struct str word = STR_INIT(0);
-        bool in_word = false, single = false, dbl = false, escaped = false;
-        for (const char *p = text; *p; p++) {
-                char c = *p;
-                if (escaped) {
-                        str_append_c(&word, c);
-                        escaped = false;
-                        in_word = true;
-                } else if (dbl && c == '\\' && (p[1] == '"' || p[1] == '\\')) {
-                        escaped = true;
-                } else if (!single && c == '"') {
-                        dbl = !dbl;
-                        in_word = true;
-                } else if (!dbl && c == '\'') {
-                        single = !single;
-                        in_word = true;
-                } else if (!single && !dbl && c == '\\' && p[1]) {
-                        escaped = true;
-                } else if (!single && !dbl && (c == ' ' || c == '\t' || c == '\n' || c == '\r')) {
-                        if (in_word)
-                                strv_take(ret, str_take(&word));
-                        in_word = false;
-                } else {
-                        str_append_c(&word, c);
-                        in_word = true;
-                }
-        }
-        if (single || dbl)
-                return false;
-        if (in_word)
-                strv_take(ret, str_take(&word));
-        return true;
 }
 
 /* ---- class paths ---- */
@@ -355,7 +321,7 @@ static const char *conf_value(const struct driver_options *o, const struct map *
 /* False where the launcher would have complained. */
 static bool add_option_text(struct strv *argv, const char *text, bool is_checked) {
         size_t before = argv->len;
-        if (!sparkcmd_split_options(text, argv))
+        if (!java_options_split(text, argv))
                 return false;
         for (size_t i = before; is_checked && i < argv->len; i++)
                 if (str_starts(argv->items[i], "-Xmx"))
@@ -371,7 +337,7 @@ static bool add_java_opts_file(struct strv *argv, const char *conf_dir) {
         struct sv rest = str_sv(&text), line;
         while (sv_split(&rest, '\n', &line)) {
                 AUTO(free) char *copy = sv_dup(line);
-                if (!sparkcmd_split_options(copy, argv))
+                if (!java_options_split(copy, argv))
                         return false;
         }
         return true;

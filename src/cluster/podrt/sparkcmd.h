@@ -38,8 +38,6 @@ MUST_USE int sparkcmd_build(const char *const *args, const char *const *env, str
 void sparkcmd_jars(const char *spark_home, const char *version, struct str *ret);
 /* The JVM options of Spark's launcher for this version ("4.1.4"); NULL when the table does not know it. NULL-terminated. */
 const char *const *sparkcmd_module_options(const char *version);
-/* Splits as Spark's launcher splits option strings: blanks, quotes ' and ", \ before " and \ . False on an unfinished quote. */
-bool sparkcmd_split_options(const char *text, struct strv *ret);
 const char *sparkcmd_getenv(const char *const *env, const char *name);
 
 #endif

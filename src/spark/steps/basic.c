@@ -64,20 +64,22 @@ static int add_ports(struct step_ctx *c, struct err *err) {
 }
 
 /* $SPARK_USER, else who Hadoop takes the submitter for. */
-static const char *user_name(const struct step_ctx *c) {
+static char *user_name(const struct step_ctx *c) {
         const char *user = inputs_env(c->in, "SPARK_USER");
+        if (user)
+                return xstrdup(user);
+        user = c->app->proxy_user;
         if (!user)
-                user = c->app->proxy_user;
-        if (!user) {
+                user = inputs_env(c->in, "HADOOP_PROXY_USER");
+        if (!user)
                 user = inputs_env(c->in, "HADOOP_USER_NAME");
-                if (user && !*user)
-                        user = NULL;
-        }
-        return user ? user : c->in->user ? c->in->user : "";
+        char *name = user ? hadoop_short_name(user) : NULL; /* submission_prepare() has refused what has none */
+        return name ? name : xstrdup(c->in->user ? c->in->user : "");
 }
 
 static void add_environment(struct step_ctx *c) {
-        step_add_env(c, "SPARK_USER", user_name(c));
+        AUTO(free) char *user = user_name(c);
+        step_add_env(c, "SPARK_USER", user);
         step_add_env(c, "SPARK_APPLICATION_ID", c->app_id);
         conf_foreach(e, c->conf) {
                 const char *name = key_after(e->key, "spark.kubernetes.driverEnv.");

@@ -12,6 +12,7 @@
 #include "cluster/podrt/podenv.h"
 #include "cluster/podrt/sparkcmd.h"
 #include "cluster/podrt/svctable.h"
+#include "spark/text.h"
 
 static int index_of(const struct strv *v, const char *text) {
         for (size_t i = 0; i < v->len; i++)
@@ -157,14 +158,14 @@ static void other_commands_pass_through(void **state) {
 
 static void option_strings_are_split_as_the_launcher_does(void **state) {
         AUTO(strv) struct strv v = {0};
-        assert_true(sparkcmd_split_options("  -Da='x y'  \"-Db=\\\"z\\\"\" -Dc=\\  ''", &v));
+        assert_true(java_options_split("  -Da='x y'  \"-Db=\\\"z\\\"\" -Dc=\\  ''", &v));
         assert_int_equal(v.len, 4);
         assert_string_equal(v.items[0], "-Da=x y");
         assert_string_equal(v.items[1], "-Db=\"z\"");
         assert_string_equal(v.items[2], "-Dc= ");
         assert_string_equal(v.items[3], "");
         AUTO(strv) struct strv bad = {0};
-        assert_false(sparkcmd_split_options("-Da='x", &bad));
+        assert_false(java_options_split("-Da='x", &bad));
 }
 
 /* ---- images ---- */
