@@ -4,11 +4,12 @@
 #include "cluster/kind_hooks.h"
 #include "cluster/podspec.h"
 #include "cluster/registry.h"
+#include "cluster/rules.h"
 #include "codec/base64.h"
 #include "codec/quantity.h"
 #include "kobj/meta.h"
 
-enum { MAX_DATA_BYTES = 1024 * 1024 };
+enum { MAX_DATA_BYTES = 1024 * 1024, USER_PRIORITY_MAX = 1000000000 };
 
 /* ConfigMap and Secret. */
 
@@ -200,96 +201,6 @@ static int namespace_prepare_update(struct draft *d, struct err *err) {
 const struct kind_hooks namespace_hooks = {
         .defaults = namespace_defaults, .prepare_create = namespace_prepare_create, .prepare_update = namespace_prepare_update};
 
-/* Storage. */
-
-static void pvc_defaults(struct draft *d) {
-        default_str(d->doc, mjson_obj(d->doc, d->root, "spec"), "volumeMode", "Filesystem");
-        default_str(d->doc, mjson_obj(d->doc, d->root, "status"), "phase", "Pending");
-}
-
-static int pvc_prepare_create(struct draft *d, struct err *err) {
-        yyjson_mut_val *status = yyjson_mut_obj(d->doc);
-        (void)err;
-        mjson_set_str(d->doc, status, "phase", "Pending");
-        mjson_set(d->doc, d->root, "status", status);
-        mmeta_add_finalizer(d->doc, d->root, "kubernetes.io/pvc-protection");
-        return 0;
-}
-
-static void pvc_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        static const char *const modes[] = {"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL};
-        yyjson_val *list = json_at(object, "/spec/accessModes");
-        const char *storage;
-        struct quantity q;
-        (void)d;
-        if (yyjson_arr_size(list) == 0)
-                invalid_required(bad, "spec.accessModes", "at least 1 access mode is required");
-        EACH(mode, i, list) {
-                bool known = false;
-                for (size_t k = 0; modes[k]; k++)
-                        known |= streq_null(yyjson_get_str(mode), modes[k]);
-                if (!known)
-                        invalid_not_supported(bad, "spec.accessModes", yyjson_get_str(mode), modes);
-                else if (streq(yyjson_get_str(mode), "ReadWriteOncePod") && yyjson_arr_size(list) > 1)
-                        invalid_add(bad, "spec.accessModes", INVALID_FORBIDDEN, NULL, "may not use ReadWriteOncePod with other access modes");
-        }
-        storage = json_str_at(object, "/spec/resources/requests/storage");
-        if (!storage)
-                invalid_required(bad, "spec.resources[storage]", NULL);
-        else if (quantity_parse(sv_of(storage), &q, NULL) == 0 && q.nano <= 0)
-                invalid_string(bad, "spec.resources[storage]", storage, "must be greater than zero");
-}
-
-static void pvc_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
-        static const char *const changeable[] = {"volumeName", "resources", "volumeAttributesClassName", "storageClassName"};
-        if (d->subresource)
-                return;
-        if (differs_beyond(yyjson_obj_get(object, "spec"), yyjson_obj_get(old, "spec"), changeable, ARRAY_LEN(changeable)))
-                invalid_add(bad, "spec", INVALID_FORBIDDEN, NULL,
-                            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
-}
-const struct kind_hooks pvc_hooks = {
-        .defaults = pvc_defaults, .prepare_create = pvc_prepare_create, .validate = pvc_validate, .validate_update = pvc_validate_update};
-
-static void pv_defaults(struct draft *d) {
-        yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec"), *host = member_obj(spec, "hostPath");
-        default_str(d->doc, spec, "persistentVolumeReclaimPolicy", "Retain");
-        default_str(d->doc, spec, "volumeMode", "Filesystem");
-        if (host && !yyjson_mut_obj_get(host, "type"))
-                mjson_set_str(d->doc, host, "type", "");
-        default_str(d->doc, mjson_obj(d->doc, d->root, "status"), "phase", "Pending");
-}
-
-static int pv_prepare_create(struct draft *d, struct err *err) {
-        yyjson_mut_val *status = yyjson_mut_obj(d->doc);
-        (void)err;
-        mjson_set_str(d->doc, status, "phase", "Pending");
-        mjson_set(d->doc, d->root, "status", status);
-        mmeta_add_finalizer(d->doc, d->root, "kubernetes.io/pv-protection");
-        return 0;
-}
-
-static void pv_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        (void)d;
-        if (yyjson_arr_size(json_at(object, "/spec/accessModes")) == 0)
-                invalid_required(bad, "spec.accessModes", NULL);
-        if (yyjson_obj_size(json_at(object, "/spec/capacity")) == 0)
-                invalid_required(bad, "spec.capacity", NULL);
-}
-const struct kind_hooks pv_hooks = {.defaults = pv_defaults, .prepare_create = pv_prepare_create, .validate = pv_validate};
-
-static void storageclass_defaults(struct draft *d) {
-        default_str(d->doc, d->root, "reclaimPolicy", "Delete");
-        default_str(d->doc, d->root, "volumeBindingMode", "Immediate");
-}
-static void storageclass_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        const char *provisioner = json_get_str(object, "provisioner");
-        (void)d;
-        if (!provisioner || !*provisioner)
-                invalid_required(bad, "provisioner", NULL);
-}
-const struct kind_hooks storageclass_hooks = {.defaults = storageclass_defaults, .validate = storageclass_validate};
-
 /* Node: the kubelet may register one with its status. */
 
 static void node_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
@@ -307,17 +218,43 @@ const struct kind_hooks node_hooks = {.validate = node_validate};
 
 /* Priority classes. */
 
-static void priorityclass_defaults(struct draft *d) { default_str(d->doc, d->root, "preemptionPolicy", "PreemptLowerPriority"); }
+static const struct {
+        const char *name;
+        int64_t value;
+} system_classes[] = {{"system-node-critical", 2000001000}, {"system-cluster-critical", 2000000000}};
+
+static void priorityclass_defaults(struct draft *d) {
+        if (!yyjson_mut_obj_get(d->root, "preemptionPolicy"))
+                mjson_set_str(d->doc, d->root, "preemptionPolicy", "PreemptLowerPriority");
+}
+
+/* Why a class may not have a name of the system's, or NULL; the caller's to free. */
+static char *why_not_system(yyjson_val *object, const char *name) {
+        for (size_t i = 0; i < ARRAY_LEN(system_classes); i++) {
+                if (!streq(name, system_classes[i].name))
+                        continue;
+                if (json_get_int(object, "value", 0) != system_classes[i].value)
+                        return xasprintf("value of %s PriorityClass must be %lld", name, (long long)system_classes[i].value);
+                return json_get_bool(object, "globalDefault", false) ? xasprintf("globalDefault of %s PriorityClass must be false", name) : NULL;
+        }
+        return xasprintf("%s is not a known system priority class", name);
+}
+
 static void priorityclass_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        int64_t value = json_get_int(object, "value", 0);
-        const char *name = meta_name(object);
-        (void)d;
-        if (name && str_starts(name, "system-") && !streq(name, "system-cluster-critical") && !streq(name, "system-node-critical"))
-                invalid_add(bad, "metadata.name", INVALID_FORBIDDEN, NULL,
-                            "priority class names with 'system-' prefix are reserved for system use only");
-        else if (value > 1000000000 && name && !str_starts(name, "system-"))
-                invalid_add(bad, "value", INVALID_FORBIDDEN, NULL,
-                            "maximum allowed value of a user defined priority is 1000000000");
+        const char *name = meta_name(object) ? meta_name(object) : "";
+        bool is_system = str_starts(name, "system-");
+        AUTO(free) char *why = is_system ? why_not_system(object, name) : NULL;
+        if (d->old)
+                return;
+        if (why)
+                rule_forbidden(bad, "metadata.name", "priority class names with 'system-' prefix are reserved for system use only. error: %s", why);
+        else if (!is_system && json_get_int(object, "value", 0) > USER_PRIORITY_MAX)
+                rule_forbidden(bad, "value", "maximum allowed value of a user defined priority is %d", USER_PRIORITY_MAX);
+        const char *policy = rule_str(object, "preemptionPolicy");
+        if (!*policy)
+                invalid_required(bad, "preemptionPolicy", NULL);
+        else if (!streq(policy, "PreemptLowerPriority") && !streq(policy, "Never"))
+                invalid_not_supported(bad, "preemptionPolicy", policy, SUPPORTED("PreemptLowerPriority", "Never"));
 }
 static void priorityclass_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         (void)d;
@@ -328,18 +265,3 @@ static void priorityclass_validate_update(const struct draft *d, yyjson_val *obj
 }
 const struct kind_hooks priorityclass_hooks = {
         .defaults = priorityclass_defaults, .validate = priorityclass_validate, .validate_update = priorityclass_validate_update};
-
-/* Network policies are stored, defaulted and shown; the pod runtime says that it does not enforce them. */
-
-static void networkpolicy_defaults(struct draft *d) {
-        yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec");
-        if (yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "policyTypes")) == 0) {
-                yyjson_mut_val *types = mjson_arr(d->doc, spec, "policyTypes");
-                mjson_add_str(d->doc, types, "Ingress");
-                if (yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "egress")))
-                        mjson_add_str(d->doc, types, "Egress");
-        }
-        MUT_EACH(in, spec, "ingress") MUT_EACH(port, in, "ports") default_str(d->doc, port, "protocol", "TCP");
-        MUT_EACH(out, spec, "egress") MUT_EACH(port, out, "ports") default_str(d->doc, port, "protocol", "TCP");
-}
-const struct kind_hooks networkpolicy_hooks = {.defaults = networkpolicy_defaults};

@@ -1,4 +1,4 @@
-/* Rules of kinds that limit or describe others: limit ranges, quotas, disruption budgets, leases, ingresses. */
+/* Rules of kinds that limit or describe others: limit ranges, quotas, disruption budgets, leases, signing requests. */
 #include "base/str.h"
 #include "cluster/edit.h"
 #include "cluster/kind_hooks.h"
@@ -169,23 +169,7 @@ static void lease_validate(const struct draft *d, yyjson_val *object, struct inv
 }
 const struct kind_hooks lease_hooks = {.validate = lease_validate};
 
-/* Ingresses. */
-
-static void ingress_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        yyjson_val *spec = yyjson_obj_get(object, "spec");
-        if (d->subresource)
-                return;
-        if (yyjson_arr_size(yyjson_obj_get(spec, "rules")) == 0 && !yyjson_obj_get(spec, "defaultBackend"))
-                invalid_add(bad, "spec", INVALID_VALUE, "null", "either `defaultBackend` or `rules` must be specified");
-        EACH(rule, i, yyjson_obj_get(spec, "rules")) {
-                EACH(path, k, json_at(rule, "/http/paths")) {
-                        AUTO(free) char *at = xasprintf("spec.rules[%zu].http.paths[%zu].pathType", i, k);
-                        if (!json_get_str(path, "pathType"))
-                                invalid_required(bad, at, "pathType must be specified");
-                }
-        }
-}
-const struct kind_hooks ingress_hooks = {.prepare_create = reset_status, .validate = ingress_validate};
+/* Certificate signing requests. */
 
 static void csr_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         const char *request = json_str_at(object, "/spec/request"), *signer = json_str_at(object, "/spec/signerName");

@@ -79,6 +79,14 @@ size_t name_check_dns1123_subdomain(struct sv v, struct strv *ret) {
                             "with an alphanumeric character (e.g. 'example.com', regex used for validation is '" LABEL_RE "(\\." LABEL_RE ")*')");
 }
 
+size_t name_check_wildcard_subdomain(struct sv v, struct strv *ret) {
+        if (sv_starts(v, SV("*.")) && is_subdomain((struct sv){v.data + 2, v.len - 2}))
+                return 0;
+        return say(ret, "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case "
+                        "alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for "
+                        "validation is '\\*\\." LABEL_RE "(\\." LABEL_RE ")*')");
+}
+
 size_t name_check_dns1035_label(struct sv v, struct strv *ret) {
         size_t n = v.len > NAME_LABEL_MAX ? too_long(ret, "", NAME_LABEL_MAX) : 0;
         if (is_label(v) && !isdigit((unsigned char)v.data[0]))

@@ -17,6 +17,7 @@ enum {
 
 size_t name_check_dns1123_label(struct sv v, struct strv *ret);
 size_t name_check_dns1123_subdomain(struct sv v, struct strv *ret);
+size_t name_check_wildcard_subdomain(struct sv v, struct strv *ret); /* "*.example.com" */
 size_t name_check_dns1035_label(struct sv v, struct strv *ret);
 size_t name_check_qualified(struct sv v, struct strv *ret);    /* label and annotation keys, finalizers, extended resources */
 size_t name_check_label_value(struct sv v, struct strv *ret);

@@ -1,0 +1,133 @@
+#include "cluster/rules.h"
+
+#include "base/str.h"
+#include "cluster/addresses.h"
+
+const char *rule_str(yyjson_val *object, const char *key) {
+        const char *value = json_get_str(object, key);
+        return value ? value : "";
+}
+
+bool rule_has(yyjson_val *object, const char *key) { return *rule_str(object, key) != '\0'; }
+
+bool rule_required(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
+        if (rule_has(object, key))
+                return true;
+        AT("%s.%s", path, key);
+        invalid_required(bad, at, NULL);
+        return false;
+}
+
+void rule_supported(yyjson_val *object, const char *key, const char *path, const char *const *supported, struct invalid *bad) {
+        const char *value = json_get_str(object, key);
+        if (!value)
+                return;
+        for (size_t i = 0; supported[i]; i++)
+                if (streq(supported[i], value))
+                        return;
+        AT("%s.%s", path, key);
+        invalid_not_supported(bad, at, value, supported);
+}
+
+void rule_text(const char *text, const char *path, name_check_fn *check, struct invalid *bad) {
+        AUTO(strv) struct strv why = {0};
+        check(sv_of(text), &why);
+        invalid_names(bad, path, text, &why);
+}
+
+void rule_name(yyjson_val *object, const char *key, const char *path, name_check_fn *check, struct invalid *bad) {
+        if (!rule_has(object, key))
+                return;
+        AT("%s.%s", path, key);
+        rule_text(rule_str(object, key), at, check, bad);
+}
+
+void rule_bad_int(struct invalid *bad, const char *path, int64_t value, const char *fmt, ...) {
+        char text[24];
+        va_list ap;
+        va_start(ap, fmt);
+        AUTO(free) char *detail = xvasprintf(fmt, ap);
+        va_end(ap);
+        snprintf(text, sizeof(text), "%lld", (long long)value);
+        invalid_add(bad, path, INVALID_VALUE, text, "%s", detail);
+}
+
+void rule_duplicate(struct invalid *bad, const char *path, const char *value) {
+        AUTO(free) char *quoted = invalid_quote(value);
+        invalid_add(bad, path, INVALID_DUPLICATE, quoted, NULL);
+}
+
+void rule_not_found(struct invalid *bad, const char *path, const char *value) {
+        AUTO(free) char *quoted = invalid_quote(value);
+        invalid_add(bad, path, INVALID_NOT_FOUND, quoted, NULL);
+}
+
+void rule_forbidden(struct invalid *bad, const char *path, const char *fmt, ...) {
+        va_list ap;
+        va_start(ap, fmt);
+        AUTO(free) char *detail = xvasprintf(fmt, ap);
+        va_end(ap);
+        invalid_add(bad, path, INVALID_FORBIDDEN, NULL, "%s", detail);
+}
+
+void rule_range(yyjson_val *object, const char *key, const char *path, int64_t low, int64_t high, struct invalid *bad) {
+        int64_t value = json_get_int(object, key, low);
+        AT("%s.%s", path, key);
+        if (value < low || value > high)
+                rule_bad_int(bad, at, value, "must be between %lld and %lld, inclusive", (long long)low, (long long)high);
+}
+
+void rule_not_negative(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
+        int64_t value = json_get_int(object, key, 0);
+        AT("%s.%s", path, key);
+        if (value < 0)
+                rule_bad_int(bad, at, value, "must be greater than or equal to 0");
+}
+
+void rule_file_mode(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
+        int64_t value = json_get_int(object, key, 0);
+        AT("%s.%s", path, key);
+        if (value < 0 || value > 0777)
+                rule_bad_int(bad, at, value, "must be a number between 0 and 0777 (octal), both inclusive");
+}
+
+void rule_port(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
+        AT("%s.%s", path, key);
+        if (json_get_str(object, key)) {
+                rule_text(json_get_str(object, key), at, name_check_port_name, bad);
+                return;
+        }
+        int64_t port = json_get_int(object, key, 0);
+        if (port < 1 || port > 65535)
+                rule_bad_int(bad, at, port, "must be between 1 and 65535, inclusive");
+}
+
+static bool has_backstep(const char *text) {
+        struct sv rest = sv_of(text), part;
+        while (sv_split(&rest, '/', &part))
+                if (sv_eqs(part, ".."))
+                        return true;
+        return false;
+}
+
+void rule_no_backsteps(const char *text, const char *path, struct invalid *bad) {
+        if (has_backstep(text))
+                invalid_string(bad, path, text, "must not contain '..'");
+}
+
+void rule_descending_path(const char *text, const char *path, struct invalid *bad) {
+        if (*text == '/')
+                invalid_string(bad, path, text, "must be a relative path");
+        rule_no_backsteps(text, path, bad);
+}
+
+void rule_local_path(const char *text, const char *path, struct invalid *bad) {
+        rule_descending_path(text, path, bad);
+        if (str_starts(text, "..") && !str_starts(text, "../"))
+                invalid_string(bad, path, text, "must not start with '..'");
+}
+
+void rule_ip(const char *text, const char *path, struct invalid *bad) {
+        if (!addresses_is_ip(text))
+                invalid_string(bad, path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+}

@@ -1,0 +1,46 @@
+/* Small rules that many kinds share: each looks at one member of an object and says what is wrong with it in Kubernetes' words.
+ *
+ * `path` is that of `object` ("spec.containers[0]"); the member's own path is PATH.KEY. A member that is absent reads as Go's zero value. */
+#ifndef FIRESTEEL_CLUSTER_RULES_H
+#define FIRESTEEL_CLUSTER_RULES_H
+
+#include "base/map.h"
+#include "kobj/invalid.h"
+#include "kobj/names.h"
+
+#define SUPPORTED(...) ((const char *const[]){__VA_ARGS__, NULL})
+/* A path for the time of a block, freed at its end. */
+#define AT(...) PATH(at, __VA_ARGS__)
+#define PATH(name, ...) AUTO(free) char *name = xasprintf(__VA_ARGS__)
+
+const char *rule_str(yyjson_val *object, const char *key); /* "" when absent */
+bool rule_has(yyjson_val *object, const char *key);        /* a string that is not empty */
+
+/* "Required value" when the string is empty; false then. */
+bool rule_required(yyjson_val *object, const char *key, const char *path, struct invalid *bad);
+/* A member that is there must be one of these; "" is none of them. */
+void rule_supported(yyjson_val *object, const char *key, const char *path, const char *const *supported, struct invalid *bad);
+/* A name that is not empty must pass the check. */
+void rule_name(yyjson_val *object, const char *key, const char *path, name_check_fn *check, struct invalid *bad);
+/* The same for a text of which the path is known, "" included. */
+void rule_text(const char *text, const char *path, name_check_fn *check, struct invalid *bad);
+/* An integer that is there: "must be between LOW and HIGH, inclusive". */
+void rule_range(yyjson_val *object, const char *key, const char *path, int64_t low, int64_t high, struct invalid *bad);
+void rule_not_negative(yyjson_val *object, const char *key, const char *path, struct invalid *bad);
+/* defaultMode and mode. */
+void rule_file_mode(yyjson_val *object, const char *key, const char *path, struct invalid *bad);
+/* The number or the name of a port; absent is 0. */
+void rule_port(yyjson_val *object, const char *key, const char *path, struct invalid *bad);
+/* A path without "..": relative too, and not even starting with "..", by the variant. Empty is accepted by all. */
+void rule_no_backsteps(const char *text, const char *path, struct invalid *bad);
+void rule_descending_path(const char *text, const char *path, struct invalid *bad);
+void rule_local_path(const char *text, const char *path, struct invalid *bad);
+void rule_ip(const char *text, const char *path, struct invalid *bad);
+
+/* Items with a value that is a number, or a string in quotes. */
+void rule_bad_int(struct invalid *bad, const char *path, int64_t value, const char *fmt, ...) PRINTF(4, 5);
+void rule_duplicate(struct invalid *bad, const char *path, const char *value);
+void rule_not_found(struct invalid *bad, const char *path, const char *value);
+void rule_forbidden(struct invalid *bad, const char *path, const char *fmt, ...) PRINTF(3, 4);
+
+#endif
