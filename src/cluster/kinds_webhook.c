@@ -6,19 +6,25 @@
 #include "codec/uri.h"
 #include "kobj/names.h"
 
+/* Only what is not there at all: an empty word is a wrong one. */
+static void default_word(yyjson_mut_doc *doc, yyjson_mut_val *holder, const char *key, const char *value) {
+        if (!yyjson_mut_obj_get(holder, key))
+                mjson_set_str(doc, holder, key, value);
+}
+
 static void webhook_defaults(struct draft *d, bool is_mutating) {
         MUT_EACH(webhook, d->root, "webhooks") {
                 yyjson_mut_val *service = member_obj(member_obj(webhook, "clientConfig"), "service");
-                default_str(d->doc, webhook, "failurePolicy", "Fail");
-                default_str(d->doc, webhook, "matchPolicy", "Equivalent");
+                default_word(d->doc, webhook, "failurePolicy", "Fail");
+                default_word(d->doc, webhook, "matchPolicy", "Equivalent");
                 (void)mjson_obj(d->doc, webhook, "namespaceSelector");
                 (void)mjson_obj(d->doc, webhook, "objectSelector");
                 default_int(d->doc, webhook, "timeoutSeconds", 10);
                 if (is_mutating)
-                        default_str(d->doc, webhook, "reinvocationPolicy", "Never");
+                        default_word(d->doc, webhook, "reinvocationPolicy", "Never");
                 default_int(d->doc, service, "port", 443);
                 MUT_EACH(rule, webhook, "rules") {
-                        default_str(d->doc, rule, "scope", "*");
+                        default_word(d->doc, rule, "scope", "*");
                 }
         }
 }
@@ -75,10 +81,34 @@ static void check_url(const char *url, const char *at, struct invalid *bad) {
                 invalid_string(bad, path, u.userinfo, "user information is not permitted in the URL");
 }
 
+/* The real server takes the first character off whether it is a slash or not. */
+static void check_path(const char *called, const char *at, struct invalid *bad) {
+        struct sv rest = sv_of(called + 1), step;
+        if (streq(called, "/"))
+                return;
+        if (streq(called, "//")) {
+                invalid_string(bad, at, called, "segment[0] may not be empty");
+                return;
+        }
+        if (*called != '/')
+                invalid_string(bad, at, called, "must start with a '/'");
+        if (rest.len && rest.data[rest.len - 1] == '/')
+                rest.len--;
+        for (size_t i = 0; sv_split(&rest, '/', &step); i++) {
+                AUTO(strv) struct strv why = {0};
+                if (!step.len)
+                        invalid_string(bad, at, called, "segment[%zu] may not be empty", i);
+                else
+                        name_check_dns1123_subdomain(step, &why);
+                for (size_t k = 0; k < why.len; k++)
+                        invalid_string(bad, at, called, "segment[%zu]: %s", i, why.items[k]);
+        }
+}
+
 static void check_client(yyjson_val *webhook, const char *at, struct invalid *bad) {
         yyjson_val *config = yyjson_obj_get(webhook, "clientConfig"), *service = yyjson_obj_get(config, "service");
         const char *url = json_get_str(config, "url");
-        static const char *const needed[] = {"name", "namespace"};
+        static const char *const needed[][2] = {{"name", "namespace"}, {"namespace", "name"}}; /* the real server takes one for the other */
         AUTO(free) char *path = xasprintf("%s.clientConfig", at);
 
         if (!url == !service) {
@@ -90,21 +120,29 @@ static void check_client(yyjson_val *webhook, const char *at, struct invalid *ba
                 return;
         }
         for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
-                const char *value = json_get_str(service, needed[i]);
-                AUTO(free) char *member = xasprintf("%s.service.%s", path, needed[i]);
+                const char *value = json_get_str(service, needed[i][0]);
+                AUTO(free) char *member = xasprintf("%s.service.%s", path, needed[i][1]);
                 if (!value || !*value)
                         invalid_required(bad, member, "%s", "");
         }
         const char *called = json_get_str(service, "path");
         int64_t port = json_get_int(service, "port", 443);
-        if (called && *called != '/') {
+        if (called && *called) {
                 AUTO(free) char *member = xasprintf("%s.service.path", path);
-                invalid_string(bad, member, called, "must start with a '/'");
+                check_path(called, member, bad);
         }
         if (port < 1 || port > 65535) {
                 AUTO(free) char *member = xasprintf("%s.service.port", path), *number = xasprintf("%lld", (long long)port);
                 invalid_add(bad, member, INVALID_VALUE, number, "port is not valid: must be between 1 and 65535, inclusive");
         }
+}
+
+static bool is_before(yyjson_val *list, size_t before, const char *text) {
+        EACH(item, i, list) {
+                if (i < before && streq_null(yyjson_get_str(item), text))
+                        return true;
+        }
+        return false;
 }
 
 static void check_versions(yyjson_val *webhook, const char *at, struct invalid *bad) {
@@ -117,7 +155,13 @@ static void check_versions(yyjson_val *webhook, const char *at, struct invalid *
         }
         EACH(item, i, versions) {
                 const char *version = yyjson_get_str(item);
-                known |= version && (streq(version, "v1") || streq(version, "v1beta1"));
+                AUTO(free) char *here = xasprintf("%s[%zu]", path, i);
+                AUTO(strv) struct strv why = {0};
+                known |= streq(version, "v1") || streq(version, "v1beta1");
+                if (name_check_dns1035_label(sv_of(version), &why) > 0)
+                        invalid_names(bad, here, version, &why);
+                else if (is_before(versions, i, version))
+                        invalid_string(bad, here, version, "duplicate version");
         }
         if (!known) {
                 size_t len;
@@ -144,6 +188,42 @@ static void check_rule_list(yyjson_val *rule, const char *at, const char *key, s
         }
 }
 
+/* Of `list`, before its member `i`: res + "/" + sub. */
+static bool has_before(yyjson_val *list, size_t i, struct sv res, const char *sub) {
+        AUTO(free) char *text = xasprintf("%.*s/%s", SV_ARG(res), sub);
+        return is_before(list, i, text);
+}
+
+static void check_resources(yyjson_val *rule, const char *at, struct invalid *bad) {
+        AUTO(free) char *path = xasprintf("%s.resources", at);
+        yyjson_val *list = yyjson_obj_get(rule, "resources");
+        if (!list)
+                return; /* said already */
+        AUTO(free) char *shown = json_write(list, false, NULL);
+        bool has_every = false, has_all = false, has_plain = false;
+        EACH(item, i, list) {
+                const char *text = yyjson_get_str(item), *slash = strchr(text, '/');
+                AUTO(free) char *here = xasprintf("%s[%zu]", path, i);
+                struct sv res = {.data = text, .len = slash ? (size_t)(slash - text) : strlen(text)};
+                has_every |= streq(text, "*/*");
+                has_all |= streq(text, "*");
+                if (!*text)
+                        invalid_required(bad, here, "%s", "");
+                if (!slash) {
+                        has_plain |= *text && !streq(text, "*");
+                        continue;
+                }
+                if (has_before(list, i, res, "*"))
+                        invalid_string(bad, here, text, "if '%.*s/*' is present, must not specify %s", SV_ARG(res), text);
+                if (has_before(list, i, SV("*"), slash + 1))
+                        invalid_string(bad, here, text, "if '*/%s' is present, must not specify %s", slash + 1, text);
+        }
+        if (has_every && yyjson_arr_size(list) > 1)
+                invalid_add(bad, path, INVALID_VALUE, shown, "if '*/*' is present, must not specify other resources");
+        if (has_all && has_plain)
+                invalid_add(bad, path, INVALID_VALUE, shown, "if '*' is present, must not specify other resources without subresources");
+}
+
 static void check_rules(yyjson_val *webhook, const char *at, struct invalid *bad) {
         static const char *const operations[] = {"*", "CONNECT", "CREATE", "DELETE", "UPDATE", NULL}, *const scopes[] = {"*", "Cluster", "Namespaced", NULL};
         EACH(rule, i, yyjson_obj_get(webhook, "rules")) {
@@ -156,6 +236,12 @@ static void check_rules(yyjson_val *webhook, const char *at, struct invalid *bad
                         if (yyjson_is_str(operation) && !is_one_of(yyjson_get_str(operation), operations))
                                 invalid_not_supported(bad, item, yyjson_get_str(operation), operations);
                 }
+                EACH(version, k, yyjson_obj_get(rule, "apiVersions")) {
+                        AUTO(free) char *item = xasprintf("%s.apiVersions[%zu]", path, k);
+                        if (!*yyjson_get_str(version))
+                                invalid_required(bad, item, "%s", "");
+                }
+                check_resources(rule, path, bad);
                 check_word(rule, path, "scope", scopes, bad);
         }
 }
