@@ -1,5 +1,6 @@
 /* Workloads: apps, batch, autoscaling. */
 #include "base/str.h"
+#include "cluster/claim_rules.h"
 #include "cluster/edit.h"
 #include "cluster/job_rules.h"
 #include "cluster/kind_hooks.h"
@@ -294,6 +295,10 @@ static void statefulset_validate(const struct draft *d, yyjson_val *object, stru
                 invalid_string(bad, "spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'");
         check_update_strategy(yyjson_obj_get(spec, "updateStrategy"), bad);
         check_claim_policy(yyjson_obj_get(spec, "persistentVolumeClaimRetentionPolicy"), bad);
+        EACH(claim, i, yyjson_obj_get(spec, "volumeClaimTemplates")) {
+                AUTO(free) char *at = xasprintf("spec.volumeClaimTemplates[%zu].spec", i);
+                claim_spec_validate(yyjson_obj_get(claim, "spec"), at, bad);
+        }
         check_nonnegative(object, "/spec/replicas", "spec.replicas", bad);
         check_nonnegative(object, "/spec/minReadySeconds", "spec.minReadySeconds", bad);
         check_nonnegative(object, "/spec/ordinals/start", "spec.ordinals.start", bad);

@@ -5,6 +5,7 @@
 #include "cluster/podspec.h"
 #include "cluster/registry.h"
 #include "cluster/rules.h"
+#include "cluster/value_rules.h"
 #include "codec/base64.h"
 #include "codec/quantity.h"
 #include "kobj/meta.h"
@@ -180,10 +181,12 @@ static void namespace_defaults(struct draft *d) {
 }
 
 static int namespace_prepare_create(struct draft *d, struct err *err) {
-        yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec"), *list = yyjson_mut_arr(d->doc), *status = yyjson_mut_obj(d->doc);
+        yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec"), *status = yyjson_mut_obj(d->doc);
+        bool has_own = false;
         (void)err;
-        mjson_add_str(d->doc, list, "kubernetes");
-        mjson_set(d->doc, spec, "finalizers", list);
+        MUT_EACH(finalizer, spec, "finalizers") has_own |= yyjson_mut_equals_str(finalizer, "kubernetes");
+        if (!has_own)
+                mjson_add_str(d->doc, mjson_arr(d->doc, spec, "finalizers"), "kubernetes");
         mjson_set_str(d->doc, status, "phase", "Active");
         mjson_set(d->doc, d->root, "status", status);
         return 0;
@@ -198,8 +201,19 @@ static int namespace_prepare_update(struct draft *d, struct err *err) {
                 mjson_set(d->doc, mjson_obj(d->doc, d->root, "spec"), "finalizers", yyjson_val_mut_copy(d->doc, old));
         return 0;
 }
+static void namespace_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        if (d->subresource && streq(d->subresource, "status"))
+                return;
+        EACH(finalizer, i, json_at(object, "/spec/finalizers")) {
+                const char *name = yyjson_is_str(finalizer) ? yyjson_get_str(finalizer) : "";
+                bool is_standard = streq(name, "kubernetes") || streq(name, "orphan") || streq(name, "foregroundDeletion");
+                value_name(name_check_qualified, name, "spec.finalizers", bad);
+                if (!is_standard && !strchr(name, '/'))
+                        invalid_string(bad, "spec.finalizers", name, "name is neither a standard finalizer name nor is it fully qualified");
+        }
+}
 const struct kind_hooks namespace_hooks = {
-        .defaults = namespace_defaults, .prepare_create = namespace_prepare_create, .prepare_update = namespace_prepare_update};
+        .validate = namespace_validate, .defaults = namespace_defaults, .prepare_create = namespace_prepare_create, .prepare_update = namespace_prepare_update};
 
 /* Node: the kubelet may register one with its status. */
 

@@ -3,6 +3,7 @@
 #include "cluster/edit.h"
 #include "cluster/kind_hooks.h"
 #include "cluster/registry.h"
+#include "cluster/value_rules.h"
 #include "kobj/meta.h"
 
 #define RBAC_GROUP "rbac.authorization.k8s.io"
@@ -73,12 +74,16 @@ static void rolebinding_validate(const struct draft *d, yyjson_val *object, stru
                                       namespaced ? (const char *const[]){"Role", "ClusterRole", NULL} : (const char *const[]){"ClusterRole", NULL});
         if (!name || !*name)
                 invalid_required(bad, "roleRef.name", NULL);
+        else
+                value_name(name_check_path_segment, name, "roleRef.name", bad);
         EACH(subject, i, yyjson_obj_get(object, "subjects")) {
                 const char *of = json_get_str(subject, "kind"), *who = json_get_str(subject, "name"), *ns = json_get_str(subject, "namespace");
                 AUTO(free) char *here = xasprintf("subjects[%zu]", i), *name_at = xasprintf("%s.name", here), *kind_at = xasprintf("%s.kind", here),
                                  *ns_at = xasprintf("%s.namespace", here);
                 if (!who || !*who)
                         invalid_required(bad, name_at, NULL);
+                else if (streq_null(of, "ServiceAccount"))
+                        value_name(name_check_dns1123_subdomain, who, name_at, bad);
                 if (!of || (!streq(of, "ServiceAccount") && !streq(of, "User") && !streq(of, "Group")))
                         invalid_not_supported(bad, kind_at, of ? of : "", (const char *const[]){"ServiceAccount", "User", "Group", NULL});
                 else if (streq(of, "ServiceAccount") && !namespaced && (!ns || !*ns))
