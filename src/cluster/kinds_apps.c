@@ -462,27 +462,13 @@ static bool zone_exists(const char *zone) {
         return *zone && *zone != '/' && !strstr(zone, "..") && !streq(zone, "Local") && access(path, R_OK) == 0;
 }
 
-static void cronjob_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        const char *schedule = json_str_at(object, "/spec/schedule"), *name = meta_name(object), *policy, *zone;
+static void check_schedule(const char *schedule, struct invalid *bad) {
         AUTO(strv) struct strv fields = {0};
         size_t words = 0;
-
-        policy = json_str_at(object, "/spec/concurrencyPolicy");
-        zone = json_str_at(object, "/spec/timeZone");
-        if (d->subresource)
-                return;
-        if (policy && !streq(policy, "Allow") && !streq(policy, "Forbid") && !streq(policy, "Replace"))
-                invalid_not_supported(bad, "spec.concurrencyPolicy", policy, (const char *const[]){"Allow", "Forbid", "Replace", NULL});
-        if (zone && !zone_exists(zone))
-                invalid_string(bad, "spec.timeZone", zone, "unknown time zone %s", zone);
-        if (schedule && (str_starts(schedule, "TZ=") || str_starts(schedule, "CRON_TZ="))) {
-                invalid_string(bad, "spec.schedule", schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
-                return;
-        }
-        if (name && strlen(name) > 52)
-                invalid_string(bad, "metadata.name", name, "must be no more than 52 characters");
         if (!schedule || !*schedule) {
                 invalid_required(bad, "spec.schedule", NULL);
+        } else if (str_starts(schedule, "TZ=") || str_starts(schedule, "CRON_TZ=")) {
+                invalid_string(bad, "spec.schedule", schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
         } else if (*schedule != '@') {
                 strv_split(&fields, schedule, ' ');
                 for (size_t i = 0; i < fields.len; i++)
@@ -490,6 +476,33 @@ static void cronjob_validate(const struct draft *d, yyjson_val *object, struct i
                 if (words != 5)
                         invalid_string(bad, "spec.schedule", schedule, "expected exactly 5 fields, found %zu: [%s]", words, schedule);
         }
-        jobspec_validate(json_at(object, "/spec/jobTemplate/spec"), "spec.jobTemplate.spec", bad);
+}
+
+static void check_zone(const char *zone, struct invalid *bad) {
+        if (!*zone)
+                invalid_string(bad, "spec.timeZone", zone, "timeZone must be nil or non-empty string");
+        else if (strcasecmp(zone, "Local") == 0)
+                invalid_string(bad, "spec.timeZone", zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
+        else if (!zone_exists(zone))
+                invalid_string(bad, "spec.timeZone", zone, "unknown time zone %s", zone);
+}
+
+static void cronjob_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        yyjson_val *spec = yyjson_obj_get(object, "spec");
+        const char *zone = json_get_str(spec, "timeZone"), *policy = json_get_str(spec, "concurrencyPolicy"), *name = meta_name(object);
+
+        if (d->subresource)
+                return;
+        check_schedule(json_get_str(spec, "schedule"), bad);
+        check_nonnegative(object, "/spec/startingDeadlineSeconds", "spec.startingDeadlineSeconds", bad);
+        if (zone)
+                check_zone(zone, bad);
+        if (policy)
+                value_supported(policy, "spec.concurrencyPolicy", (const char *const[]){"Allow", "Forbid", "Replace", NULL}, bad);
+        jobspec_validate(json_at(spec, "/jobTemplate/spec"), "spec.jobTemplate.spec", bad);
+        check_nonnegative(object, "/spec/successfulJobsHistoryLimit", "spec.successfulJobsHistoryLimit", bad);
+        check_nonnegative(object, "/spec/failedJobsHistoryLimit", "spec.failedJobsHistoryLimit", bad);
+        if (name && strlen(name) > 52)
+                invalid_string(bad, "metadata.name", name, "must be no more than 52 characters");
 }
 const struct kind_hooks cronjob_hooks = {.defaults = cronjob_defaults, .prepare_create = reset_status, .validate = cronjob_validate};
