@@ -294,7 +294,7 @@ void volume_source_validate(yyjson_val *spec, const char *name, const char *path
                 check_source(s, source, here, bad);
                 if (streq(s->member, "iscsi"))
                         check_iscsi_target(source, name, path, bad);
-                if (streq(s->member, "local") && !json_at(spec, "/nodeAffinity/required"))
+                if (streq(s->member, "local") && !is_set(spec, "nodeAffinity"))
                         invalid_required(bad, affinity_at, "Local volume requires node affinity");
         }
         if (!found)
