@@ -207,8 +207,9 @@ static void check_container_resource_name(const char *name, const char *path, st
 static void check_container_resource(yyjson_val *source, const char *path, struct invalid *bad) {
         PATH(name_at, "%s.name", path);
         PATH(container_at, "%s.container", path);
-        if (check_resource_name(source, path, bad))
-                check_container_resource_name(rule_str(source, "name"), name_at, bad);
+        const char *name = json_get_str(source, "name");
+        if (check_resource_name(source, path, bad) && name)
+                check_container_resource_name(name, name_at, bad);
         if (!rule_has(source, "container"))
                 invalid_required(bad, container_at, "must specify a container");
         rule_name(source, "container", path, name_check_dns1123_label, bad);
