@@ -18,7 +18,7 @@ static void check_values(yyjson_val *values, const char *path, name_check_fn *ch
         }
 }
 
-static void check_expression(yyjson_val *e, const char *path, struct invalid *bad) {
+static void check_expression(yyjson_val *e, bool accepts_any_value, const char *path, struct invalid *bad) {
         const char *operator = rule_str(e, "operator");
         yyjson_val *values = yyjson_obj_get(e, "values");
         size_t count = yyjson_arr_size(values);
@@ -37,7 +37,8 @@ static void check_expression(yyjson_val *e, const char *path, struct invalid *ba
                 bad_operator(operator, path, bad);
         }
         rule_text(rule_str(e, "key"), key_at, name_check_qualified, bad);
-        check_values(values, path, name_check_label_value, bad);
+        if (!accepts_any_value)
+                check_values(values, path, name_check_label_value, bad);
 }
 
 static void check_field(yyjson_val *e, const char *path, struct invalid *bad) {
@@ -55,10 +56,10 @@ static void check_field(yyjson_val *e, const char *path, struct invalid *bad) {
                 invalid_string(bad, key_at, key, "not a valid field selector key");
 }
 
-void node_selector_term_validate(yyjson_val *term, const char *path, struct invalid *bad) {
+void node_selector_term_validate(yyjson_val *term, bool accepts_any_value, const char *path, struct invalid *bad) {
         EACH(expression, i, yyjson_obj_get(term, "matchExpressions")) {
                 AT("%s.matchExpressions[%zu]", path, i);
-                check_expression(expression, at, bad);
+                check_expression(expression, accepts_any_value, at, bad);
         }
         EACH(field, k, yyjson_obj_get(term, "matchFields")) {
                 AT("%s.matchFields[%zu]", path, k);
@@ -73,6 +74,6 @@ void node_selector_validate(yyjson_val *selector, const char *path, struct inval
                 invalid_required(bad, terms_at, "must have at least one node selector term");
         EACH(term, i, terms) {
                 AT("%s[%zu]", terms_at, i);
-                node_selector_term_validate(term, at, bad);
+                node_selector_term_validate(term, false, at, bad);
         }
 }

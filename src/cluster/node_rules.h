@@ -7,7 +7,7 @@
 #include "kobj/invalid.h"
 
 void node_selector_validate(yyjson_val *selector, const char *path, struct invalid *bad);
-/* One of its terms, as preferences have it. */
-void node_selector_term_validate(yyjson_val *term, const char *path, struct invalid *bad);
+/* One of its terms. Preferences accept any text as a value of a label. */
+void node_selector_term_validate(yyjson_val *term, bool accepts_any_value, const char *path, struct invalid *bad);
 
 #endif

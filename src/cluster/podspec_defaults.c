@@ -2,15 +2,14 @@
 #include "cluster/edit.h"
 #include "cluster/podspec.h"
 #include "codec/quantity.h"
+#include "oci/reference.h"
 
-/* imagePullPolicy: Always for :latest, which an image without tag and digest is. */
+/* imagePullPolicy: Always for :latest, which an image without tag and digest is. What is no image name at all has no tag either. */
 static const char *pull_policy(const char *image) {
-        const char *slash, *colon;
-        if (strchr(image, '@'))
+        AUTO(oci_reference) struct oci_reference name = {0};
+        if (oci_reference_is_file(image) || oci_reference_parse(image, &name, NULL) < 0)
                 return "IfNotPresent";
-        slash = strrchr(image, '/');
-        colon = strchr(slash ? slash : image, ':');
-        return !colon || streq(colon, ":latest") ? "Always" : "IfNotPresent";
+        return streq_null(name.tag, "latest") ? "Always" : "IfNotPresent";
 }
 
 static void default_http_get(yyjson_mut_doc *doc, yyjson_mut_val *handler) {
@@ -71,6 +70,13 @@ static void default_container(yyjson_mut_doc *doc, yyjson_mut_val *c, bool is_po
                 requests_from_limits(doc, c);
 }
 
+/* Rules for the restarts of single containers are an alpha feature: what is not a sidecar's is forgotten, whatever it says. */
+static void drop_restart_policy(yyjson_mut_val *c, bool is_init) {
+        if (!is_init || !streq_null(mjson_get_str(c, "restartPolicy"), "Always"))
+                mjson_remove(c, "restartPolicy");
+        mjson_remove(c, "restartPolicyRules");
+}
+
 static void default_volume(yyjson_mut_doc *doc, yyjson_mut_val *v) {
         static const char *const with_mode[] = {"configMap", "secret", "projected", "downwardAPI"};
         yyjson_mut_val *host = member_obj(v, "hostPath"), *projected = member_obj(v, "projected"), *claim;
@@ -115,7 +121,11 @@ void podspec_default(yyjson_mut_doc *doc, yyjson_mut_val *spec, bool is_pod) {
                 mjson_set_str(doc, spec, "serviceAccount", name);
         }
         for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-                MUT_EACH(c, spec, lists[i]) default_container(doc, c, is_pod && i < 2, host_network);
+                MUT_EACH(c, spec, lists[i]) {
+                        if (i < 2)
+                                drop_restart_policy(c, i == 0);
+                        default_container(doc, c, is_pod && i < 2, host_network);
+                }
         MUT_EACH(v, spec, "volumes") default_volume(doc, v);
         MUT_EACH(t, spec, "topologySpreadConstraints") default_str(doc, t, "whenUnsatisfiable", "DoNotSchedule");
 }

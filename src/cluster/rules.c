@@ -3,6 +3,8 @@
 #include "base/str.h"
 #include "cluster/addresses.h"
 
+char *rule_member(const char *path, const char *key) { return xasprintf("%s.%s", path, key); }
+
 const char *rule_str(yyjson_val *object, const char *key) {
         const char *value = json_get_str(object, key);
         return value ? value : "";

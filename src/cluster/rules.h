@@ -13,6 +13,7 @@
 #define AT(...) PATH(at, __VA_ARGS__)
 #define PATH(name, ...) AUTO(free) char *name = xasprintf(__VA_ARGS__)
 
+char *rule_member(const char *path, const char *key);        /* PATH.KEY, the caller's */
 const char *rule_str(yyjson_val *object, const char *key); /* "" when absent */
 bool rule_has(yyjson_val *object, const char *key);        /* a string that is not empty */
 

@@ -4,6 +4,7 @@
 
 /* The regular expressions are part of Kubernetes' messages; matching is by hand. */
 #define LABEL_RE "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+#define UNDERSCORE_RE "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 #define QUALIFIED_RE "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 #define QUALIFIED_RULE                                                                                                                     \
         "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"                   \
@@ -87,6 +88,30 @@ size_t name_check_wildcard_subdomain(struct sv v, struct strv *ret) {
                         "validation is '\\*\\." LABEL_RE "(\\." LABEL_RE ")*')");
 }
 
+/* One part of a subdomain that may have underscores: one before it, and any number inside. */
+static bool is_underscore_part(struct sv v) {
+        if (v.len && v.data[0] == '_')
+                v = sv_new(v.data + 1, v.len - 1);
+        if (!v.len || !is_lower_alnum(v.data[0]) || !is_lower_alnum(v.data[v.len - 1]))
+                return false;
+        for (size_t i = 0; i < v.len; i++)
+                if (!is_lower_alnum(v.data[i]) && v.data[i] != '-' && v.data[i] != '_')
+                        return false;
+        return true;
+}
+
+size_t name_check_dns1123_subdomain_underscore(struct sv v, struct strv *ret) {
+        size_t n = v.len > NAME_SUBDOMAIN_MAX ? too_long(ret, "", NAME_SUBDOMAIN_MAX) : 0;
+        struct sv rest = v, part;
+        bool good = v.len > 0;
+        while (good && sv_split(&rest, '.', &part))
+                good = is_underscore_part(part);
+        if (good)
+                return n;
+        return n + say(ret, "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end "
+                            "with an alphanumeric character (e.g. 'example.com', regex used for validation is '" UNDERSCORE_RE "(\\." UNDERSCORE_RE ")*')");
+}
+
 size_t name_check_dns1035_label(struct sv v, struct strv *ret) {
         size_t n = v.len > NAME_LABEL_MAX ? too_long(ret, "", NAME_LABEL_MAX) : 0;
         if (is_label(v) && !isdigit((unsigned char)v.data[0]))
@@ -155,6 +180,15 @@ size_t name_check_c_identifier(struct sv v, struct strv *ret) {
         return good ? 0
                     : say(ret, "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or "
                                "'_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')");
+}
+
+size_t name_check_http_header(struct sv v, struct strv *ret) {
+        bool good = v.len > 0;
+        for (size_t i = 0; i < v.len; i++)
+                good = good && (is_alnum(v.data[i]) || v.data[i] == '-');
+        return good ? 0
+                    : say(ret, "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is "
+                               "'[-A-Za-z0-9]+')");
 }
 
 size_t name_check_port_name(struct sv v, struct strv *ret) {

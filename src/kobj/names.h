@@ -18,12 +18,14 @@ enum {
 size_t name_check_dns1123_label(struct sv v, struct strv *ret);
 size_t name_check_dns1123_subdomain(struct sv v, struct strv *ret);
 size_t name_check_wildcard_subdomain(struct sv v, struct strv *ret); /* "*.example.com" */
+size_t name_check_dns1123_subdomain_underscore(struct sv v, struct strv *ret); /* search paths of DNS */
 size_t name_check_dns1035_label(struct sv v, struct strv *ret);
 size_t name_check_qualified(struct sv v, struct strv *ret);    /* label and annotation keys, finalizers, extended resources */
 size_t name_check_label_value(struct sv v, struct strv *ret);
 size_t name_check_config_key(struct sv v, struct strv *ret);   /* keys of ConfigMap and Secret data */
 size_t name_check_env_var(struct sv v, struct strv *ret);      /* EnvVar.name */
 size_t name_check_c_identifier(struct sv v, struct strv *ret);
+size_t name_check_http_header(struct sv v, struct strv *ret);
 size_t name_check_port_name(struct sv v, struct strv *ret);    /* IANA service name */
 size_t name_check_path_segment(struct sv v, struct strv *ret); /* RBAC objects: "." ".." "/" "%" are refused */
 
