@@ -127,7 +127,6 @@ void podspec_default(yyjson_mut_doc *doc, yyjson_mut_val *spec, bool is_pod) {
                         default_container(doc, c, is_pod && i < 2, host_network);
                 }
         MUT_EACH(v, spec, "volumes") default_volume(doc, v);
-        MUT_EACH(t, spec, "topologySpreadConstraints") default_str(doc, t, "whenUnsatisfiable", "DoNotSchedule");
 }
 
 void template_default(yyjson_mut_doc *doc, yyjson_mut_val *template) {
