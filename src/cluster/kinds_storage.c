@@ -160,12 +160,56 @@ static void pvc_validate(const struct draft *d, yyjson_val *object, struct inval
                 claim_spec_validate(yyjson_obj_get(object, "spec"), "spec", bad);
 }
 
+/* A class may be named once: as the old annotation has it, or where there was neither. */
+static bool may_name_class(yyjson_val *object, yyjson_val *old) {
+        const char *before = json_str_at(old, "/spec/storageClassName"), *after = json_str_at(object, "/spec/storageClassName");
+        const char *annotation = meta_annotation(old, "volume.beta.kubernetes.io/storage-class");
+        return !before && after && (!annotation || streq(annotation, after));
+}
+
+static void take_over(yyjson_mut_doc *doc, yyjson_mut_val *to, yyjson_val *from, const char *key) {
+        if (yyjson_obj_get(from, key))
+                mjson_set(doc, to, key, yyjson_val_mut_copy(doc, yyjson_obj_get(from, key)));
+        else
+                mjson_remove(to, key);
+}
+
+/* Is the new spec the old one but for what may change? Of a bound claim that is how much it asks for and of which class of attributes. */
+static bool is_same_claim(yyjson_val *object, yyjson_val *old) {
+        yyjson_val *before = yyjson_obj_get(old, "spec");
+        AUTO(mjson) yyjson_mut_doc *doc = json_thaw(yyjson_obj_get(object, "spec"));
+        yyjson_mut_val *spec = yyjson_mut_doc_get_root(doc);
+        bool is_bound = streq_null(json_str_at(object, "/status/phase"), "Bound");
+        yyjson_mut_val *requests = member_obj(member_obj(spec, "resources"), "requests");
+        if (!rule_has(before, "volumeName"))
+                take_over(doc, spec, before, "volumeName");
+        if (may_name_class(object, old))
+                take_over(doc, spec, before, "storageClassName");
+        if (is_bound && requests)
+                take_over(doc, requests, json_at(before, "/resources/requests"), "storage");
+        if (is_bound)
+                take_over(doc, spec, before, "volumeAttributesClassName");
+        AUTO(json) yyjson_doc *after = mjson_freeze(spec);
+        return json_equal(yyjson_doc_get_root(after), before);
+}
+
+static void check_shrinking(yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        const char *before = json_str_at(old, "/spec/resources/requests/storage"), *after = json_str_at(object, "/spec/resources/requests/storage");
+        const char *has = json_str_at(old, "/status/capacity/storage");
+        struct quantity was, is, least;
+        if (!before || !after || quantity_parse(sv_of(before), &was, NULL) < 0 || quantity_parse(sv_of(after), &is, NULL) < 0 ||
+            quantity_parse(sv_of(has ? has : "0"), &least, NULL) < 0)
+                return;
+        if (quantity_cmp(is, was) < 0 && quantity_cmp(is, least) <= 0)
+                rule_forbidden(bad, "spec.resources.requests.storage", "field can not be less than status.capacity");
+}
+
 static void pvc_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
-        static const char *const changeable[] = {"volumeName", "resources", "volumeAttributesClassName", "storageClassName"};
         if (d->subresource)
                 return;
-        if (differs_beyond(yyjson_obj_get(object, "spec"), yyjson_obj_get(old, "spec"), changeable, ARRAY_LEN(changeable)))
+        if (!is_same_claim(object, old))
                 rule_forbidden(bad, "spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
+        check_shrinking(object, old, bad);
         check_same_mode(object, old, bad);
 }
 const struct kind_hooks pvc_hooks = {.defaults = pvc_defaults,
