@@ -66,7 +66,7 @@ void podspec_check_resources(yyjson_val *resources, const char *path, struct inv
         for (size_t l = 0; l < ARRAY_LEN(lists); l++)
                 yyjson_obj_foreach(yyjson_obj_get(resources, lists[l]), i, n, key, value) {
                         struct quantity q;
-                        const char *name = yyjson_get_str(key), *text = yyjson_get_str(value);
+                        const char *name = unsafe_yyjson_get_str(key), *text = unsafe_yyjson_get_str(value);
                         AT("%s.%s[%s]", path, lists[l], name);
                         check_resource_name(name, at, bad);
                         if (quantity_parse(sv_of(text), &q, NULL) < 0)

@@ -3,5 +3,5 @@
 # timeout: 900
 . "$(dirname "$0")/../../conformance/embedded.sh"
 embedded_ready
-python3 "$conformance/mutants.py" "$CLUSTER_KUBECONFIG" "$dir/kubeconfig" --count 3000 --out "$dir/differences" || { head -c 20000 "$dir/differences"; exit 1; }
+python3 "$conformance/mutants.py" "$CLUSTER_KUBECONFIG" "$dir/kubeconfig" --count 4000 --out "$dir/differences" || { head -c 20000 "$dir/differences"; exit 1; }
 embedded_end
