@@ -86,7 +86,7 @@ def at_data():
             continue
         nothing_is_left(said, code)
         check("nothing was started" in said or "==> Cluster" in said, "it is not said that nothing was started", said)
-        left = [p.name for p in work.iterdir() if p.name != "out"]
+        left = [p.name for p in work.iterdir() if p.name != "out"] if work.exists() else []
         check(not left or (left == ["data"] and (work / "data/expected.json").exists()), f"part of the data is left: {left}", said)
 
 

@@ -297,7 +297,7 @@ class Played(unittest.TestCase):
             f.truncate(20 << 20)
             done, seen = self.run_against(answers, "upload", f.name, "s3a://bucket/k")
         self.assertIn(b"not this one", done.stderr)
-        self.assertEqual(seen[-1][:2], ("DELETE", "/bucket/k?uploadId=u1"))
+        self.assertIn(("DELETE", "/bucket/k?uploadId=u1"), [s[:2] for s in seen])  # which of two that were under way is written down first is chance
 
     def test_believes_errors_in_a_200(self):
         def answers(n, method, path, body):
