@@ -17,13 +17,6 @@ static void endpoints_defaults(struct draft *d) {
         MUT_EACH(subset, d->root, "subsets") MUT_EACH(port, subset, "ports") default_str(d->doc, port, "protocol", "TCP");
 }
 
-/* Unlike the real server's: 127.0.0.0/8 is this machine, to which the relay of the pods' network leads (client mode's driver proxy). */
-static void endpoint_ip(const char *ip, const char *path, struct invalid *bad) {
-        unsigned char bytes[16];
-        if (value_ip_parse(ip, bytes) != IP_V4 || bytes[12] != 127)
-                value_ip_not_special(ip, path, bad);
-}
-
 static void check_addresses(yyjson_val *addresses, const char *path, struct invalid *bad) {
         EACH(address, i, addresses) {
                 AUTO(free) char *ip_at = xasprintf("%s[%zu].ip", path, i), *hostname_at = xasprintf("%s[%zu].hostname", path, i),
@@ -34,7 +27,7 @@ static void check_addresses(yyjson_val *addresses, const char *path, struct inva
                         value_name(name_check_dns1123_label, hostname, hostname_at, bad);
                 if (node)
                         value_name(name_check_dns1123_subdomain, node, node_at, bad);
-                endpoint_ip(ip, ip_at, bad);
+                value_ip_not_special(ip, ip_at, bad);
         }
 }
 
@@ -72,6 +65,13 @@ const struct kind_hooks endpoints_hooks = {.defaults = endpoints_defaults, .vali
 
 /* Slices. */
 
+/* Unlike the real server's: 127.0.0.0/8 is this machine, to which the relay of the pods' network leads (client mode's driver proxy). */
+static void slice_ip(const char *ip, const char *path, struct invalid *bad) {
+        unsigned char bytes[16];
+        if (value_ip_parse(ip, bytes) != IP_V4 || bytes[12] != 127)
+                value_ip_not_special(ip, path, bad);
+}
+
 static void slice_defaults(struct draft *d) {
         static const char *const lists[] = {"endpoints", "ports"};
         MUT_EACH(port, d->root, "ports") {
@@ -95,11 +95,11 @@ static void check_slice_address(const char *address, const char *type, const cha
         } else if (streq_null(type, "IPv4") && value_ip(address, at, bad)) {
                 if (value_ip_parse(address, bytes) != IP_V4)
                         invalid_string(bad, list_at, address, "must be an IPv4 address");
-                endpoint_ip(address, at, bad);
+                slice_ip(address, at, bad);
         } else if (streq_null(type, "IPv6") && value_ip_canonical(address, at, bad)) {
                 if (value_ip_parse(address, bytes) != IP_V6)
                         invalid_string(bad, list_at, address, "must be an IPv6 address");
-                endpoint_ip(address, at, bad);
+                slice_ip(address, at, bad);
         }
 }
 
