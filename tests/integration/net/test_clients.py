@@ -143,6 +143,12 @@ class Descriptors(unittest.TestCase):
                 self.assertEqual(s.recv(10), b"")
             ended += 1
         self.assertEqual(ended, 30)
+        # The end of file from the server says that it has given the descriptor back: only then is there room for one more.
+        for s in many[:30]:
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionResetError):
+                self.assertEqual(s.recv(10), b"")
         for s in many:
             s.close()
         self.assertIn(b"200 OK", raw(port, b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
