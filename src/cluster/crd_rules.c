@@ -147,10 +147,8 @@ static void check_selectable(yyjson_val *version, const char *path, struct inval
                         invalid_string(bad, at, text, "is an invalid path: does not refer to a valid field");
                 else if (!type || (!streq(type, "string") && !streq(type, "boolean") && !streq(type, "integer")))
                         invalid_string(bad, at, text, "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.");
-                if (is_named_before(fields, i, text)) {
-                        AUTO(free) char *quoted = invalid_quote(text);
-                        invalid_add(bad, at, INVALID_DUPLICATE, quoted, NULL);
-                }
+                if (is_named_before(fields, i, text))
+                        invalid_duplicate(bad, at, text);
         }
 }
 

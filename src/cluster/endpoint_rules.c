@@ -104,10 +104,9 @@ static void check_slice_address(const char *address, const char *type, const cha
 }
 
 static bool is_new(struct map *seen, const char *name, const char *path, struct invalid *bad) {
-        AUTO(free) char *quoted = invalid_quote(name);
         bool known = map_has(seen, name);
         if (known)
-                invalid_add(bad, path, INVALID_DUPLICATE, quoted, NULL);
+                invalid_duplicate(bad, path, name);
         map_set(seen, name, seen);
         return !known;
 }

@@ -27,16 +27,6 @@ static bool is_one_of(const char *text, const char *const *list) {
         return false;
 }
 
-PRINTF(4, 5) static void bad_number(struct invalid *bad, const char *at, int64_t value, const char *fmt, ...) {
-        char shown[24];
-        va_list ap;
-        snprintf(shown, sizeof(shown), "%lld", (long long)value);
-        va_start(ap, fmt);
-        AUTO(free) char *why = xvasprintf(fmt, ap);
-        va_end(ap);
-        invalid_add(bad, at, INVALID_VALUE, shown, "%s", why);
-}
-
 static void too_many(struct invalid *bad, const char *at, size_t count, size_t most) {
         char shown[24];
         snprintf(shown, sizeof(shown), "%zu", count);
@@ -84,7 +74,7 @@ static void check_code_values(yyjson_val *values, const char *at, bool is_in, st
                 int64_t code = yyjson_get_sint(value);
                 bool seen = false;
                 if (is_in && code == 0)
-                        bad_number(bad, value_at, code, "must not be 0 for the In operator");
+                        invalid_int(bad, value_at, code, "must not be 0 for the In operator");
                 EACH(before, k, values) {
                         if (k < i && yyjson_get_sint(before) == code)
                                 seen = true;
@@ -209,11 +199,11 @@ static void check_success_rule(yyjson_val *rule, const char *at, int64_t complet
                         invalid_string(bad, indexes_at, indexes, "error parsing succeededIndexes: %s", why);
         }
         if (count < 0)
-                bad_number(bad, count_at, count, "must be greater than or equal to 0");
+                invalid_int(bad, count_at, count, "must be greater than or equal to 0");
         if (count > completions)
-                bad_number(bad, count_at, count, "must be less than or equal to %lld (the number of specified completions)", (long long)completions);
+                invalid_int(bad, count_at, count, "must be less than or equal to %lld (the number of specified completions)", (long long)completions);
         if (indexes && count > total)
-                bad_number(bad, count_at, count, "must be less than or equal to %lld (the number of indexes in the specified succeededIndexes field)", (long long)total);
+                invalid_int(bad, count_at, count, "must be less than or equal to %lld (the number of indexes in the specified succeededIndexes field)", (long long)total);
 }
 
 static void check_success_policy(yyjson_val *spec, const char *path, struct invalid *bad) {
@@ -245,9 +235,9 @@ static void check_many_completions(yyjson_val *spec, const char *path, struct in
         if (!most)
                 invalid_required(bad, failed_at, "must be specified when completions is above %d", MANY_COMPLETIONS);
         if (parallel > MOST_WITH_MANY)
-                bad_number(bad, parallel_at, parallel, limit, MOST_WITH_MANY, MANY_COMPLETIONS);
+                invalid_int(bad, parallel_at, parallel, limit, MOST_WITH_MANY, MANY_COMPLETIONS);
         if (yyjson_get_sint(most) > MOST_WITH_MANY)
-                bad_number(bad, failed_at, yyjson_get_sint(most), limit, MOST_WITH_MANY, MANY_COMPLETIONS);
+                invalid_int(bad, failed_at, yyjson_get_sint(most), limit, MOST_WITH_MANY, MANY_COMPLETIONS);
 }
 
 static void check_indexed(yyjson_val *spec, const char *path, struct invalid *bad) {
@@ -258,11 +248,11 @@ static void check_indexed(yyjson_val *spec, const char *path, struct invalid *ba
         if (!completions)
                 invalid_required(bad, completions_at, "when completion mode is Indexed");
         if (parallel > MOST_PARALLEL_INDEXES)
-                bad_number(bad, parallel_at, parallel, "must be less than or equal to %d when completion mode is Indexed", MOST_PARALLEL_INDEXES);
+                invalid_int(bad, parallel_at, parallel, "must be less than or equal to %d when completion mode is Indexed", MOST_PARALLEL_INDEXES);
         if (completions && most && yyjson_get_sint(most) > yyjson_get_sint(completions))
-                bad_number(bad, failed_at, yyjson_get_sint(most), "must be less than or equal to completions");
+                invalid_int(bad, failed_at, yyjson_get_sint(most), "must be less than or equal to completions");
         if (yyjson_get_sint(most) > MOST_PARALLEL_INDEXES)
-                bad_number(bad, failed_at, yyjson_get_sint(most), "must be less than or equal to %d", MOST_PARALLEL_INDEXES);
+                invalid_int(bad, failed_at, yyjson_get_sint(most), "must be less than or equal to %d", MOST_PARALLEL_INDEXES);
         check_many_completions(spec, path, bad);
 }
 
@@ -274,9 +264,9 @@ static void check_limits(yyjson_val *spec, const char *path, struct invalid *bad
                 AUTO(free) char *at = xasprintf("%s.%s", path, keys[i]);
                 yyjson_val *value = yyjson_obj_get(spec, keys[i]);
                 if (value && yyjson_get_sint(value) < 0)
-                        bad_number(bad, at, yyjson_get_sint(value), "must be greater than or equal to 0");
+                        invalid_int(bad, at, yyjson_get_sint(value), "must be greater than or equal to 0");
                 if (value && (!mode || streq(mode, "NonIndexed")))
-                        bad_number(bad, at, yyjson_get_sint(value), "requires indexed completion mode");
+                        invalid_int(bad, at, yyjson_get_sint(value), "requires indexed completion mode");
         }
         if (yyjson_obj_get(spec, "maxFailedIndexes") && !yyjson_obj_get(spec, "backoffLimitPerIndex"))
                 invalid_required(bad, per_index_at, "when maxFailedIndexes is specified");

@@ -61,15 +61,11 @@ static void check_template_of(yyjson_val *template, const struct workload *w, st
         if (restart && !streq(restart, "Always"))
                 value_supported(restart, "spec.template.spec.restartPolicy", (const char *const[]){"Always", NULL}, bad);
         if (json_at(template, "/spec/activeDeadlineSeconds"))
-                invalid_add(bad, "spec.template.spec.activeDeadlineSeconds", INVALID_FORBIDDEN, NULL, "activeDeadlineSeconds in %s is not Supported", w->owner);
+                invalid_forbidden(bad, "spec.template.spec.activeDeadlineSeconds", "activeDeadlineSeconds in %s is not Supported", w->owner);
 }
 
 static void check_nonnegative(yyjson_val *object, const char *pointer, const char *path, struct invalid *bad) {
-        int64_t value = json_int_at(object, pointer, 0);
-        char text[24];
-        snprintf(text, sizeof(text), "%lld", (long long)value);
-        if (value < 0)
-                invalid_add(bad, path, INVALID_VALUE, text, "must be greater than or equal to 0");
+        value_nonnegative(json_int_at(object, pointer, 0), path, bad);
 }
 
 static const struct workload deployment_rules = {"deployment", "invalid label selector", "ReplicaSet", template_validate};
@@ -136,7 +132,7 @@ static void check_strategy(yyjson_val *spec, struct invalid *bad) {
                 return;
         if (streq_null(type, "Recreate")) {
                 if (rolling)
-                        invalid_add(bad, "spec.strategy.rollingUpdate", INVALID_FORBIDDEN, NULL, "may not be specified when strategy `type` is 'Recreate'");
+                        invalid_forbidden(bad, "spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'");
         } else if (streq_null(type, "RollingUpdate")) {
                 if (rolling)
                         check_rolling_deployment(rolling, bad);
@@ -163,10 +159,8 @@ static void deployment_validate(const struct draft *d, yyjson_val *object, struc
         check_nonnegative(object, "/spec/minReadySeconds", "spec.minReadySeconds", bad);
         check_nonnegative(object, "/spec/revisionHistoryLimit", "spec.revisionHistoryLimit", bad);
         check_nonnegative(object, "/spec/progressDeadlineSeconds", "spec.progressDeadlineSeconds", bad);
-        if (deadline <= json_get_int(spec, "minReadySeconds", 0)) {
-                AUTO(free) char *text = xasprintf("%lld", (long long)deadline);
-                invalid_add(bad, "spec.progressDeadlineSeconds", INVALID_VALUE, text, "must be greater than minReadySeconds");
-        }
+        if (deadline <= json_get_int(spec, "minReadySeconds", 0))
+                invalid_int(bad, "spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
 }
 const struct kind_hooks deployment_hooks = {.defaults = deployment_defaults,
                                             .prepare_create = reset_status,
@@ -244,9 +238,9 @@ static void statefulset_validate_update(const struct draft *d, yyjson_val *objec
         if (d->subresource)
                 return;
         if (differs_beyond(yyjson_obj_get(object, "spec"), yyjson_obj_get(old, "spec"), changeable, ARRAY_LEN(changeable)))
-                invalid_add(bad, "spec", INVALID_FORBIDDEN, NULL,
-                            "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-                            "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
+                invalid_forbidden(bad, "spec",
+                                  "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+                                  "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
 }
 
 static void check_update_strategy(yyjson_val *strategy, struct invalid *bad) {

@@ -88,7 +88,7 @@ static void check_positive(yyjson_val *target, const char *key, const char *path
 static void check_utilization(int64_t percent, const char *path, struct invalid *bad) {
         AT("%s.averageUtilization", path);
         if (percent < 1)
-                rule_bad_int(bad, at, percent, "must be greater than 0");
+                invalid_int(bad, at, percent, "must be greater than 0");
 }
 
 static void check_target(yyjson_val *target, const char *path, struct invalid *bad) {
@@ -134,7 +134,7 @@ static void check_external(yyjson_val *source, const char *path, struct invalid 
         if (!rule_has(target, "value") && !rule_has(target, "averageValue"))
                 invalid_required(bad, at, "must set either a target value for metric or a per-pod target");
         if (rule_has(target, "value") && rule_has(target, "averageValue"))
-                rule_forbidden(bad, value_at, "may not set both a target value for metric and a per-pod target");
+                invalid_forbidden(bad, value_at, "may not set both a target value for metric and a per-pod target");
 }
 
 static void check_pods(yyjson_val *source, const char *path, struct invalid *bad) {
@@ -157,7 +157,7 @@ static void check_resource_target(yyjson_val *source, const char *path, struct i
         if (!has_percent && !rule_has(target, "averageValue"))
                 invalid_required(bad, percent_at, "must set either a target raw value or a target utilization");
         if (has_percent && rule_has(target, "averageValue"))
-                rule_forbidden(bad, value_at, "may not set both a target raw value and a target utilization");
+                invalid_forbidden(bad, value_at, "may not set both a target raw value and a target utilization");
 }
 
 static bool check_resource_name(yyjson_val *source, const char *path, struct invalid *bad) {
@@ -259,7 +259,7 @@ static void check_metric(yyjson_val *metric, const char *path, struct invalid *b
         for (size_t i = 0; present > 1 && i < ARRAY_LEN(metric_sources); i++) {
                 AT("%s.%s", path, metric_sources[i].member);
                 if (yyjson_is_obj(yyjson_obj_get(metric, metric_sources[i].member)) && !streq(expected, metric_sources[i].member))
-                        rule_forbidden(bad, at, "must populate the given metric source only");
+                        invalid_forbidden(bad, at, "must populate the given metric source only");
         }
 }
 
@@ -272,11 +272,11 @@ static void check_policy(yyjson_val *policy, const char *path, struct invalid *b
         if (!streq(type, "Pods") && !streq(type, "Percent"))
                 invalid_not_supported(bad, type_at, type, SUPPORTED("Percent", "Pods"));
         if (value <= 0)
-                rule_bad_int(bad, value_at, value, "must be greater than zero");
+                invalid_int(bad, value_at, value, "must be greater than zero");
         if (period <= 0)
-                rule_bad_int(bad, period_at, period, "must be greater than zero");
+                invalid_int(bad, period_at, period, "must be greater than zero");
         if (period > PERIOD_MAX_S)
-                rule_bad_int(bad, period_at, period, "must be less than or equal to %d", PERIOD_MAX_S);
+                invalid_int(bad, period_at, period, "must be less than or equal to %d", PERIOD_MAX_S);
 }
 
 static void check_scaling(yyjson_val *rules, const char *path, struct invalid *bad) {
@@ -284,9 +284,9 @@ static void check_scaling(yyjson_val *rules, const char *path, struct invalid *b
         PATH(window_at, "%s.stabilizationWindowSeconds", path);
         PATH(policies_at, "%s.policies", path);
         if (window_s < 0)
-                rule_bad_int(bad, window_at, window_s, "must be greater than or equal to zero");
+                invalid_int(bad, window_at, window_s, "must be greater than or equal to zero");
         if (window_s > STABILIZATION_MAX_S)
-                rule_bad_int(bad, window_at, window_s, "must be less than or equal to %d", STABILIZATION_MAX_S);
+                invalid_int(bad, window_at, window_s, "must be less than or equal to %d", STABILIZATION_MAX_S);
         rule_supported(rules, "selectPolicy", path, SUPPORTED("Disabled", "Max", "Min"), bad);
         if (yyjson_arr_size(yyjson_obj_get(rules, "policies")) == 0)
                 invalid_required(bad, policies_at, "must specify at least one Policy");
@@ -300,11 +300,11 @@ static void check_replicas(const struct draft *d, yyjson_val *spec, struct inval
         int64_t max = json_get_int(spec, "maxReplicas", 0), min = json_get_int(spec, "minReplicas", 1);
         int64_t least = d->old && json_int_at(object_at(d->old, "/spec"), "/minReplicas", 1) == 0 ? 0 : 1;
         if (min < least)
-                rule_bad_int(bad, "spec.minReplicas", min, "must be greater than or equal to %lld", (long long)least);
+                invalid_int(bad, "spec.minReplicas", min, "must be greater than or equal to %lld", (long long)least);
         if (max < 1)
-                rule_bad_int(bad, "spec.maxReplicas", max, "must be greater than 0");
+                invalid_int(bad, "spec.maxReplicas", max, "must be greater than 0");
         if (max < min)
-                rule_bad_int(bad, "spec.maxReplicas", max, "must be greater than or equal to `minReplicas`");
+                invalid_int(bad, "spec.maxReplicas", max, "must be greater than or equal to `minReplicas`");
 }
 
 static void check_metrics(yyjson_val *spec, struct invalid *bad) {
@@ -315,7 +315,7 @@ static void check_metrics(yyjson_val *spec, struct invalid *bad) {
                 is_elsewhere |= streq(rule_str(metric, "type"), "Object") || streq(rule_str(metric, "type"), "External");
         }
         if (json_get_int(spec, "minReplicas", 1) == 0 && !is_elsewhere)
-                rule_forbidden(bad, "spec.metrics", "must specify at least one Object or External metric to support scaling to zero replicas");
+                invalid_forbidden(bad, "spec.metrics", "must specify at least one Object or External metric to support scaling to zero replicas");
 }
 
 static void hpa_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {

@@ -31,10 +31,10 @@ static void check_immutable(yyjson_val *object, yyjson_val *old, const char *con
         if (!json_get_bool(old, "immutable", false))
                 return;
         if (!json_get_bool(object, "immutable", false))
-                invalid_add(bad, "immutable", INVALID_FORBIDDEN, NULL, "field is immutable when `immutable` is set");
+                invalid_forbidden(bad, "immutable", "field is immutable when `immutable` is set");
         for (size_t i = 0; members[i]; i++)
                 if (!json_equal(yyjson_obj_get(object, members[i]), yyjson_obj_get(old, members[i])))
-                        invalid_add(bad, members[i], INVALID_FORBIDDEN, NULL, "field is immutable when `immutable` is set");
+                        invalid_forbidden(bad, members[i], "field is immutable when `immutable` is set");
 }
 
 static void configmap_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
@@ -261,9 +261,9 @@ static void priorityclass_validate(const struct draft *d, yyjson_val *object, st
         if (d->old)
                 return;
         if (why)
-                rule_forbidden(bad, "metadata.name", "priority class names with 'system-' prefix are reserved for system use only. error: %s", why);
+                invalid_forbidden(bad, "metadata.name", "priority class names with 'system-' prefix are reserved for system use only. error: %s", why);
         else if (!is_system && json_get_int(object, "value", 0) > USER_PRIORITY_MAX)
-                rule_forbidden(bad, "value", "maximum allowed value of a user defined priority is %d", USER_PRIORITY_MAX);
+                invalid_forbidden(bad, "value", "maximum allowed value of a user defined priority is %d", USER_PRIORITY_MAX);
         const char *policy = rule_str(object, "preemptionPolicy");
         if (!*policy)
                 invalid_required(bad, "preemptionPolicy", NULL);
@@ -273,7 +273,7 @@ static void priorityclass_validate(const struct draft *d, yyjson_val *object, st
 static void priorityclass_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         (void)d;
         if (json_get_int(object, "value", 0) != json_get_int(old, "value", 0))
-                invalid_add(bad, "value", INVALID_FORBIDDEN, NULL, "may not be changed in an update.");
+                invalid_forbidden(bad, "value", "may not be changed in an update.");
         if (!streq_null(json_get_str(object, "preemptionPolicy"), json_get_str(old, "preemptionPolicy")))
                 invalid_string(bad, "preemptionPolicy", json_get_str(object, "preemptionPolicy"), "field is immutable");
 }

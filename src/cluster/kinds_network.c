@@ -169,15 +169,15 @@ static void check_policy_port(yyjson_val *port, const char *path, struct invalid
         rule_supported(port, "protocol", path, SUPPORTED("TCP", "UDP", "SCTP"), bad);
         if (yyjson_is_str(number)) {
                 if (has_end)
-                        rule_bad_int(bad, end_at, end_port, "may not be specified when `port` is non-numeric");
+                        invalid_int(bad, end_at, end_port, "may not be specified when `port` is non-numeric");
                 rule_port(port, "port", path, bad);
         } else if (yyjson_is_int(number)) {
                 rule_port(port, "port", path, bad);
                 if (has_end && end_port < yyjson_get_sint(number)) /* and it is the first of the two that the real server quotes */
-                        rule_bad_int(bad, end_at, yyjson_get_sint(number), "must be greater than or equal to `port`");
+                        invalid_int(bad, end_at, yyjson_get_sint(number), "must be greater than or equal to `port`");
                 rule_range(port, "endPort", path, 1, 65535, bad);
         } else if (has_end) {
-                rule_bad_int(bad, end_at, end_port, "may not be specified when `port` is not specified");
+                invalid_int(bad, end_at, end_port, "may not be specified when `port` is not specified");
         }
 }
 
@@ -247,7 +247,7 @@ static void check_peer(yyjson_val *peer, const char *path, struct invalid *bad) 
         else if (!has_selector)
                 invalid_required(bad, path, "must specify a peer");
         if (yyjson_is_obj(block) && has_selector)
-                rule_forbidden(bad, path, "may not specify both ipBlock and another peer");
+                invalid_forbidden(bad, path, "may not specify both ipBlock and another peer");
 }
 
 static void check_policy_rules(yyjson_val *spec, const char *list, const char *peers, struct invalid *bad) {

@@ -97,7 +97,7 @@ static void pod_validate_update(const struct draft *d, yyjson_val *object, yyjso
                         invalid_required(bad, at, NULL);
         }
         if (yyjson_arr_size(yyjson_obj_get(spec, "containers")) != yyjson_arr_size(yyjson_obj_get(old_spec, "containers"))) {
-                invalid_add(bad, "spec.containers", INVALID_FORBIDDEN, NULL, "pod updates may not add or remove containers");
+                invalid_forbidden(bad, "spec.containers", "pod updates may not add or remove containers");
                 return;
         }
         check_deadline(spec, old_spec, bad);
@@ -112,10 +112,10 @@ static void pod_validate_update(const struct draft *d, yyjson_val *object, yyjso
         if (json_equal(yyjson_doc_get_root(fa), yyjson_doc_get_root(fb)) &&
             tolerations_only_added(yyjson_obj_get(spec, "tolerations"), yyjson_obj_get(old_spec, "tolerations")))
                 return;
-        invalid_add(bad, "spec", INVALID_FORBIDDEN, NULL,
-                    "pod updates may not change fields other than "
-                    "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-                    "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)");
+        invalid_forbidden(bad, "spec",
+                          "pod updates may not change fields other than "
+                          "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
+                          "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)");
 }
 
 const struct kind_hooks pod_hooks = {

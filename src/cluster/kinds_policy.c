@@ -48,9 +48,10 @@ const struct kind_hooks pdb_hooks = {.prepare_create = reset_status, .validate =
 
 static void check_number(yyjson_val *spec, const char *key, int64_t least, const char *message, struct invalid *bad) {
         yyjson_val *v = yyjson_obj_get(spec, key);
-        AUTO(free) char *at = xasprintf("spec.%s", key), *text = xasprintf("%lld", (long long)json_get_int(spec, key, 0));
-        if (v && json_get_int(spec, key, 0) < least)
-                invalid_add(bad, at, INVALID_VALUE, text, "%s", message);
+        int64_t number = json_get_int(spec, key, 0);
+        AUTO(free) char *at = xasprintf("spec.%s", key);
+        if (v && number < least)
+                invalid_int(bad, at, number, "%s", message);
 }
 
 static void lease_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {

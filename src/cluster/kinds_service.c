@@ -106,12 +106,12 @@ static int no_node_port_left(struct err *err) { return status_internal(err, "fai
 /* `given` for port i; -errno when it cannot be had. */
 static int take_node_port(struct draft *d, size_t i, int64_t given, struct err *err) {
         AUTO(invalid) struct invalid bad = {0};
-        AUTO(free) char *at = xasprintf("spec.ports[%zu].nodePort", i), *text = xasprintf("%lld", (long long)given);
+        AUTO(free) char *at = xasprintf("spec.ports[%zu].nodePort", i);
         /* A dry run of the real server does not look at the range. */
         if (!d->is_dry_run && (given < NODE_PORT_FIRST || given > NODE_PORT_LAST))
-                invalid_add(&bad, at, INVALID_VALUE, text, "provided port is not in the valid range. The range of valid ports is 30000-32767");
+                invalid_int(&bad, at, given, "provided port is not in the valid range. The range of valid ports is 30000-32767");
         else if (addresses_port_is_taken(d->server->addresses, (int)given))
-                invalid_add(&bad, at, INVALID_VALUE, text, "provided port is already allocated");
+                invalid_int(&bad, at, given, "provided port is already allocated");
         return bad.len ? invalid_err(&bad, "", "Service", mmeta_name(d->root), err) : 0;
 }
 

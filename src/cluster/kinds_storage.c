@@ -37,7 +37,7 @@ static void check_access_modes(yyjson_val *spec, const char *path, struct invali
                         has_other = true;
         }
         if (has_pod && has_other)
-                rule_forbidden(bad, at, "may not use ReadWriteOncePod with other access modes");
+                invalid_forbidden(bad, at, "may not use ReadWriteOncePod with other access modes");
 }
 
 static void check_volume_mode(yyjson_val *spec, const char *path, struct invalid *bad) {
@@ -201,14 +201,14 @@ static void check_shrinking(yyjson_val *object, yyjson_val *old, struct invalid 
             quantity_parse(sv_of(has ? has : "0"), &least, NULL) < 0)
                 return;
         if (quantity_cmp(is, was) < 0 && quantity_cmp(is, least) <= 0)
-                rule_forbidden(bad, "spec.resources.requests.storage", "field can not be less than status.capacity");
+                invalid_forbidden(bad, "spec.resources.requests.storage", "field can not be less than status.capacity");
 }
 
 static void pvc_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         if (d->subresource)
                 return;
         if (!is_same_claim(object, old))
-                rule_forbidden(bad, "spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
+                invalid_forbidden(bad, "spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
         check_shrinking(object, old, bad);
         check_same_mode(object, old, bad);
 }
@@ -267,7 +267,7 @@ static void check_capacity(yyjson_val *capacity, const char *path, struct invali
                 struct quantity q;
                 AT("%s[%s]", path, unsafe_yyjson_get_str(key));
                 if (quantity_parse(sv_of(yyjson_get_str(value)), &q, NULL) == 0 && quantity_value(q) < 0)
-                        rule_bad_int(bad, at, quantity_value(q), "must be a valid resource quantity");
+                        invalid_int(bad, at, quantity_value(q), "must be a valid resource quantity");
                 check_positive(yyjson_get_str(value), at, bad);
         }
 }
@@ -320,7 +320,7 @@ static void pv_validate(const struct draft *d, yyjson_val *object, struct invali
         check_node_affinity(yyjson_obj_get(spec, "nodeAffinity"), bad);
         volume_source_validate(spec, name ? name : "", "spec", bad);
         if (host_path && is_root(host_path) && streq(rule_str(spec, "persistentVolumeReclaimPolicy"), "Recycle"))
-                rule_forbidden(bad, "spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'");
+                invalid_forbidden(bad, "spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'");
         rule_name(spec, "storageClassName", "spec", name_check_dns1123_subdomain, bad);
         check_volume_mode(spec, "spec", bad);
         check_attributes_class(spec, "spec", bad);
@@ -330,10 +330,10 @@ static void pv_validate_update(const struct draft *d, yyjson_val *object, yyjson
         if (d->subresource)
                 return;
         if (!volume_source_equal(yyjson_obj_get(object, "spec"), yyjson_obj_get(old, "spec")))
-                rule_forbidden(bad, "spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation");
+                invalid_forbidden(bad, "spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation");
         check_same_mode(object, old, bad);
         if (json_str_at(old, "/spec/volumeAttributesClassName") && !json_str_at(object, "/spec/volumeAttributesClassName"))
-                rule_forbidden(bad, "spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden");
+                invalid_forbidden(bad, "spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden");
 }
 const struct kind_hooks pv_hooks = {.defaults = pv_defaults,
                                     .prepare_create = pv_prepare_create,
@@ -400,11 +400,11 @@ static void check_topology(yyjson_val *term, const char *path, struct invalid *b
                 EACH(value, k, values) {
                         AT("%s[%zu]", values_at, k);
                         if (has_value(values, k, yyjson_get_str(value)))
-                                rule_duplicate(bad, at, yyjson_get_str(value));
+                                invalid_duplicate(bad, at, yyjson_get_str(value));
                 }
                 rule_text(key, key_at, name_check_qualified, bad);
                 if (map_has(&keys, key))
-                        rule_duplicate(bad, key_at, key);
+                        invalid_duplicate(bad, key_at, key);
                 map_set(&keys, key, e);
         }
 }
@@ -443,12 +443,12 @@ static void check_topologies(yyjson_val *list, struct invalid *bad) {
                 check_topology(term, here, bad);
                 /* One without expressions is called a duplicate once for each of the list: the real server's own words. */
                 for (size_t k = 0; yyjson_arr_size(yyjson_obj_get(term, "matchLabelExpressions")) == 0 && k < yyjson_arr_size(list); k++)
-                        rule_duplicate(bad, at, "");
+                        invalid_duplicate(bad, at, "");
                 EACH(before, m, list) {
                         if (m >= i)
                                 break;
                         if (covers_topology(term, before) && covers_topology(before, term))
-                                rule_duplicate(bad, at, "");
+                                invalid_duplicate(bad, at, "");
                 }
         }
 }
@@ -470,11 +470,11 @@ static void storageclass_validate_update(const struct draft *d, yyjson_val *obje
         yyjson_val *before = yyjson_obj_get(old, "parameters"), *after = yyjson_obj_get(object, "parameters");
         (void)d;
         if ((yyjson_obj_size(before) || yyjson_obj_size(after)) && !json_equal(before, after))
-                rule_forbidden(bad, "parameters", "updates to parameters are forbidden.");
+                invalid_forbidden(bad, "parameters", "updates to parameters are forbidden.");
         if (!streq(rule_str(object, "provisioner"), rule_str(old, "provisioner")))
-                rule_forbidden(bad, "provisioner", "updates to provisioner are forbidden.");
+                invalid_forbidden(bad, "provisioner", "updates to provisioner are forbidden.");
         if (!streq(rule_str(object, "reclaimPolicy"), rule_str(old, "reclaimPolicy")))
-                rule_forbidden(bad, "reclaimPolicy", "updates to reclaimPolicy are forbidden.");
+                invalid_forbidden(bad, "reclaimPolicy", "updates to reclaimPolicy are forbidden.");
         if (!streq(rule_str(object, "volumeBindingMode"), rule_str(old, "volumeBindingMode")))
                 invalid_string(bad, "volumeBindingMode", rule_str(object, "volumeBindingMode"), "field is immutable");
 }

@@ -132,8 +132,8 @@ static void check_client(yyjson_val *webhook, const char *at, struct invalid *ba
                 check_path(called, member, bad);
         }
         if (port < 1 || port > 65535) {
-                AUTO(free) char *member = xasprintf("%s.service.port", path), *number = xasprintf("%lld", (long long)port);
-                invalid_add(bad, member, INVALID_VALUE, number, "port is not valid: must be between 1 and 65535, inclusive");
+                AUTO(free) char *member = xasprintf("%s.service.port", path);
+                invalid_int(bad, member, port, "port is not valid: must be between 1 and 65535, inclusive");
         }
 }
 
@@ -270,18 +270,14 @@ static void webhook_validate(const struct draft *d, yyjson_val *object, struct i
                 if (!effect)
                         invalid_required(bad, effect_at, "must specify one of None, NoneOnDryRun");
                 check_word(webhook, at, "sideEffects", effects, bad);
-                if (timeout < 1 || timeout > 30) {
-                        AUTO(free) char *shown = xasprintf("%lld", (long long)timeout);
-                        invalid_add(bad, timeout_at, INVALID_VALUE, shown, "the timeout value must be between 1 and 30 seconds");
-                }
+                if (timeout < 1 || timeout > 30)
+                        invalid_int(bad, timeout_at, timeout, "the timeout value must be between 1 and 30 seconds");
                 check_word(webhook, at, "reinvocationPolicy", again, bad);
                 check_selector(webhook, at, "namespaceSelector", bad);
                 check_selector(webhook, at, "objectSelector", bad);
                 check_client(webhook, at, bad);
-                if (name && map_get(&names, name)) {
-                        AUTO(free) char *shown = invalid_quote(name);
-                        invalid_add(bad, name_at, INVALID_DUPLICATE, shown, "%s", "");
-                }
+                if (name && map_get(&names, name))
+                        invalid_duplicate(bad, name_at, name);
                 if (name)
                         map_set(&names, name, webhook);
         }

@@ -153,7 +153,7 @@ static void check_finalizers_update(yyjson_val *meta, yyjson_val *old, struct in
                         str_appendf(&extra, "%s\"%s\"", count++ ? ", " : "", yyjson_get_str(item));
         }
         if (count)
-                invalid_add(bad, "metadata.finalizers", INVALID_FORBIDDEN, NULL,
+                invalid_forbidden(bad, "metadata.finalizers",
                             "no new finalizers can be added if the object is being deleted, found new finalizers []string{%s}", str_cstr(&extra));
 }
 

@@ -29,7 +29,7 @@ static void check_expression(yyjson_val *e, bool accepts_any_value, const char *
                         invalid_required(bad, values_at, "must be specified when `operator` is 'In' or 'NotIn'");
         } else if (is_any(operator, "Exists", "DoesNotExist")) {
                 if (count > 0)
-                        rule_forbidden(bad, values_at, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+                        invalid_forbidden(bad, values_at, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
         } else if (is_any(operator, "Gt", "Lt")) {
                 if (count != 1)
                         invalid_required(bad, values_at, "must be specified single value when `operator` is 'Lt' or 'Gt'");

@@ -13,7 +13,7 @@ static void check_port(yyjson_val *port, struct map *names, const char *path, st
                 invalid_names(bad, name_at, name, &why);
         } else if (*name) {
                 if (map_has(names, name))
-                        rule_duplicate(bad, name_at, name);
+                        invalid_duplicate(bad, name_at, name);
                 map_set(names, name, names);
         }
         if (json_get_int(port, "containerPort", 0) == 0)
@@ -40,7 +40,7 @@ static void check_host_port_conflicts(yyjson_val *c, struct map *taken, const ch
                 AUTO(free) char *text = xasprintf("%s/%s/%lld", rule_str(port, "protocol"), rule_str(port, "hostIP"), (long long)number);
                 AT("%s.ports[%zu].hostPort", path, i);
                 if (number && map_has(taken, text))
-                        rule_duplicate(bad, at, text);
+                        invalid_duplicate(bad, at, text);
                 else if (number)
                         map_set(taken, text, taken);
         }
@@ -208,14 +208,14 @@ static void check_propagation(yyjson_val *mount, yyjson_val *c, const char *list
         PATH(recursive_at, "%s.recursiveReadOnly", list_at);
         rule_supported(mount, "mountPropagation", list_at, SUPPORTED("Bidirectional", "HostToContainer", "None"), bad);
         if (streq_null(propagation, "Bidirectional") && !json_bool_at(c, "/securityContext/privileged", false))
-                rule_forbidden(bad, propagation_at, "Bidirectional mount propagation is available only to privileged containers");
+                invalid_forbidden(bad, propagation_at, "Bidirectional mount propagation is available only to privileged containers");
         rule_supported(mount, "recursiveReadOnly", list_at, SUPPORTED("Disabled", "Enabled", "IfPossible"), bad);
         if (!recursive || (!streq(recursive, "Enabled") && !streq(recursive, "IfPossible")))
                 return;
         if (!json_get_bool(mount, "readOnly", false))
-                rule_forbidden(bad, recursive_at, "may only be specified when readOnly is true");
+                invalid_forbidden(bad, recursive_at, "may only be specified when readOnly is true");
         if (propagation && !streq(propagation, "None"))
-                rule_forbidden(bad, recursive_at, "may only be specified when mountPropagation is None or not specified");
+                invalid_forbidden(bad, recursive_at, "may only be specified when mountPropagation is None or not specified");
 }
 
 static void check_sub_paths(yyjson_val *mount, yyjson_val *volume, const char *path, const char *list_at, struct invalid *bad) {
@@ -245,7 +245,7 @@ static void check_mounts(yyjson_val *c, const struct map *volumes, const char *p
                 PATH(point_at, "%s.mountPath", here);
                 rule_required(mount, "name", here, bad);
                 if (!map_has(volumes, name))
-                        rule_not_found(bad, name_at, name);
+                        invalid_not_found(bad, name_at, name);
                 rule_required(mount, "mountPath", here, bad);
                 if (map_has(&points, point))
                         invalid_string(bad, point_at, point, "must be unique");
@@ -286,7 +286,7 @@ static void check_devices(yyjson_val *c, const struct map *volumes, const char *
                 if (volume && !yyjson_obj_get(volume, "persistentVolumeClaim") && !yyjson_obj_get(volume, "ephemeral"))
                         invalid_string(bad, name_at, name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode");
                 if (!volume)
-                        rule_not_found(bad, name_at, name);
+                        invalid_not_found(bad, name_at, name);
                 rule_required(device, "devicePath", here, bad);
                 check_device_path(device_path, &paths, path_at, bad);
                 if (any_has(mounts, "name", name))
@@ -316,7 +316,7 @@ static void check_socket(yyjson_val *socket, const char *path, struct invalid *b
 static void check_sleep(yyjson_val *sleep, int64_t grace, const char *path, struct invalid *bad) {
         int64_t seconds = json_get_int(sleep, "seconds", 0);
         if (seconds < 0 || seconds > grace)
-                rule_bad_int(bad, path, seconds, "must be non-negative and less than terminationGracePeriodSeconds (%lld)", (long long)grace);
+                invalid_int(bad, path, seconds, "must be non-negative and less than terminationGracePeriodSeconds (%lld)", (long long)grace);
 }
 
 /* A probe's handler, or a hook's: exactly one. */
@@ -337,7 +337,7 @@ static void check_handler(yyjson_val *handler, bool is_hook, int64_t grace, cons
                 if (!one || !(is_hook ? handlers[i].of_hook : handlers[i].of_probe))
                         continue;
                 if (have++ > 0)
-                        rule_forbidden(bad, at, "may not specify more than 1 handler type");
+                        invalid_forbidden(bad, at, "may not specify more than 1 handler type");
                 else if (handlers[i].check)
                         handlers[i].check(one, at, bad);
                 else
@@ -356,12 +356,12 @@ static void check_probe(yyjson_val *probe, bool is_readiness, const char *path, 
         for (size_t i = 0; i < ARRAY_LEN(counts); i++)
                 rule_not_negative(probe, counts[i], path, bad);
         if (grace && yyjson_get_sint(grace) <= 0)
-                rule_bad_int(bad, grace_at, yyjson_get_sint(grace), "must be greater than 0");
+                invalid_int(bad, grace_at, yyjson_get_sint(grace), "must be greater than 0");
         if (grace && is_readiness)
-                rule_bad_int(bad, grace_at, yyjson_get_sint(grace), "must not be set for readinessProbes");
+                invalid_int(bad, grace_at, yyjson_get_sint(grace), "must not be set for readinessProbes");
         AT("%s.successThreshold", path);
         if (!is_readiness && successes != 1)
-                rule_bad_int(bad, at, successes, "must be 1");
+                invalid_int(bad, at, successes, "must be 1");
 }
 
 static void check_hooks_and_probes(yyjson_val *c, int64_t grace, const char *path, struct invalid *bad) {
@@ -384,7 +384,7 @@ static void forbid_members(yyjson_val *c, const char *const *members, const char
         for (size_t i = 0; members[i]; i++) {
                 AT("%s.%s", path, members[i]);
                 if (yyjson_obj_get(c, members[i]))
-                        rule_forbidden(bad, at, "%s", message);
+                        invalid_forbidden(bad, at, "%s", message);
         }
 }
 
@@ -398,7 +398,7 @@ static void check_resize(yyjson_val *c, const char *restart_policy, const char *
                 const char *name = rule_str(policy, "resourceName"), *restart = rule_str(policy, "restartPolicy");
                 AT("%s[%zu]", list_at, i);
                 if (map_has(&seen, name))
-                        rule_duplicate(bad, at, name);
+                        invalid_duplicate(bad, at, name);
                 map_set(&seen, name, &seen);
                 for (size_t w = 0; w < ARRAY_LEN(words); w++) {
                         const char *word = rule_str(policy, words[w].member);
@@ -441,7 +441,7 @@ static void check_name_once(yyjson_val *c, struct map *names, const char *path, 
         const char *name = rule_str(c, "name");
         AT("%s.name", path);
         if (*name && map_has(names, name))
-                rule_duplicate(bad, at, name);
+                invalid_duplicate(bad, at, name);
         map_set(names, name, names);
 }
 
@@ -485,7 +485,7 @@ static void check_ephemeral_container(yyjson_val *c, const struct map *others, c
         const char *target = rule_str(c, "targetContainerName");
         PATH(target_at, "%s.targetContainerName", path);
         if (*target && !map_has(others, target))
-                rule_not_found(bad, target_at, target);
+                invalid_not_found(bad, target_at, target);
         forbid_members(c, SUPPORTED("ports", "resizePolicy", "restartPolicy", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"),
                        "cannot be set for an Ephemeral Container", path, bad);
         if (yyjson_obj_size(yyjson_obj_get(c, "resources")) > 0)

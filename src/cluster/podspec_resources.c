@@ -78,5 +78,5 @@ void podspec_check_resources(yyjson_val *resources, const char *path, struct inv
                         has_compute |= streq(name, "cpu") || streq(name, "memory");
                 }
         if (has_huge && !has_compute)
-                rule_forbidden(bad, path, "HugePages require cpu or memory");
+                invalid_forbidden(bad, path, "HugePages require cpu or memory");
 }

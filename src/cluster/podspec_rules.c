@@ -33,11 +33,10 @@ void label_selector_validate(yyjson_val *selector, const char *path, struct inva
                 } else if (operator && (streq(operator, "Exists") || streq(operator, "DoesNotExist"))) {
                         AT("%s.values", here);
                         if (values > 0)
-                                invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+                                invalid_forbidden(bad, at, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
                 } else {
                         AT("%s.operator", here);
-                        AUTO(free) char *quoted = invalid_quote(operator? operator: "");
-                        invalid_add(bad, at, INVALID_VALUE, quoted, "not a valid selector operator");
+                        invalid_string(bad, at, operator, "not a valid selector operator");
                 }
                 name_check_qualified(sv_of(key ? key : ""), &why);
                 AT("%s.key", here);
@@ -60,7 +59,7 @@ static void check_gates(yyjson_val *spec, const char *path, struct invalid *bad)
                 AT("%s.schedulingGates[%zu]", path, i);
                 rule_text(name, at, name_check_qualified, bad);
                 if (map_has(&seen, name))
-                        rule_duplicate(bad, at, name);
+                        invalid_duplicate(bad, at, name);
                 map_set(&seen, name, &seen);
         }
 }
@@ -73,7 +72,7 @@ static void check_host_ports(yyjson_val *spec, const char *path, struct invalid 
                         int64_t host = json_get_int(port, "hostPort", 0);
                         AT("%s.containers[%zu].ports[%zu].hostPort", path, i, k);
                         if (host && host != json_get_int(port, "containerPort", 0))
-                                rule_bad_int(bad, at, host, "must match `containerPort` when `hostNetwork` is true");
+                                invalid_int(bad, at, host, "must match `containerPort` when `hostNetwork` is true");
                 }
         }
 }
@@ -136,7 +135,7 @@ static void check_host_users(yyjson_val *spec, const char *path, struct invalid 
         for (size_t i = 0; i < ARRAY_LEN(members); i++) {
                 AT("%s.%s", path, members[i][1]);
                 if (json_get_bool(spec, members[i][0], false))
-                        rule_forbidden(bad, at, "when `hostUsers` is false");
+                        invalid_forbidden(bad, at, "when `hostUsers` is false");
         }
 }
 

@@ -8,7 +8,7 @@ static void check_weight(yyjson_val *weighted, const char *path, struct invalid 
         int64_t weight = json_get_int(weighted, "weight", 0);
         AT("%s.weight", path);
         if (weight < 1 || weight > 100)
-                rule_bad_int(bad, at, weight, "must be in the range 1-100");
+                invalid_int(bad, at, weight, "must be in the range 1-100");
 }
 
 static void check_node_affinity(yyjson_val *affinity, const char *path, struct invalid *bad) {
@@ -31,7 +31,7 @@ static bool list_has(yyjson_val *list, const char *text) {
 
 static void check_label_keys(yyjson_val *keys, bool has_selector, const char *path, struct invalid *bad) {
         if (yyjson_arr_size(keys) > 0 && !has_selector) {
-                rule_forbidden(bad, path, "must not be specified when labelSelector is not set");
+                invalid_forbidden(bad, path, "must not be specified when labelSelector is not set");
                 return;
         }
         EACH(key, i, keys) {
@@ -103,7 +103,7 @@ static bool selector_names(yyjson_val *selector, const char *key) {
 static void check_spread_keys(yyjson_val *constraint, const char *path, struct invalid *bad) {
         yyjson_val *keys = yyjson_obj_get(constraint, "matchLabelKeys"), *selector = yyjson_obj_get(constraint, "labelSelector");
         if (yyjson_arr_size(keys) > 0 && !selector)
-                rule_forbidden(bad, path, "must not be specified when labelSelector is not set");
+                invalid_forbidden(bad, path, "must not be specified when labelSelector is not set");
         EACH(key, i, keys) {
                 AT("%s[%zu]", path, i);
                 rule_text(yyjson_get_str(key), at, name_check_qualified, bad);
@@ -119,9 +119,9 @@ static void check_domains(yyjson_val *constraint, const char *path, struct inval
         if (!yyjson_obj_get(constraint, "minDomains"))
                 return;
         if (domains <= 0)
-                rule_bad_int(bad, at, domains, "must be greater than zero");
+                invalid_int(bad, at, domains, "must be greater than zero");
         if (!streq(action, "DoNotSchedule"))
-                rule_bad_int(bad, at, domains, "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not %s", action);
+                invalid_int(bad, at, domains, "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not %s", action);
 }
 
 static bool repeats_later(yyjson_val *constraints, size_t index, const char *key, const char *action) {
@@ -142,14 +142,14 @@ void podspec_check_spread(yyjson_val *constraints, const char *path, struct inva
                 PATH(keys_at, "%s.matchLabelKeys", here);
                 PATH(selector_at, "%s.labelSelector", here);
                 if (json_get_int(constraint, "maxSkew", 0) <= 0)
-                        rule_bad_int(bad, skew_at, json_get_int(constraint, "maxSkew", 0), "must be greater than zero");
+                        invalid_int(bad, skew_at, json_get_int(constraint, "maxSkew", 0), "must be greater than zero");
                 if (!*key)
                         invalid_required(bad, topology_at, "can not be empty");
                 if (!streq(action, "DoNotSchedule") && !streq(action, "ScheduleAnyway"))
                         invalid_not_supported(bad, action_at, action, SUPPORTED("DoNotSchedule", "ScheduleAnyway"));
                 if (repeats_later(constraints, i, key, action)) {
                         AUTO(free) char *pair = xasprintf("{%s, %s}", key, action);
-                        rule_duplicate(bad, pair_at, pair);
+                        invalid_duplicate(bad, pair_at, pair);
                 }
                 check_domains(constraint, here, bad);
                 rule_supported(constraint, "nodeAffinityPolicy", here, SUPPORTED("Honor", "Ignore"), bad);

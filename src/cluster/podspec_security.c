@@ -114,7 +114,7 @@ static void check_sysctls(yyjson_val *spec, yyjson_val *context, const char *pat
                                        "must have at most %d characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$",
                                        SYSCTL_NAME_MAX);
                 else if (map_has(&names, name))
-                        rule_duplicate(bad, at, name);
+                        invalid_duplicate(bad, at, name);
                 check_host_sysctl(spec, name, at, bad);
                 map_set(&names, name, &names);
         }
@@ -129,7 +129,7 @@ void podspec_check_pod_security(yyjson_val *spec, const char *path, struct inval
         EACH(group, i, yyjson_obj_get(context, "supplementalGroups")) {
                 AT("%s.supplementalGroups[%zu]", here, i);
                 if (yyjson_get_sint(group) < 0 || yyjson_get_sint(group) > ID_MAX)
-                        rule_bad_int(bad, at, yyjson_get_sint(group), "must be between 0 and %d, inclusive", ID_MAX);
+                        invalid_int(bad, at, yyjson_get_sint(group), "must be between 0 and %d, inclusive", ID_MAX);
         }
         if (json_get_bool(spec, "shareProcessNamespace", false) && json_get_bool(spec, "hostPID", false)) {
                 AT("%s.shareProcessNamespace", here);

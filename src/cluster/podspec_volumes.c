@@ -35,7 +35,7 @@ static void check_empty_dir(yyjson_val *source, const char *path, struct invalid
         struct quantity limit;
         AT("%s.sizeLimit", path);
         if (rule_has(source, "sizeLimit") && quantity_parse(sv_of(rule_str(source, "sizeLimit")), &limit, NULL) == 0 && limit.nano < 0)
-                rule_forbidden(bad, at, "SizeLimit field must be a valid resource quantity");
+                invalid_forbidden(bad, at, "SizeLimit field must be a valid resource quantity");
 }
 
 static void check_host_path(yyjson_val *source, const char *path, struct invalid *bad) {
@@ -94,9 +94,9 @@ static void check_token(yyjson_val *token, const char *path, const char *project
         PATH(seconds_at, "%s.expirationSeconds", path);
         PATH(path_at, "%s.path", projected);
         if (seconds < 600)
-                rule_bad_int(bad, seconds_at, seconds, "may not specify a duration less than 10 minutes");
+                invalid_int(bad, seconds_at, seconds, "may not specify a duration less than 10 minutes");
         if (seconds > 1LL << 32)
-                rule_bad_int(bad, seconds_at, seconds, "may not specify a duration larger than 2^32 seconds");
+                invalid_int(bad, seconds_at, seconds, "may not specify a duration larger than 2^32 seconds");
         if (rule_required(token, "path", projected, bad))
                 rule_local_path(rule_str(token, "path"), path_at, bad);
 }
@@ -140,7 +140,7 @@ static void check_projected_source(yyjson_val *source, const char *path, const c
                 check_token(token, at, projected, bad);
         }
         if (sources > 1)
-                rule_forbidden(bad, path, "may not specify more than 1 volume type per source");
+                invalid_forbidden(bad, path, "may not specify more than 1 volume type per source");
 }
 
 static void check_projected(yyjson_val *volume, const char *path, struct invalid *bad) {
@@ -220,7 +220,7 @@ static void check_source(yyjson_val *volume, const char *path, struct invalid *b
                         continue;
                 if (have++ > 0) {
                         AT("%s.%s", path, sources[i].forbidden_as ? sources[i].forbidden_as : sources[i].member);
-                        rule_forbidden(bad, at, "may not specify more than 1 volume type");
+                        invalid_forbidden(bad, at, "may not specify more than 1 volume type");
                 } else if (sources[i].check) {
                         AT("%s.%s", path, sources[i].member);
                         sources[i].check(source, at, bad);
@@ -240,7 +240,7 @@ void podspec_check_volumes(yyjson_val *spec, const char *path, struct map *ret_v
                 if (rule_required(volume, "name", here, bad))
                         rule_text(name, name_at, name_check_dns1123_label, bad);
                 if (map_has(ret_volumes, name))
-                        rule_duplicate(bad, name_at, name);
+                        invalid_duplicate(bad, name_at, name);
                 if (bad->len == before) /* a volume that is wrong cannot be mounted */
                         map_set(ret_volumes, name, volume);
         }

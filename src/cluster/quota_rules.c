@@ -174,7 +174,7 @@ static void check_limit(yyjson_val *limit, const char *type, const char *path, s
                 if (!is_pod)
                         check_member(limit, member, path, of_containers, &names, bad);
                 else if (yyjson_obj_size(yyjson_obj_get(limit, member)))
-                        invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "may not be specified when `type` is 'Pod'");
+                        invalid_forbidden(bad, at, "may not be specified when `type` is 'Pod'");
         }
         if (streq(type, "PersistentVolumeClaim") && !json_at(limit, "/min/storage") && !json_at(limit, "/max/storage")) {
                 AUTO(free) char *at = xasprintf("%s.limits", path);
@@ -193,11 +193,11 @@ static void limitrange_validate(const struct draft *d, yyjson_val *object, struc
         (void)d;
         EACH(limit, i, json_at(object, "/spec/limits")) {
                 const char *given = json_get_str(limit, "type"), *type = given ? given : "";
-                AUTO(free) char *here = xasprintf("spec.limits[%zu]", i), *type_at = xasprintf("%s.type", here), *quoted = invalid_quote(type);
+                AUTO(free) char *here = xasprintf("spec.limits[%zu]", i), *type_at = xasprintf("%s.type", here);
                 if (value_name(name_check_qualified, type, type_at, bad) && !strchr(type, '/') && !one_of(type, NAMES("Pod", "Container", "PersistentVolumeClaim")))
                         invalid_string(bad, type_at, type, "must be a standard limit type or fully qualified");
                 if (map_has(&types, type))
-                        invalid_add(bad, type_at, INVALID_DUPLICATE, quoted, NULL);
+                        invalid_duplicate(bad, type_at, type);
                 map_set(&types, type, &types);
                 check_limit(limit, type, here, bad);
         }

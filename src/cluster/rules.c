@@ -44,53 +44,25 @@ void rule_name(yyjson_val *object, const char *key, const char *path, name_check
         rule_text(rule_str(object, key), at, check, bad);
 }
 
-void rule_bad_int(struct invalid *bad, const char *path, int64_t value, const char *fmt, ...) {
-        char text[24];
-        va_list ap;
-        va_start(ap, fmt);
-        AUTO(free) char *detail = xvasprintf(fmt, ap);
-        va_end(ap);
-        snprintf(text, sizeof(text), "%lld", (long long)value);
-        invalid_add(bad, path, INVALID_VALUE, text, "%s", detail);
-}
-
-void rule_duplicate(struct invalid *bad, const char *path, const char *value) {
-        AUTO(free) char *quoted = invalid_quote(value);
-        invalid_add(bad, path, INVALID_DUPLICATE, quoted, NULL);
-}
-
-void rule_not_found(struct invalid *bad, const char *path, const char *value) {
-        AUTO(free) char *quoted = invalid_quote(value);
-        invalid_add(bad, path, INVALID_NOT_FOUND, quoted, NULL);
-}
-
-void rule_forbidden(struct invalid *bad, const char *path, const char *fmt, ...) {
-        va_list ap;
-        va_start(ap, fmt);
-        AUTO(free) char *detail = xvasprintf(fmt, ap);
-        va_end(ap);
-        invalid_add(bad, path, INVALID_FORBIDDEN, NULL, "%s", detail);
-}
-
 void rule_range(yyjson_val *object, const char *key, const char *path, int64_t low, int64_t high, struct invalid *bad) {
         int64_t value = json_get_int(object, key, low);
         AT("%s.%s", path, key);
         if (value < low || value > high)
-                rule_bad_int(bad, at, value, "must be between %lld and %lld, inclusive", (long long)low, (long long)high);
+                invalid_int(bad, at, value, "must be between %lld and %lld, inclusive", (long long)low, (long long)high);
 }
 
 void rule_not_negative(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
         int64_t value = json_get_int(object, key, 0);
         AT("%s.%s", path, key);
         if (value < 0)
-                rule_bad_int(bad, at, value, "must be greater than or equal to 0");
+                invalid_int(bad, at, value, "must be greater than or equal to 0");
 }
 
 void rule_file_mode(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
         int64_t value = json_get_int(object, key, 0);
         AT("%s.%s", path, key);
         if (value < 0 || value > 0777)
-                rule_bad_int(bad, at, value, "must be a number between 0 and 0777 (octal), both inclusive");
+                invalid_int(bad, at, value, "must be a number between 0 and 0777 (octal), both inclusive");
 }
 
 void rule_port(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
@@ -101,7 +73,7 @@ void rule_port(yyjson_val *object, const char *key, const char *path, struct inv
         }
         int64_t port = json_get_int(object, key, 0);
         if (port < 1 || port > 65535)
-                rule_bad_int(bad, at, port, "must be between 1 and 65535, inclusive");
+                invalid_int(bad, at, port, "must be between 1 and 65535, inclusive");
 }
 
 static bool has_backstep(const char *text) {

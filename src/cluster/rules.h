@@ -38,10 +38,4 @@ void rule_descending_path(const char *text, const char *path, struct invalid *ba
 void rule_local_path(const char *text, const char *path, struct invalid *bad);
 void rule_ip(const char *text, const char *path, struct invalid *bad);
 
-/* Items with a value that is a number, or a string in quotes. */
-void rule_bad_int(struct invalid *bad, const char *path, int64_t value, const char *fmt, ...) PRINTF(4, 5);
-void rule_duplicate(struct invalid *bad, const char *path, const char *value);
-void rule_not_found(struct invalid *bad, const char *path, const char *value);
-void rule_forbidden(struct invalid *bad, const char *path, const char *fmt, ...) PRINTF(3, 4);
-
 #endif

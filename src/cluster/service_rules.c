@@ -35,13 +35,6 @@ bool service_needs_health_port(yyjson_val *spec) {
         return is_type(spec, "LoadBalancer") && streq_null(json_get_str(spec, "externalTrafficPolicy"), "Local");
 }
 
-static void forbid(const char *at, const char *why, struct invalid *bad) { invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "%s", why); }
-
-static void refuse_int(int64_t value, const char *at, const char *why, struct invalid *bad) {
-        AUTO(free) char *text = xasprintf("%lld", (long long)value);
-        invalid_add(bad, at, INVALID_VALUE, text, "%s", why);
-}
-
 /* What a type demands and excludes. */
 
 static void check_external_name(yyjson_val *spec, struct invalid *bad) {
@@ -52,7 +45,7 @@ static void check_external_name(yyjson_val *spec, struct invalid *bad) {
         for (size_t i = 0; i < ARRAY_LEN(unset); i++) {
                 yyjson_val *v = yyjson_obj_get(spec, unset[i][0]);
                 if (yyjson_arr_size(v) || yyjson_is_str(v))
-                        forbid(unset[i][1], "may not be set for ExternalName services", bad);
+                        invalid_forbidden(bad, unset[i][1], "may not be set for ExternalName services");
         }
         if (str_ends(bare, "."))
                 bare[strlen(bare) - 1] = '\0';
@@ -88,10 +81,9 @@ static void check_port(yyjson_val *port, size_t i, bool needs_name, struct map *
         const char *name = json_get_str(port, "name"), *app = json_get_str(port, "appProtocol");
 
         if (name && *name) {
-                AUTO(free) char *quoted = invalid_quote(name);
                 value_name(name_check_dns1123_label, name, name_at, bad);
                 if (map_has(names, name))
-                        invalid_add(bad, name_at, INVALID_DUPLICATE, quoted, NULL);
+                        invalid_duplicate(bad, name_at, name);
                 map_set(names, name, names);
         } else if (needs_name) {
                 invalid_required(bad, name_at, NULL);
@@ -140,10 +132,9 @@ static void check_families(yyjson_val *spec, struct invalid *bad) {
         EACH(family, i, yyjson_obj_get(spec, "ipFamilies")) {
                 AUTO(free) char *at = xasprintf("spec.ipFamilies[%zu]", i);
                 const char *name = yyjson_is_str(family) ? yyjson_get_str(family) : "";
-                AUTO(free) char *quoted = invalid_quote(name);
                 value_supported(name, at, SUPPORTED("IPv4", "IPv6"), bad);
                 if (map_has(&seen, name))
-                        invalid_add(bad, at, INVALID_DUPLICATE, quoted, NULL);
+                        invalid_duplicate(bad, at, name);
                 map_set(&seen, name, &seen);
         }
         if (policy)
@@ -222,9 +213,9 @@ static void check_affinity(yyjson_val *spec, struct invalid *bad) {
         int64_t seconds = json_int_at(spec, "/sessionAffinityConfig/clientIP/timeoutSeconds", 0);
         value_supported(affinity, "spec.sessionAffinity", SUPPORTED("ClientIP", "None"), bad);
         if (streq_null(affinity, "ClientIP") && (seconds <= 0 || seconds > MAX_AFFINITY_SECONDS))
-                refuse_int(seconds, at, "must be greater than 0 and less than 86400", bad);
+                invalid_int(bad, at, seconds, "must be greater than 0 and less than 86400");
         else if (streq_null(affinity, "None") && yyjson_obj_get(spec, "sessionAffinityConfig"))
-                forbid("spec.sessionAffinityConfig", "must not be set when session affinity is None", bad);
+                invalid_forbidden(bad, "spec.sessionAffinityConfig", "must not be set when session affinity is None");
 }
 
 static void check_source_ranges(yyjson_val *service, yyjson_val *spec, struct invalid *bad) {
@@ -235,14 +226,14 @@ static void check_source_ranges(yyjson_val *service, yyjson_val *spec, struct in
         bool allowed = is_type(spec, "LoadBalancer");
         if (yyjson_arr_size(ranges)) {
                 if (!allowed)
-                        forbid(field_at, ONLY_LOADBALANCER, bad);
+                        invalid_forbidden(bad, field_at, ONLY_LOADBALANCER);
                 EACH(range, i, ranges) {
                         AUTO(free) char *at = xasprintf("%s[%zu]", field_at, i);
                         value_cidr(yyjson_get_str(range), at, bad);
                 }
         } else if (annotation) {
                 if (!allowed)
-                        forbid(annotation_at, ONLY_LOADBALANCER, bad);
+                        invalid_forbidden(bad, annotation_at, ONLY_LOADBALANCER);
                 if (sv_trim(sv_of(annotation)).len)
                         strv_split(&parts, annotation, ',');
                 for (size_t i = 0; i < parts.len; i++) {
@@ -257,11 +248,11 @@ static void check_load_balancer(yyjson_val *spec, struct invalid *bad) {
         yyjson_val *allocate = yyjson_obj_get(spec, "allocateLoadBalancerNodePorts"), *class = yyjson_obj_get(spec, "loadBalancerClass");
         bool is_load_balancer = is_type(spec, "LoadBalancer");
         if (allocate && !is_load_balancer)
-                forbid("spec.allocateLoadBalancerNodePorts", ONLY_LOADBALANCER, bad);
+                invalid_forbidden(bad, "spec.allocateLoadBalancerNodePorts", ONLY_LOADBALANCER);
         if (class && is_load_balancer)
                 value_name(name_check_qualified, yyjson_get_str(class), "spec.loadBalancerClass", bad);
         else if (class)
-                forbid("spec.loadBalancerClass", ONLY_LOADBALANCER, bad);
+                invalid_forbidden(bad, "spec.loadBalancerClass", ONLY_LOADBALANCER);
 }
 
 static void check_policies(yyjson_val *spec, struct invalid *bad) {
@@ -277,7 +268,7 @@ static void check_policies(yyjson_val *spec, struct invalid *bad) {
         if (health && service_needs_health_port(spec))
                 value_port(health, "spec.healthCheckNodePort", bad);
         else if (health)
-                refuse_int(health, "spec.healthCheckNodePort", "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'", bad);
+                invalid_int(bad, "spec.healthCheckNodePort", health, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
         if (internal)
                 value_supported(yyjson_get_str(internal), "spec.internalTrafficPolicy", SUPPORTED("Cluster", "Local"), bad);
         if (distribution)
@@ -303,7 +294,7 @@ void service_rules(yyjson_val *service, struct invalid *bad) {
         EACH(port, i, is_type(spec, "ClusterIP") ? ports : NULL) {
                 AUTO(free) char *at = xasprintf("spec.ports[%zu].nodePort", i);
                 if (json_get_int(port, "nodePort", 0))
-                        forbid(at, "may not be used when `type` is 'ClusterIP'", bad);
+                        invalid_forbidden(bad, at, "may not be used when `type` is 'ClusterIP'");
         }
         check_unique_ports(ports, bad);
         check_source_ranges(service, spec, bad);

@@ -7,7 +7,7 @@ static bool is_set(yyjson_val *schema, const char *key) { return json_get_bool(s
 
 static void forbid(struct invalid *bad, const char *path, const char *member, const char *why) {
         AUTO(free) char *at = xasprintf("%s.%s", path, member);
-        invalid_add(bad, at, INVALID_FORBIDDEN, NULL, "%s", why);
+        invalid_forbidden(bad, at, "%s", why);
 }
 
 static void check_forbidden(yyjson_val *schema, const char *path, struct invalid *bad) {
@@ -253,7 +253,7 @@ static void check_metadata(yyjson_val *schema, const char *path, struct invalid 
         yyjson_obj_foreach(yyjson_obj_get(schema, "properties"), i, n, key, sub)
                 only_names &= streq(yyjson_get_str(key), "name") || streq(yyjson_get_str(key), "generateName");
         if (!only_names)
-                invalid_add(bad, path, INVALID_FORBIDDEN, NULL, "must not specify anything other than name and generateName, but metadata is implicitly specified");
+                invalid_forbidden(bad, path, "must not specify anything other than name and generateName, but metadata is implicitly specified");
 }
 
 static void check_schema(yyjson_val *schema, const char *path, enum place place, struct invalid *bad) {

@@ -21,8 +21,7 @@ bool value_supported(const char *value, const char *path, const char *const *sup
 }
 
 static bool refuse_number(int64_t value, const char *path, const char *why, struct invalid *bad) {
-        AUTO(free) char *text = xasprintf("%lld", (long long)value);
-        invalid_add(bad, path, INVALID_VALUE, text, "%s", why);
+        invalid_int(bad, path, value, "%s", why);
         return false;
 }
 

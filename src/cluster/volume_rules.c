@@ -36,7 +36,7 @@ static void check_partition(yyjson_val *source, const char *path, struct invalid
         int64_t partition = json_get_int(source, "partition", 0);
         AT("%s.partition", path);
         if (partition < 0 || partition > PARTITION_MAX)
-                rule_bad_int(bad, at, partition, "must be between 1 and %d, inclusive", PARTITION_MAX);
+                invalid_int(bad, at, partition, "must be between 1 and %d, inclusive", PARTITION_MAX);
 }
 
 static void check_glusterfs(yyjson_val *source, const char *path, struct invalid *bad) {
@@ -287,7 +287,7 @@ void volume_source_validate(yyjson_val *spec, const char *name, const char *path
                 if (!yyjson_is_obj(source))
                         continue;
                 if (found && !streq(s->member, "flexVolume")) { /* which the real server never counts as one too many */
-                        rule_forbidden(bad, extra, "may not specify more than 1 volume type");
+                        invalid_forbidden(bad, extra, "may not specify more than 1 volume type");
                         continue;
                 }
                 found = true;

@@ -57,12 +57,40 @@ void invalid_string(struct invalid *list, const char *field, const char *value, 
         add(list, field, INVALID_VALUE, quoted, detail);
 }
 
+void invalid_int(struct invalid *list, const char *field, int64_t value, const char *fmt, ...) {
+        char text[24];
+        va_list ap;
+        va_start(ap, fmt);
+        AUTO(free) char *detail = fmt ? xvasprintf(fmt, ap) : NULL;
+        va_end(ap);
+        snprintf(text, sizeof(text), "%lld", (long long)value);
+        add(list, field, INVALID_VALUE, text, detail);
+}
+
 void invalid_required(struct invalid *list, const char *field, const char *fmt, ...) {
         va_list ap;
         va_start(ap, fmt);
         AUTO(free) char *detail = fmt ? xvasprintf(fmt, ap) : NULL;
         va_end(ap);
         add(list, field, INVALID_REQUIRED, NULL, detail);
+}
+
+void invalid_forbidden(struct invalid *list, const char *field, const char *fmt, ...) {
+        va_list ap;
+        va_start(ap, fmt);
+        AUTO(free) char *detail = fmt ? xvasprintf(fmt, ap) : NULL;
+        va_end(ap);
+        add(list, field, INVALID_FORBIDDEN, NULL, detail);
+}
+
+void invalid_duplicate(struct invalid *list, const char *field, const char *value) {
+        AUTO(free) char *quoted = invalid_quote(value);
+        add(list, field, INVALID_DUPLICATE, quoted, NULL);
+}
+
+void invalid_not_found(struct invalid *list, const char *field, const char *value) {
+        AUTO(free) char *quoted = invalid_quote(value);
+        add(list, field, INVALID_NOT_FOUND, quoted, NULL);
 }
 
 void invalid_not_supported(struct invalid *list, const char *field, const char *value, const char *const *supported) {

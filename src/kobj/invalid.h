@@ -40,7 +40,13 @@ DEFINE_AUTO_VALUE(invalid, struct invalid, invalid_done)
 void invalid_add(struct invalid *list, const char *field, enum invalid_type type, const char *value, const char *fmt, ...) PRINTF(5, 6);
 /* The same with a string value that is quoted here. */
 void invalid_string(struct invalid *list, const char *field, const char *value, const char *fmt, ...) PRINTF(4, 5);
+/* The same with a number. */
+void invalid_int(struct invalid *list, const char *field, int64_t value, const char *fmt, ...) PRINTF(4, 5);
 void invalid_required(struct invalid *list, const char *field, const char *fmt, ...) PRINTF(3, 4);
+void invalid_forbidden(struct invalid *list, const char *field, const char *fmt, ...) PRINTF(3, 4);
+/* A string that was there before, or of something that is nowhere; quoted here. */
+void invalid_duplicate(struct invalid *list, const char *field, const char *value);
+void invalid_not_found(struct invalid *list, const char *field, const char *value);
 /* Unsupported value: "x": supported values: "a", "b". `supported` ends with a NULL. */
 void invalid_not_supported(struct invalid *list, const char *field, const char *value, const char *const *supported);
 /* An item whose message is complete, as another list had it. */

@@ -67,17 +67,17 @@ int list_options_check(const struct request *q, struct err *err) {
         if (match && *match && !exact && !streq(match, "NotOlderThan"))
                 invalid_not_supported(&bad, "resourceVersionMatch", match, matches);
         else if (match && *match && q->is_watch && !initial)
-                invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+                invalid_forbidden(&bad, "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
         else if (match && *match && !has_version && !q->is_watch)
-                invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch is forbidden unless resourceVersion is provided");
+                invalid_forbidden(&bad, "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
         if (match && *match && token && *token && !q->is_watch)
-                invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch is forbidden when continue is provided");
+                invalid_forbidden(&bad, "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
         if (exact && has_version && streq(version, "0"))
-                invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+                invalid_forbidden(&bad, "resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
         if (initial && !q->is_watch)
-                invalid_add(&bad, "sendInitialEvents", INVALID_FORBIDDEN, NULL, "sendInitialEvents is forbidden for list");
+                invalid_forbidden(&bad, "sendInitialEvents", "sendInitialEvents is forbidden for list");
         else if (initial && (!match || !streq(match, "NotOlderThan")))
-                invalid_add(&bad, "resourceVersionMatch", INVALID_FORBIDDEN, NULL, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+                invalid_forbidden(&bad, "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
         if (initial && q->is_watch && exact)
                 invalid_not_supported(&bad, "resourceVersionMatch", match, (const char *const[]){"NotOlderThan", NULL});
         if (bad.len)
@@ -246,7 +246,7 @@ static int patch_options_check(const struct request *q, struct err *err) {
         AUTO(free) char *force = request_query(q, "force");
         AUTO(invalid) struct invalid bad = {0};
         if (force && *force)
-                invalid_add(&bad, "force", INVALID_FORBIDDEN, NULL, "may not be specified for non-apply patch");
+                invalid_forbidden(&bad, "force", "may not be specified for non-apply patch");
         return invalid_err(&bad, "meta.k8s.io", "PatchOptions", "", err);
 }
 

@@ -102,9 +102,9 @@ static void log_finished(void *arg, const struct err *err) {
 }
 
 static void check_least(struct request *q, const char *key, int64_t value, int64_t least, const char *message, struct invalid *bad) {
-        AUTO(free) char *given = request_query(q, key), *text = xasprintf("%lld", (long long)value);
+        AUTO(free) char *given = request_query(q, key);
         if (given && *given && value < least)
-                invalid_add(bad, key, INVALID_VALUE, text, "%s", message);
+                invalid_int(bad, key, value, "%s", message);
 }
 
 static int log_options(struct request *q, struct pod_log_options *o, struct err *err) {
@@ -123,7 +123,7 @@ static int log_options(struct request *q, struct pod_log_options *o, struct err 
         check_least(q, "tailLines", o->tail_lines, 0, "must be greater than or equal to 0", &bad);
         check_least(q, "limitBytes", o->limit_bytes, 1, "must be greater than 0", &bad);
         if (seconds >= 0 && since && *since)
-                invalid_add(&bad, "[]", INVALID_FORBIDDEN, NULL, "at most one of `sinceTime` or `sinceSeconds` may be specified");
+                invalid_forbidden(&bad, "[]", "at most one of `sinceTime` or `sinceSeconds` may be specified");
         r = invalid_err(&bad, "", "PodLogOptions", q->name, err);
         if (r < 0)
                 return r;

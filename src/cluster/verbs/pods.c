@@ -264,8 +264,7 @@ int sub_scale(struct request *q, struct err *err) {
                 return status_modified(err, q->res, q->name);
         replicas = yyjson_mut_get_sint(mjson_at(wanted, "/spec/replicas"));
         if (replicas < 0) {
-                AUTO(free) char *text = xasprintf("%lld", (long long)replicas);
-                invalid_add(&bad, "spec.replicas", INVALID_VALUE, text, "must be greater than or equal to 0");
+                invalid_int(&bad, "spec.replicas", replicas, "must be greater than or equal to 0");
                 return invalid_err(&bad, "autoscaling", "Scale", q->name, err);
         }
         patch = replicas_patch(q->res, replicas);

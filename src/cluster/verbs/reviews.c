@@ -334,7 +334,7 @@ int sub_token(struct request *q, struct err *err) {
         struct resource asked = *q->res;
         struct op op = {.s = q->s, .res = &asked, .validation = FIELDS_IGNORE};
         yyjson_mut_val *root = NULL, *spec, *status, *meta;
-        char when[KTIME_SIZE], seconds[24];
+        char when[KTIME_SIZE];
         int64_t expires;
         int r = request_body(q, "TokenRequest", false, &doc, err);
 
@@ -362,11 +362,10 @@ int sub_token(struct request *q, struct err *err) {
         if (!mjson_get_int(spec, "expirationSeconds", 0))
                 mjson_set_int(doc, spec, "expirationSeconds", TOKEN_DEFAULT_LIFETIME_S);
         t.lifetime_s = mjson_get_int(spec, "expirationSeconds", TOKEN_DEFAULT_LIFETIME_S);
-        snprintf(seconds, sizeof(seconds), "%lld", (long long)t.lifetime_s);
         if (t.lifetime_s < TOKEN_MIN_LIFETIME_S)
-                invalid_add(&bad, "spec.expirationSeconds", INVALID_VALUE, seconds, "may not specify a duration less than 10 minutes");
+                invalid_int(&bad, "spec.expirationSeconds", t.lifetime_s, "may not specify a duration less than 10 minutes");
         else if (t.lifetime_s > 1LL << 32)
-                invalid_add(&bad, "spec.expirationSeconds", INVALID_VALUE, seconds, "may not specify a duration larger than 2^32 seconds");
+                invalid_int(&bad, "spec.expirationSeconds", t.lifetime_s, "may not specify a duration larger than 2^32 seconds");
         r = invalid_err(&bad, "authentication.k8s.io", "TokenRequest", "", err);
         if (r == 0)
                 r = check_bound(q, spec, &t, err);
