@@ -87,6 +87,13 @@ void str_done(struct str *s) {
         *s = (struct str){.max = s->max};
 }
 
+bool str_is_one_of(const char *s, const char *const *list) {
+        for (; s && *list; list++)
+                if (streq(s, *list))
+                        return true;
+        return false;
+}
+
 void str_clear(struct str *s) {
         s->len = 0;
         s->overflow = false;

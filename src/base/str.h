@@ -48,6 +48,8 @@ char *sv_dup(struct sv v);
 
 static inline bool str_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
 bool str_ends(const char *s, const char *suffix);
+/* Is it in the list, which ends with a NULL? NULL is in none. */
+bool str_is_one_of(const char *s, const char *const *list);
 
 struct str {
         char *data;

@@ -57,13 +57,6 @@ static void check_names(yyjson_val *names, struct invalid *bad) {
         check_name_list(names, "categories", bad);
 }
 
-static bool is_among(const char *value, const char *const *all) {
-        for (size_t i = 0; all[i]; i++)
-                if (streq(all[i], value))
-                        return true;
-        return false;
-}
-
 static void check_columns(yyjson_val *version, const char *path, struct invalid *bad) {
         static const char *const types[] = {"boolean", "date", "integer", "number", "string", NULL};
         static const char *const formats[] = {"byte", "date", "date-time", "double", "float", "int32", "int64", "password", NULL};
@@ -76,9 +69,9 @@ static void check_columns(yyjson_val *version, const char *path, struct invalid 
                         invalid_required(bad, name_at, NULL);
                 if (!type || !*type)
                         invalid_required(bad, type_at, "must be one of boolean,date,integer,number,string");
-                else if (!is_among(type, types))
+                else if (!str_is_one_of(type, types))
                         invalid_string(bad, type_at, type, "must be one of boolean,date,integer,number,string");
-                if (format && *format && !is_among(format, formats))
+                if (format && *format && !str_is_one_of(format, formats))
                         invalid_string(bad, format_at, format, "must be one of byte,date,date-time,double,float,int32,int64,password");
                 if (!json_path || !*json_path)
                         invalid_required(bad, path_at, NULL);

@@ -20,13 +20,6 @@ static const char *const actions[] = {"Count", "FailIndex", "FailJob", "Ignore",
                          *const statuses[] = {"False", "True", "Unknown", NULL}, *const modes[] = {"NonIndexed", "Indexed", NULL},
                          *const replacements[] = {"Failed", "TerminatingOrFailed", NULL}, *const failed_only[] = {"Failed", NULL};
 
-static bool is_one_of(const char *text, const char *const *list) {
-        for (; *list; list++)
-                if (streq_null(text, *list))
-                        return true;
-        return false;
-}
-
 static void too_many(struct invalid *bad, const char *at, size_t count, size_t most) {
         char shown[24];
         snprintf(shown, sizeof(shown), "%zu", count);
@@ -37,7 +30,7 @@ static void too_many(struct invalid *bad, const char *at, size_t count, size_t m
 /* A member with a closed list of values. */
 static void check_choice(struct invalid *bad, const char *at, const char *value, const char *const *list) {
         if (value && *value) {
-                if (!is_one_of(value, list))
+                if (!str_is_one_of(value, list))
                         invalid_not_supported(bad, at, value, list);
                 return;
         }
@@ -270,7 +263,7 @@ static void check_limits(yyjson_val *spec, const char *path, struct invalid *bad
         }
         if (yyjson_obj_get(spec, "maxFailedIndexes") && !yyjson_obj_get(spec, "backoffLimitPerIndex"))
                 invalid_required(bad, per_index_at, "when maxFailedIndexes is specified");
-        if (mode && !is_one_of(mode, modes))
+        if (mode && !str_is_one_of(mode, modes))
                 invalid_not_supported(bad, mode_at, mode, modes);
         if (streq_null(mode, "Indexed"))
                 check_indexed(spec, path, bad);
@@ -308,7 +301,7 @@ void job_rules_validate(yyjson_val *spec, const char *path, struct invalid *bad)
                 check_failure_policy(spec, path, bad);
         if (yyjson_obj_get(spec, "successPolicy"))
                 check_success_policy(spec, path, bad);
-        if (replacement && !is_one_of(replacement, allowed))
+        if (replacement && !str_is_one_of(replacement, allowed))
                 invalid_not_supported(bad, replacement_at, replacement, allowed);
         if (has_policy && streq_null(restart, "OnFailure"))
                 invalid_string(bad, restart_at, restart, "only \"Never\" is supported when podFailurePolicy is specified");

@@ -172,13 +172,6 @@ static void check_resource(yyjson_val *source, const char *path, struct invalid 
         check_resource_target(source, path, bad);
 }
 
-static bool is_one_of(const char *name, const char *const *names) {
-        for (; *names; names++)
-                if (streq(name, *names))
-                        return true;
-        return false;
-}
-
 /* Names of what containers may ask for: without a slash those of Kubernetes, with one those of whoever owns the domain. */
 static void check_container_resource_name(const char *name, const char *path, struct invalid *bad) {
         static const char *const of_containers[] = {"cpu", "memory", "ephemeral-storage", NULL};
@@ -186,12 +179,12 @@ static void check_container_resource_name(const char *name, const char *path, st
                                                "limits.memory", "limits.ephemeral-storage", "pods", "resourcequotas", "services",
                                                "replicationcontrollers", "secrets", "persistentvolumeclaims", "configmaps", "services.nodeports",
                                                "services.loadbalancers", "storage", NULL};
-        bool is_huge = str_starts(name, "hugepages-"), is_container = is_one_of(name, of_containers) || is_huge;
+        bool is_huge = str_starts(name, "hugepages-"), is_container = str_is_one_of(name, of_containers) || is_huge;
         AUTO(strv) struct strv why = {0}, why_quota = {0};
         name_check_qualified(sv_of(name), &why);
         invalid_names(bad, path, name, &why);
         if (!strchr(name, '/')) {
-                if (why.len == 0 && !is_container && !is_one_of(name, standard) && !str_starts(name, "requests.hugepages-"))
+                if (why.len == 0 && !is_container && !str_is_one_of(name, standard) && !str_starts(name, "requests.hugepages-"))
                         invalid_string(bad, path, name, "must be a standard resource type or fully qualified");
                 if (!is_container)
                         invalid_string(bad, path, name, "must be a standard resource for containers");

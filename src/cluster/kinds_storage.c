@@ -26,10 +26,7 @@ static void check_access_modes(yyjson_val *spec, const char *path, struct invali
         AT("%s.accessModes", path);
         EACH(mode, i, yyjson_obj_get(spec, "accessModes")) {
                 const char *name = yyjson_get_str(mode);
-                bool known = false;
-                for (size_t k = 0; modes[k]; k++)
-                        known |= streq_null(name, modes[k]);
-                if (!known)
+                if (!str_is_one_of(name, modes))
                         invalid_not_supported(bad, at, name ? name : "", modes);
                 else if (streq(name, "ReadWriteOncePod"))
                         has_pod = true;

@@ -32,16 +32,10 @@ static void webhook_defaults(struct draft *d, bool is_mutating) {
 static void mutating_defaults(struct draft *d) { webhook_defaults(d, true); }
 static void validating_defaults(struct draft *d) { webhook_defaults(d, false); }
 
-static bool is_one_of(const char *text, const char *const *accepted) {
-        while (*accepted && !streq(*accepted, text))
-                accepted++;
-        return *accepted != NULL;
-}
-
 static void check_word(yyjson_val *webhook, const char *at, const char *key, const char *const *accepted, struct invalid *bad) {
         AUTO(free) char *path = xasprintf("%s.%s", at, key);
         const char *value = json_get_str(webhook, key);
-        if (value && !is_one_of(value, accepted))
+        if (value && !str_is_one_of(value, accepted))
                 invalid_not_supported(bad, path, value, accepted);
 }
 
@@ -233,7 +227,7 @@ static void check_rules(yyjson_val *webhook, const char *at, struct invalid *bad
                         check_rule_list(rule, path, lists[k], bad);
                 EACH(operation, k, yyjson_obj_get(rule, "operations")) {
                         AUTO(free) char *item = xasprintf("%s.operations[%zu]", path, k);
-                        if (yyjson_is_str(operation) && !is_one_of(yyjson_get_str(operation), operations))
+                        if (yyjson_is_str(operation) && !str_is_one_of(yyjson_get_str(operation), operations))
                                 invalid_not_supported(bad, item, yyjson_get_str(operation), operations);
                 }
                 EACH(version, k, yyjson_obj_get(rule, "apiVersions")) {

@@ -84,16 +84,13 @@ static void check_finalizers(yyjson_val *finalizers, struct invalid *bad) {
 
 /* Built-in kinds, after all that holds for every object. */
 static void check_standard_finalizers(yyjson_val *finalizers, struct invalid *bad) {
-        static const char *const standard[] = {"kubernetes", "orphan", "foregroundDeletion"};
+        static const char *const standard[] = {"kubernetes", "orphan", "foregroundDeletion", NULL};
         yyjson_val *item;
         size_t i, n;
         yyjson_arr_foreach(finalizers, i, n, item) {
                 const char *name = yyjson_get_str(item);
                 AUTO(free) char *field = xasprintf("metadata.finalizers[%zu]", i);
-                bool known = strchr(name, '/');
-                for (size_t k = 0; k < ARRAY_LEN(standard); k++)
-                        known |= streq(name, standard[k]);
-                if (!known)
+                if (!strchr(name, '/') && !str_is_one_of(name, standard))
                         invalid_string(bad, field, name, "name is neither a standard finalizer name nor is it fully qualified");
         }
 }
@@ -154,7 +151,8 @@ static void check_finalizers_update(yyjson_val *meta, yyjson_val *old, struct in
         }
         if (count)
                 invalid_forbidden(bad, "metadata.finalizers",
-                            "no new finalizers can be added if the object is being deleted, found new finalizers []string{%s}", str_cstr(&extra));
+                                  "no new finalizers can be added if the object is being deleted, found new finalizers []string{%s}",
+                                  str_cstr(&extra));
 }
 
 void meta_validate_update(yyjson_val *object, yyjson_val *old, struct invalid *bad) {

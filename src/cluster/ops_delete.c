@@ -29,11 +29,7 @@ static int check_delete_preconditions(const struct op *op, const struct delete_o
 static int check_propagation(const struct delete_options *o, struct err *err) {
         static const char *const known[] = {"Orphan", "Background", "Foreground", NULL};
         AUTO(invalid) struct invalid bad = {0};
-        bool ok = !o->propagation;
-
-        for (size_t i = 0; known[i] && o->propagation; i++)
-                ok |= streq(known[i], o->propagation);
-        if (!ok)
+        if (o->propagation && !str_is_one_of(o->propagation, known))
                 invalid_not_supported(&bad, "propagationPolicy", o->propagation,
                                       (const char *const[]){"Foreground", "Background", "Orphan", "nil", NULL});
         if (o->propagation && o->has_orphan_dependents)

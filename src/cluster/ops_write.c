@@ -459,7 +459,7 @@ static bool annotations_differ(yyjson_val *now, yyjson_val *old) {
 }
 
 static bool spec_differs(const struct op *op, yyjson_val *now, yyjson_val *old) {
-        static const char *const outside[] = {"metadata", "status", "kind", "apiVersion"};
+        static const char *const outside[] = {"metadata", "status", "kind", "apiVersion", NULL};
         yyjson_val *key, *value;
         size_t i, n, count[2] = {0, 0};
 
@@ -467,10 +467,7 @@ static bool spec_differs(const struct op *op, yyjson_val *now, yyjson_val *old) 
                 return true;
         for (int side = 0; side < 2; side++) {
                 yyjson_obj_foreach(side ? old : now, i, n, key, value) {
-                        bool skip = false;
-                        for (size_t k = 0; k < ARRAY_LEN(outside); k++)
-                                skip |= streq(yyjson_get_str(key), outside[k]);
-                        if (skip)
+                        if (str_is_one_of(yyjson_get_str(key), outside))
                                 continue;
                         count[side]++;
                         if (!side && !json_equal(value, yyjson_obj_get(old, yyjson_get_str(key))))

@@ -69,12 +69,12 @@ static void check_subscript(struct sv field, struct sv subscript, const char *te
 }
 
 void podspec_check_field_ref(yyjson_val *ref, const char *const *fields, const char *path, struct invalid *bad) {
-        static const char *const known[] = {"metadata.annotations", "metadata.labels",    "metadata.name",           "metadata.namespace", "metadata.uid",
-                                            "spec.nodeName",        "spec.restartPolicy", "spec.serviceAccountName", "spec.schedulerName", "status.phase",
-                                            "status.hostIP",        "status.hostIPs",     "status.podIP",            "status.podIPs",      "spec.host"};
+        static const char *const known[] = {"metadata.annotations", "metadata.labels", "metadata.name",      "metadata.namespace",
+                                            "metadata.uid",         "spec.nodeName",   "spec.restartPolicy", "spec.serviceAccountName",
+                                            "spec.schedulerName",   "status.phase",    "status.hostIP",      "status.hostIPs",
+                                            "status.podIP",         "status.podIPs",   "spec.host",          NULL};
         const char *version = rule_str(ref, "apiVersion"), *text = rule_str(ref, "fieldPath");
         struct sv field, subscript;
-        bool is_known = false;
         AT("%s.fieldPath", path);
         if (!rule_required(ref, "apiVersion", path, bad) || !rule_required(ref, "fieldPath", path, bad))
                 return;
@@ -86,9 +86,7 @@ void podspec_check_field_ref(yyjson_val *ref, const char *const *fields, const c
                 check_subscript(field, subscript, text, path, bad);
                 return;
         }
-        for (size_t i = 0; i < ARRAY_LEN(known); i++)
-                is_known |= streq(known[i], text);
-        if (!is_known)
+        if (!str_is_one_of(text, known))
                 invalid_string(bad, at, text, "error converting fieldPath: field label not supported: %s", text);
         else if (!streq(text, "spec.host")) /* spec.nodeName's old name */
                 rule_supported(ref, "fieldPath", path, fields, bad);
@@ -96,11 +94,10 @@ void podspec_check_field_ref(yyjson_val *ref, const char *const *fields, const c
 
 /* What the divisor of a resource may be. */
 static void check_divisor(yyjson_val *ref, const char *path, struct invalid *bad) {
-        static const char *const memory[] = {"1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"};
+        static const char *const memory[] = {"1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei", NULL};
         const char *resource = rule_str(ref, "resource"), *what;
         struct quantity divisor;
         char text[64];
-        bool good = false;
         AT("%s.divisor", path);
         if (quantity_parse(sv_of(rule_str(ref, "divisor")), &divisor, NULL) < 0 || divisor.nano == 0)
                 return;
@@ -114,9 +111,7 @@ static void check_divisor(yyjson_val *ref, const char *path, struct invalid *bad
                : str_ends(resource, "s.ephemeral-storage")  ? "local ephemeral storage"
                : strstr(resource, "s.hugepages-")           ? "hugepages"
                                                             : NULL;
-        for (size_t i = 0; i < ARRAY_LEN(memory); i++)
-                good |= streq(memory[i], text);
-        if (what && !good)
+        if (what && !str_is_one_of(text, memory))
                 invalid_string(bad, at, resource,
                                "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the %s resource", what);
 }

@@ -17,17 +17,11 @@ static const char *const ephemeral[] = {"ephemeral-storage", "requests.ephemeral
 static const char *const counted[] = {"pods",    "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims",
                                       "services.nodeports", "services.loadbalancers", NULL};
 
-static bool one_of(const char *name, const char *const *list) {
-        for (; *list; list++)
-                if (streq_null(name, *list))
-                        return true;
-        return false;
-}
-
 static bool is_huge_pages(const char *name) { return str_starts(name, "hugepages-"); }
 
 static bool is_quota_name(const char *name) {
-        return one_of(name, compute) || one_of(name, ephemeral) || one_of(name, counted) || is_huge_pages(name) || str_starts(name, "requests.hugepages-");
+        return str_is_one_of(name, compute) || str_is_one_of(name, ephemeral) || str_is_one_of(name, counted) || is_huge_pages(name) ||
+               str_starts(name, "requests.hugepages-");
 }
 
 static bool is_native(const char *name) { return !strchr(name, '/') || strstr(name, "kubernetes.io/"); }
@@ -45,7 +39,7 @@ static void check_resource(const char *name, const char *path, struct invalid *b
 static void check_container_resource(const char *name, const char *path, struct invalid *bad) {
         check_resource(name, path, bad);
         if (!strchr(name, '/')) {
-                if (!one_of(name, NAMES("cpu", "memory", "ephemeral-storage")) && !is_huge_pages(name))
+                if (!str_is_one_of(name, NAMES("cpu", "memory", "ephemeral-storage")) && !is_huge_pages(name))
                         invalid_string(bad, path, name, "must be a standard resource for containers");
         } else if (!is_native(name) && !is_extended(name)) {
                 invalid_string(bad, path, name, "doesn't follow extended resource name standard");
@@ -194,7 +188,8 @@ static void limitrange_validate(const struct draft *d, yyjson_val *object, struc
         EACH(limit, i, json_at(object, "/spec/limits")) {
                 const char *given = json_get_str(limit, "type"), *type = given ? given : "";
                 AUTO(free) char *here = xasprintf("spec.limits[%zu]", i), *type_at = xasprintf("%s.type", here);
-                if (value_name(name_check_qualified, type, type_at, bad) && !strchr(type, '/') && !one_of(type, NAMES("Pod", "Container", "PersistentVolumeClaim")))
+                if (value_name(name_check_qualified, type, type_at, bad) && !strchr(type, '/') &&
+                    !str_is_one_of(type, NAMES("Pod", "Container", "PersistentVolumeClaim")))
                         invalid_string(bad, type_at, type, "must be a standard limit type or fully qualified");
                 if (map_has(&types, type))
                         invalid_duplicate(bad, type_at, type);
@@ -227,7 +222,7 @@ static void check_hard(yyjson_val *hard, struct invalid *bad) {
                         continue;
                 if (q.nano < 0)
                         invalid_string(bad, at, text, "must be greater than or equal to 0");
-                if ((one_of(name, counted) || is_extended(name)) && q.nano % 1000000000)
+                if ((str_is_one_of(name, counted) || is_extended(name)) && q.nano % 1000000000)
                         invalid_string(bad, at, text, "must be an integer");
         }
 }
@@ -237,11 +232,11 @@ static const char *const scopes[] = {"Terminating", "NotTerminating", "BestEffor
 
 /* Scopes of pods go with resources of pods. */
 static bool scope_fits(const char *scope, const char *name) {
-        if (!is_quota_name(name) || !one_of(scope, scopes))
+        if (!is_quota_name(name) || !str_is_one_of(scope, scopes))
                 return true;
         if (streq(scope, "VolumeAttributesClass"))
-                return one_of(name, NAMES("persistentvolumeclaims", "requests.storage"));
-        return streq(name, "pods") || (!streq(scope, "BestEffort") && one_of(name, compute));
+                return str_is_one_of(name, NAMES("persistentvolumeclaims", "requests.storage"));
+        return streq(name, "pods") || (!streq(scope, "BestEffort") && str_is_one_of(name, compute));
 }
 
 static void check_fits(const char *scope, yyjson_val *hard, const char *path, const char *shown, struct invalid *bad) {
@@ -264,7 +259,7 @@ static void check_scopes(yyjson_val *list, yyjson_val *hard, const char *shown, 
         AUTO(map) struct map seen = MAP_INIT(NULL);
         EACH(item, i, list) {
                 const char *scope = yyjson_is_str(item) ? yyjson_get_str(item) : "";
-                if (!one_of(scope, scopes))
+                if (!str_is_one_of(scope, scopes))
                         invalid_add(bad, "spec.scopes", INVALID_VALUE, shown, "unsupported scope");
                 check_fits(scope, hard, "spec.scopes", shown, bad);
                 map_set(&seen, scope, &seen);
@@ -277,14 +272,15 @@ static void check_requirement(const char *scope, yyjson_val *requirement, struct
         const char *given = json_get_str(requirement, "operator"), *operator = given ? given : "";
         yyjson_val *values = yyjson_obj_get(requirement, "values");
         AUTO(free) char *shown = values ? json_write(values, false, NULL) : NULL;
-        if (!streq(operator, "Exists") && one_of(scope, NAMES("BestEffort", "NotBestEffort", "Terminating", "NotTerminating", "CrossNamespacePodAffinity")))
+        if (!streq(operator, "Exists") &&
+            str_is_one_of(scope, NAMES("BestEffort", "NotBestEffort", "Terminating", "NotTerminating", "CrossNamespacePodAffinity")))
                 invalid_string(bad, operator_at, operator,
                                "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
                                "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity");
-        if (one_of(operator, NAMES("In", "NotIn"))) {
+        if (str_is_one_of(operator, NAMES("In", "NotIn"))) {
                 if (yyjson_arr_size(values) == 0)
                         invalid_required(bad, values_at, "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector");
-        } else if (!one_of(operator, NAMES("Exists", "DoesNotExist"))) {
+        } else if (!str_is_one_of(operator, NAMES("Exists", "DoesNotExist"))) {
                 invalid_string(bad, operator_at, operator, "not a valid selector operator");
         } else if (yyjson_arr_size(values)) {
                 invalid_add(bad, values_at, INVALID_VALUE, shown, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector");
@@ -315,7 +311,7 @@ static void check_scope_selector(yyjson_val *expressions, yyjson_val *hard, cons
         AUTO(free) char *shown = show_selector(expressions);
         EACH(e, i, expressions) {
                 const char *given = json_get_str(e, "scopeName"), *scope = given ? given : "";
-                if (!one_of(scope, scopes))
+                if (!str_is_one_of(scope, scopes))
                         invalid_string(bad, name_at, scope, "unsupported scope");
                 check_fits(scope, hard, here, shown, bad);
                 check_requirement(scope, e, bad);

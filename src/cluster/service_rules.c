@@ -10,18 +10,11 @@
 enum { MAX_AFFINITY_SECONDS = 86400 };
 
 #define SUPPORTED(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define ANY_OF(type, ...) one_of(type, SUPPORTED(__VA_ARGS__))
+#define ANY_OF(type, ...) str_is_one_of(type, SUPPORTED(__VA_ARGS__))
 #define SOURCE_RANGES "service.beta.kubernetes.io/load-balancer-source-ranges"
 #define TOPOLOGY_MODE "service.kubernetes.io/topology-mode"
 #define TOPOLOGY_HINTS "service.kubernetes.io/topology-aware-hints"
 #define ONLY_LOADBALANCER "may only be used when `type` is 'LoadBalancer'"
-
-static bool one_of(const char *value, const char *const *list) {
-        for (size_t i = 0; value && list[i]; i++)
-                if (streq(value, list[i]))
-                        return true;
-        return false;
-}
 
 static bool is_type(yyjson_val *spec, const char *type) { return streq_null(json_get_str(spec, "type"), type); }
 static bool is_headless(yyjson_val *spec) { return streq_null(json_get_str(spec, "clusterIP"), "None"); }

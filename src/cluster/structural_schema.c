@@ -51,11 +51,9 @@ enum place { AT_ROOT, IN_OBJECT, IN_ARRAY };
 static void check_type(yyjson_val *schema, const char *path, enum place place, struct invalid *bad) {
         static const char *const types[] = {"array", "boolean", "integer", "number", "object", "string", NULL};
         const char *type = json_get_str(schema, "type");
-        bool known = false, free_form = is_set(schema, "x-kubernetes-int-or-string") || is_set(schema, "x-kubernetes-preserve-unknown-fields");
+        bool free_form = is_set(schema, "x-kubernetes-int-or-string") || is_set(schema, "x-kubernetes-preserve-unknown-fields");
         AUTO(free) char *at = xasprintf("%s.type", path);
 
-        for (size_t i = 0; types[i] && type; i++)
-                known |= streq(types[i], type);
         if (yyjson_obj_get(schema, "$ref"))
                 return;
         if (!type || !*type) {
@@ -64,7 +62,7 @@ static void check_type(yyjson_val *schema, const char *path, enum place place, s
                 else if (!free_form)
                         invalid_required(bad, at, place == IN_ARRAY ? "must not be empty for specified array items" : "must not be empty for specified object fields");
         } else {
-                if (!known)
+                if (!str_is_one_of(type, types))
                         invalid_not_supported(bad, at, type, types);
                 if (place == AT_ROOT && !streq(type, "object"))
                         invalid_string(bad, at, type, "must be object at the root");

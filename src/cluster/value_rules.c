@@ -13,9 +13,8 @@ bool value_name(name_check_fn *check, const char *value, const char *path, struc
 }
 
 bool value_supported(const char *value, const char *path, const char *const *supported, struct invalid *bad) {
-        for (size_t i = 0; supported[i]; i++)
-                if (streq(supported[i], text_of(value)))
-                        return true;
+        if (str_is_one_of(text_of(value), supported))
+                return true;
         invalid_not_supported(bad, path, text_of(value), supported);
         return false;
 }

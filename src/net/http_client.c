@@ -590,12 +590,6 @@ static bool is_clean(const char *s, bool blanks_too) {
         return true;
 }
 
-static bool is_one_of(const char *s, const char *const *list) {
-        while (*list && !streq(s, *list))
-                list++;
-        return *list != NULL;
-}
-
 static int parse_url(struct http_call *call, const char *text, struct err *err) {
         int r = uri_parse(text, &call->url, err);
         if (r < 0)
@@ -647,7 +641,7 @@ static int build_head(struct http_call *call, const struct http_call_options *o,
         int r = append_headers(call, o, err);
         if (r < 0)
                 return r;
-        if (o->has_body || o->body.len || is_one_of(o->method, with_body))
+        if (o->has_body || o->body.len || str_is_one_of(o->method, with_body))
                 str_appendf(out, "Content-Length: %zu\r\n", o->body.len);
         str_append_s(out, "\r\n");
         return 0;
@@ -664,7 +658,7 @@ struct http_call *http_call_start(struct http_client *c, const struct http_call_
                 c->calls->prev = call;
         c->calls = call;
         call->is_head = streq(o->method, "HEAD");
-        call->is_idempotent = is_one_of(o->method, idempotent);
+        call->is_idempotent = str_is_one_of(o->method, idempotent);
         call->is_streamed = o->on_data != NULL;
         call->response.body = STR_INIT(o->max_body ? o->max_body : HTTP_MAX_BODY_BYTES);
         str_append_sv(&call->body, o->body);

@@ -88,12 +88,6 @@ static void read_complaint(const struct http_response *response, struct complain
                 c->region = header;
 }
 
-static bool is_one_of(const char *s, const char *const *list) {
-        while (s && *list && !streq(s, *list))
-                list++;
-        return s && *list;
-}
-
 static int errno_of(int status) {
         switch (status) {
         case 404:
@@ -163,7 +157,7 @@ static bool try_again(struct s3_request *r) {
 
 static bool may_pass(int status, const char *code) {
         static const char *const passing[] = {"RequestTimeout", "InternalError", "SlowDown", "OperationAborted", "RequestTimeTooSkewed", NULL};
-        return status == 429 || status == 500 || status == 502 || status == 503 || status == 504 || is_one_of(code, passing);
+        return status == 429 || status == 500 || status == 502 || status == 503 || status == 504 || str_is_one_of(code, passing);
 }
 
 static bool corrects_region(struct s3_request *r, int status, const struct complaint *c) {
@@ -176,7 +170,7 @@ static bool corrects_region(struct s3_request *r, int status, const struct compl
 
 static bool refreshes_credentials(struct s3_request *r, const struct complaint *c) {
         static const char *const expired[] = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", NULL};
-        if (r->credentials_refreshed || !is_one_of(c->code, expired))
+        if (r->credentials_refreshed || !str_is_one_of(c->code, expired))
                 return false;
         r->credentials_refreshed = true;
         aws_chain_expire(r->bucket->chain);

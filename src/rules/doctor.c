@@ -62,14 +62,12 @@ static int compile(const char *id, const char *text, pcre2_code **ret, struct er
 static const char *copy(const char *text) { return text ? arena_strdup(&rules.arena, text) : NULL; }
 
 static int read_signal(const char *id, yyjson_val *from, struct signal *ret, struct err *err) {
-        static const char *const known[] = {"pod", "phase", "waiting", "terminated", "event", "event_msg", "log", "api", "exit", "conf", "obj"};
+        static const char *const known[] = {"pod", "phase", "waiting", "terminated", "event", "event_msg",
+                                            "log", "api",   "exit",    "conf",       "obj",   NULL};
         size_t i, n;
         yyjson_val *key, *value;
         yyjson_obj_foreach(from, i, n, key, value) {
-                bool is_known = false;
-                for (size_t k = 0; k < ARRAY_LEN(known); k++)
-                        is_known = is_known || streq(yyjson_get_str(key), known[k]);
-                if (!is_known)
+                if (!str_is_one_of(yyjson_get_str(key), known))
                         return err_set(err, -EINVAL, "rule %s: unknown signal %s", id, yyjson_get_str(key));
         }
         const char *pod = json_get_str(from, "pod");

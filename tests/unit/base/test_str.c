@@ -57,6 +57,17 @@ TEST(trimming_and_finding) {
         assert_false(str_ends("c", "-svc"));
 }
 
+TEST(is_one_of_a_list_when_it_equals_a_member) {
+        static const char *const list[] = {"Always", "", "Never", NULL}, *const none[] = {NULL};
+        assert_true(str_is_one_of("Always", list));
+        assert_true(str_is_one_of("Never", list));
+        assert_true(str_is_one_of("", list));
+        assert_false(str_is_one_of("Alway", list));
+        assert_false(str_is_one_of("never", list));
+        assert_false(str_is_one_of(NULL, list));
+        assert_false(str_is_one_of("", none));
+}
+
 TEST(tells_utf8) {
         assert_true(sv_is_utf8(SV_NULL));
         assert_true(sv_is_utf8(SV("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xed\x9f\xbf\xf4\x8f\xbf\xbf")));
@@ -80,6 +91,7 @@ int main(void) {
                 cmocka_unit_test(numbers_must_fit_and_stand_alone),
                 cmocka_unit_test(consuming_shifts_the_rest_to_the_front),
                 cmocka_unit_test(trimming_and_finding),
+                cmocka_unit_test(is_one_of_a_list_when_it_equals_a_member),
                 cmocka_unit_test(tells_utf8),
                 cmocka_unit_test(what_is_not_utf8_is_replaced_byte_by_byte),
         };
