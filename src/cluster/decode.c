@@ -112,13 +112,30 @@ static int check_base64(struct decode *d, const char *text) {
         return 0;
 }
 
+/* A time with something behind it. */
+static bool has_time_at_front(const char *text, size_t *ret_end) {
+        enum { SHORTEST = sizeof("2006-01-02T15:04:05Z") - 1 };
+        size_t len = strlen(text);
+        int64_t us;
+        for (size_t end = len < KTIME_SIZE ? len : KTIME_SIZE; end >= SHORTEST; end--) {
+                if (ktime_parse((struct sv){text, end}, &us)) {
+                        *ret_end = end;
+                        return true;
+                }
+        }
+        return false;
+}
+
 static int convert_time(struct decode *d, yyjson_mut_val *v, bool micro, const struct schema_field *f, yyjson_mut_val **ret) {
         char text[KTIME_SIZE];
         int64_t us;
+        size_t end;
         const char *s = yyjson_mut_get_str(v);
 
         if (!s)
                 return wrong_type(d, json_kind(v), f, 0);
+        if (!ktime_parse(sv_of(s), &us) && has_time_at_front(s, &end))
+                return err_set(d->err, -EINVAL, "parsing time \"%s\": extra text: \"%s\"", s, s + end);
         if (!ktime_parse(sv_of(s), &us))
                 return err_set(d->err, -EINVAL, "parsing time \"%s\" as \"%s\": cannot parse \"%s\" as \"2006\"", s,
                                micro ? "2006-01-02T15:04:05.000000Z07:00" : "2006-01-02T15:04:05Z07:00", s);

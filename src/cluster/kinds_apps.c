@@ -420,17 +420,60 @@ static void job_validate(const struct draft *d, yyjson_val *object, struct inval
         }
 }
 
+/* Where the pods of a job that never ran may run, and what they are called, is open until it does. */
+static void forget_directives(yyjson_mut_val *template) {
+        static const char *const members[] = {"nodeSelector", "tolerations", "schedulingGates"}, *const metas[] = {"labels", "annotations"};
+        yyjson_mut_val *spec = member_obj(template, "spec"), *meta = member_obj(template, "metadata"), *affinity = member_obj(spec, "affinity");
+        for (size_t i = 0; i < ARRAY_LEN(members) && spec; i++)
+                mjson_remove(spec, members[i]);
+        for (size_t i = 0; i < ARRAY_LEN(metas) && meta; i++)
+                mjson_remove(meta, metas[i]);
+        if (meta && yyjson_mut_obj_size(meta) == 0)
+                mjson_remove(template, "metadata");
+        if (affinity)
+                mjson_remove(affinity, "nodeAffinity");
+        if (affinity && yyjson_mut_obj_size(affinity) == 0)
+                mjson_remove(spec, "affinity");
+}
+
+static bool is_same_template(yyjson_val *now, yyjson_val *old, bool is_open) {
+        AUTO(mjson) yyjson_mut_doc *a = NULL, *b = NULL;
+        AUTO(json) yyjson_doc *fa = NULL, *fb = NULL;
+        if (json_equal(now, old) || !is_open || !now || !old)
+                return json_equal(now, old);
+        a = json_thaw(now);
+        b = json_thaw(old);
+        forget_directives(yyjson_mut_doc_get_root(a));
+        forget_directives(yyjson_mut_doc_get_root(b));
+        fa = mjson_freeze(yyjson_mut_doc_get_root(a));
+        fb = mjson_freeze(yyjson_mut_doc_get_root(b));
+        return json_equal(yyjson_doc_get_root(fa), yyjson_doc_get_root(fb));
+}
+
+static void check_completions(yyjson_val *spec, yyjson_val *old, struct invalid *bad) {
+        yyjson_val *now = yyjson_obj_get(spec, "completions");
+        AUTO(free) char *text = now ? json_write(now, false, NULL) : xstrdup("null");
+        bool is_indexed = streq_null(json_get_str(spec, "completionMode"), "Indexed");
+        if (json_equal(now, yyjson_obj_get(old, "completions")))
+                return;
+        if (!is_indexed)
+                invalid_add(bad, "spec.completions", INVALID_VALUE, text, "field is immutable");
+        else if (now && yyjson_get_sint(now) != json_get_int(spec, "parallelism", 0))
+                invalid_add(bad, "spec.completions", INVALID_VALUE, text, "can only be modified in tandem with spec.parallelism");
+}
+
 static void job_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
-        static const char *const fixed[] = {"completions",          "selector",  "template",     "completionMode", "podFailurePolicy",
-                                            "backoffLimitPerIndex", "managedBy", "successPolicy"};
-        bool may_resize = json_str_at(object, "/spec/completionMode") && streq(json_str_at(object, "/spec/completionMode"), "Indexed");
-        bool suspended = json_bool_at(old, "/spec/suspend", false);
+        static const char *const fixed[] = {"selector", "template", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"};
+        yyjson_val *spec = yyjson_obj_get(object, "spec"), *old_spec = yyjson_obj_get(old, "spec");
+        bool is_open = json_get_bool(old_spec, "suspend", false) && !json_at(old, "/status/startTime");
         if (d->subresource)
                 return;
+        jobspec_validate(spec, "spec", bad); /* a second time, as the real server does */
+        check_completions(spec, old_spec, bad);
         for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
                 AUTO(free) char *at = xasprintf("spec.%s", fixed[i]), *text = NULL;
-                yyjson_val *now = yyjson_obj_get(yyjson_obj_get(object, "spec"), fixed[i]);
-                if (json_equal(now, yyjson_obj_get(yyjson_obj_get(old, "spec"), fixed[i])) || (i == 0 && may_resize) || (i == 2 && suspended))
+                yyjson_val *now = yyjson_obj_get(spec, fixed[i]), *was = yyjson_obj_get(old_spec, fixed[i]);
+                if (streq(fixed[i], "template") ? is_same_template(now, was, is_open) : json_equal(now, was))
                         continue;
                 text = job_rules_show(fixed[i], now);
                 invalid_add(bad, at, INVALID_VALUE, text, "field is immutable");

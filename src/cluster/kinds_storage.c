@@ -194,7 +194,7 @@ static void check_shrinking(yyjson_val *object, yyjson_val *old, struct invalid 
         const char *before = json_str_at(old, "/spec/resources/requests/storage"), *after = json_str_at(object, "/spec/resources/requests/storage");
         const char *has = json_str_at(old, "/status/capacity/storage");
         struct quantity was, is, least;
-        if (!before || !after || quantity_parse(sv_of(before), &was, NULL) < 0 || quantity_parse(sv_of(after), &is, NULL) < 0 ||
+        if (quantity_parse(sv_of(before ? before : "0"), &was, NULL) < 0 || quantity_parse(sv_of(after ? after : "0"), &is, NULL) < 0 ||
             quantity_parse(sv_of(has ? has : "0"), &least, NULL) < 0)
                 return;
         if (quantity_cmp(is, was) < 0 && quantity_cmp(is, least) <= 0)
@@ -243,11 +243,17 @@ static int pv_prepare_create(struct draft *d, struct err *err) {
 
 /* Whoever changes the phase of a volume need not say when. */
 static int pv_prepare_update(struct draft *d, struct err *err) {
-        yyjson_mut_val *status = member_obj(d->root, "status");
+        yyjson_mut_val *status = mjson_obj(d->doc, d->root, "status");
         (void)err;
-        if (d->subresource && streq(d->subresource, "status") && status && !streq_null(mjson_get_str(status, "phase"), object_str(d->old, "/status/phase")) &&
-            streq_null(mjson_get_str(status, "lastPhaseTransitionTime"), object_str(d->old, "/status/lastPhaseTransitionTime")))
+        if (!d->subresource || !streq(d->subresource, "status"))
+                return 0;
+        const char *when = mjson_get_str(status, "lastPhaseTransitionTime"), *was = object_str(d->old, "/status/lastPhaseTransitionTime");
+        if (streq_null(mjson_get_str(status, "phase"), object_str(d->old, "/status/phase"))) {
+                if (!when && was)
+                        mjson_set_str(d->doc, status, "lastPhaseTransitionTime", was);
+        } else if (!when || streq_null(when, was)) {
                 set_transition(d->doc, status);
+        }
         return 0;
 }
 
@@ -323,12 +329,24 @@ static void pv_validate(const struct draft *d, yyjson_val *object, struct invali
         check_attributes_class(spec, "spec", bad);
 }
 
+/* Where a volume is does not change; what was not said may be. (Labels of zones have newer names, which may be written instead.) */
+static void check_same_place(yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        yyjson_val *was = json_at(old, "/spec/nodeAffinity"), *now = json_at(object, "/spec/nodeAffinity");
+        AUTO(free) char *selector = NULL, *shown = NULL;
+        if (!was || json_equal(was, now))
+                return;
+        selector = node_selector_show(yyjson_obj_get(now, "required"));
+        shown = now ? xasprintf("{\"Required\":%s}", selector) : xstrdup("null");
+        invalid_add(bad, "nodeAffinity", INVALID_VALUE, shown, "field is immutable, except for updating from beta label to GA");
+}
+
 static void pv_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         if (d->subresource)
                 return;
         if (!volume_source_equal(yyjson_obj_get(object, "spec"), yyjson_obj_get(old, "spec")))
                 invalid_forbidden(bad, "spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation");
         check_same_mode(object, old, bad);
+        check_same_place(object, old, bad);
         if (json_str_at(old, "/spec/volumeAttributesClassName") && !json_str_at(object, "/spec/volumeAttributesClassName"))
                 invalid_forbidden(bad, "spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden");
 }

@@ -78,8 +78,10 @@ static void check_finalizers(yyjson_val *finalizers, struct invalid *bad) {
                 if (name_check_qualified(sv_of(name), &why) > 0)
                         invalid_names(bad, "metadata.finalizers", name, &why);
         }
-        if (has_orphan && has_foreground)
-                invalid_string(bad, "metadata.finalizers", "", "finalizer orphan and foregroundDeletion cannot be both set");
+        if (has_orphan && has_foreground) {
+                AUTO(free) char *all = json_write(finalizers, false, NULL);
+                invalid_add(bad, "metadata.finalizers", INVALID_VALUE, all, "finalizer orphan and foregroundDeletion cannot be both set");
+        }
 }
 
 /* Built-in kinds, after all that holds for every object. */
@@ -123,14 +125,21 @@ void meta_dedup_owners(yyjson_mut_val *meta, bool is_patch, struct strv *warning
                           is_patch ? " after mutating admission happens" : "", str_cstr(&twice));
 }
 
-void meta_validate(const struct resource *res, yyjson_val *object, struct invalid *bad) {
-        yyjson_val *meta = meta_of(object);
-        check_name(res, meta, bad);
+/* What is looked at wherever metadata is. */
+static void check_shared(yyjson_val *meta, struct invalid *bad) {
         labels_validate(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
         check_annotations(yyjson_obj_get(meta, "annotations"), bad);
         check_owners(yyjson_obj_get(meta, "ownerReferences"), bad);
+}
+
+static bool has_free_finalizers(const struct resource *res) { return res->is_custom || (res->flags & KIND_FREE_FINALIZERS); }
+
+void meta_validate(const struct resource *res, yyjson_val *object, struct invalid *bad) {
+        yyjson_val *meta = meta_of(object);
+        check_name(res, meta, bad);
+        check_shared(meta, bad);
         check_finalizers(yyjson_obj_get(meta, "finalizers"), bad);
-        if (!res->is_custom)
+        if (!has_free_finalizers(res))
                 check_standard_finalizers(yyjson_obj_get(meta, "finalizers"), bad);
 }
 
@@ -155,11 +164,39 @@ static void check_finalizers_update(yyjson_val *meta, yyjson_val *old, struct in
                                   str_cstr(&extra));
 }
 
-void meta_validate_update(yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+static void check_same(yyjson_val *meta, yyjson_val *old, const char *key, struct invalid *bad) {
+        yyjson_val *now = yyjson_obj_get(meta, key), *was = yyjson_obj_get(old, key);
+        AUTO(free) char *field = NULL, *value = NULL;
+        if (now ? was && yyjson_equals(now, was) : !was)
+                return;
+        field = xasprintf("metadata.%s", key);
+        value = now ? json_write(now, false, NULL) : xstrdup("null");
+        invalid_add(bad, field, INVALID_VALUE, value, "field is immutable");
+}
+
+/* ValidateObjectMetaAccessorUpdate. */
+static void check_changes(yyjson_val *meta, yyjson_val *old, struct invalid *bad) {
+        static const char *const fixed[] = {"uid", "deletionTimestamp", "deletionGracePeriodSeconds"}; /* the rest is taken from the old object */
+        check_finalizers_update(meta, old, bad);
+        for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+                check_same(meta, old, fixed[i], bad);
+        check_shared(meta, bad);
+}
+
+void meta_validate_update(const struct resource *res, yyjson_val *object, yyjson_val *old, unsigned times, struct invalid *bad) {
         yyjson_val *meta = meta_of(object), *old_meta = meta_of(old);
-        labels_validate(yyjson_obj_get(meta, "labels"), "metadata.labels", bad);
-        check_annotations(yyjson_obj_get(meta, "annotations"), bad);
-        check_owners(yyjson_obj_get(meta, "ownerReferences"), bad);
+        const char *prefix = json_get_str(meta, "generateName");
+        AUTO(strv) struct strv why = {0};
+        if (prefix && *prefix) {
+                name_check_prefix(name_check_path_segment, sv_of(prefix), &why);
+                invalid_names(bad, "metadata.generateName", prefix, &why);
+        }
+        check_shared(meta, bad);
         check_finalizers(yyjson_obj_get(meta, "finalizers"), bad);
-        check_finalizers_update(meta, old_meta, bad);
+        check_changes(meta, old_meta, bad);
+        for (unsigned i = 0; i < times; i++) {
+                check_changes(meta, old_meta, bad);
+                if (!has_free_finalizers(res))
+                        check_standard_finalizers(yyjson_obj_get(meta, "finalizers"), bad);
+        }
 }

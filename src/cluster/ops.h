@@ -24,6 +24,7 @@ struct op {
         bool dry_run, force;
         bool is_collection; /* one of many that the request deletes */
         bool is_patch; /* the document is an object with a patch applied: messages say so */
+        yyjson_val *merged; /* that patch, when it is a merge patch: what it touched is quoted in the order of names */
         bool is_apply; /* managedFields are right already: the document comes from apply_patch(), or nobody is to own what it changes */
         enum field_validation validation;
         struct strv *warnings; /* may be NULL */
@@ -71,7 +72,10 @@ enum write_kind { WRITE_CREATE, WRITE_UPDATE };
 /* Owners that are named twice are kept once; a warning says so. */
 void meta_dedup_owners(yyjson_mut_val *meta, bool is_patch, struct strv *warnings);
 void meta_validate(const struct resource *res, yyjson_val *object, struct invalid *bad);
-void meta_validate_update(yyjson_val *object, yyjson_val *old, struct invalid *bad);
+/* What holds for every update, and `times` what rules of kinds look at once more. */
+void meta_validate_update(const struct resource *res, yyjson_val *object, yyjson_val *old, unsigned times, struct invalid *bad);
+/* All rules for an object on its way in, whose draft `d` is (validate.c): 0, or -EINVAL with 422 and every cause. */
+MUST_USE int object_validate(const struct draft *d, yyjson_val *object, struct err *err);
 /* Takes the finished document into the store. */
 struct object *op_store(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object *old);
 /* Removes an object, its last version carrying the deletion's revision. Returns a reference to it. */

@@ -22,6 +22,10 @@ static bool is_in_scheme(const char *group, const char *version, const char *kin
         return schema_known(schema_of_kind(group, version, kind)) || (item && schema_known(schema_of_kind(group, version, item)));
 }
 
+static int no_name(const struct op *op, struct err *err) {
+        return status_bad_request(err, "the name of the object (%s based on URL) was undeterminable: name must be provided", op->name);
+}
+
 static int wrong_kind(const struct op *op, const char *api_version, const char *kind, const char *name, struct err *err) {
         const struct resource *res = op->res;
         struct sv group, version;
@@ -51,19 +55,64 @@ static int wrong_kind(const struct op *op, const char *api_version, const char *
                 kind, v, res->kind, kind, api_version);
 }
 
-static int check_kind(const struct op *op, yyjson_mut_val *root, struct err *err) {
+/* A kind or version that is no string: nothing can be said about the object but how it begins. */
+static int check_kind_types(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct err *err) {
+        enum { SHOWN = 30 };
+        static const char *const members[] = {"apiVersion", "kind"};
+        for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+                yyjson_mut_val *v = yyjson_mut_obj_get(root, members[i]);
+                AUTO(err) struct err why = ERR_INIT;
+                AUTO(free) char *text = NULL;
+                if (!v || yyjson_mut_is_str(v) || yyjson_mut_is_null(v))
+                        continue;
+                err_set(&why, -EINVAL, "couldn't get version/kind; json parse error: json: cannot unmarshal %s into Go struct field .%s of type string",
+                        yyjson_mut_is_obj(v) ? "object" : yyjson_mut_is_arr(v) ? "array" : yyjson_mut_is_bool(v) ? "bool" : "number", members[i]);
+                if (op->is_patch)
+                        return undecodable(op, doc, root, &why, err);
+                text = mjson_write(root, false, NULL);
+                return status_bad_request(err, "the object provided is unrecognized (must be of type %s): %s (%.*s%s)", op->res->kind, err_message(&why), SHOWN,
+                                          text, strlen(text) > SHOWN ? " ..." : "");
+        }
+        return 0;
+}
+
+/* A patch that took away or changed what a custom resource is. */
+static int check_patched_kind(const struct op *op, const char *api_version, const char *kind, const char *name, struct err *err) {
+        AUTO(invalid) struct invalid bad = {0};
+        if (!api_version || !*api_version)
+                return status_internal(err, "Object 'apiVersion' is missing in 'object has no apiVersion field'");
+        if (!streq(kind, op->res->kind))
+                invalid_string(&bad, "kind", kind, "must be %s", op->res->kind);
+        if (!streq(api_version, op->res->api_version))
+                invalid_string(&bad, "apiVersion", api_version, "must be %s", op->res->api_version);
+        return invalid_err(&bad, streq(api_version, op->res->api_version) ? op->res->group : "", kind, name ? name : "", err);
+}
+
+static int check_kind(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct err *err) {
         const char *api_version = mmeta_api_version(root), *kind = mmeta_kind(root);
-        if ((!kind || !*kind) && op->res->is_custom)
-                return status_bad_request(err, "Object 'Kind' is missing in the body of the request: a %s of %s is expected", op->res->kind,
-                                          op->res->api_version);
+        int r = check_kind_types(op, doc, root, err);
+        if (r < 0)
+                return r;
+        if ((!kind || !*kind) && op->res->is_custom) {
+                AUTO(err) struct err why = ERR_INIT;
+                err_set(&why, -EINVAL, "Object 'Kind' is missing in the body of the request: a %s of %s is expected", op->res->kind, op->res->api_version);
+                return op->is_patch ? undecodable(op, doc, root, &why, err) : status_bad_request(err, "%s", err_message(&why));
+        }
+        if (op->is_patch && op->res->is_custom)
+                return check_patched_kind(op, api_version, kind, mmeta_name(root), err);
         if ((!api_version || !*api_version) && op->res->is_custom)
                 return status_bad_request(err, "the API version in the data () does not match the expected API version (%s)", op->res->api_version);
+        if (op->is_patch && (!api_version || !*api_version)) /* decoded as something without members */
+                return no_name(op, err);
         if (!kind || !*kind)
                 kind = op->res->kind;
         if (!api_version || !*api_version)
                 api_version = op->res->api_version;
-        if (!streq(kind, op->res->kind) || !streq(api_version, op->res->api_version))
-                return wrong_kind(op, api_version, kind, mmeta_name(root), err);
+        if (!streq(kind, op->res->kind) || !streq(api_version, op->res->api_version)) {
+                AUTO(err) struct err why = ERR_INIT;
+                r = wrong_kind(op, api_version, kind, mmeta_name(root), op->is_patch ? &why : err);
+                return op->is_patch ? undecodable(op, doc, root, &why, err) : r;
+        }
         return 0;
 }
 
@@ -87,18 +136,35 @@ static int by_name(const void *a, const void *b) {
         return strcmp(yyjson_mut_get_str(*x), yyjson_mut_get_str(*y));
 }
 
-/* What a patch made of the object, as the real server quotes it: members in the order of their names. */
-static char *quoted_object(yyjson_mut_doc *doc, yyjson_mut_val *root) {
+/* The members of an object in the order of their names, and so for the objects in it that the patch has touched, or `all`. */
+static yyjson_mut_val *by_names(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *patch, bool all) {
         VEC(yyjson_mut_val *) keys = {0};
-        yyjson_mut_val *out = yyjson_mut_obj(doc), *key, *value;
+        yyjson_mut_val *out, *key, *value;
         size_t i, n;
-        yyjson_mut_obj_foreach(root, i, n, key, value) *vec_push(&keys) = key;
+        if (yyjson_mut_is_arr(object) && all) {
+                out = yyjson_mut_arr(doc);
+                yyjson_mut_arr_foreach(object, i, n, value) yyjson_mut_arr_append(out, by_names(doc, value, NULL, all));
+                return out;
+        }
+        if (!yyjson_mut_is_obj(object))
+                return yyjson_mut_val_mut_copy(doc, object);
+        out = yyjson_mut_obj(doc);
+        yyjson_mut_obj_foreach(object, i, n, key, value) *vec_push(&keys) = key;
         if (keys.len)
                 qsort(keys.items, keys.len, sizeof(*keys.items), by_name);
-        for (i = 0; i < keys.len; i++)
-                yyjson_mut_obj_add(out, yyjson_mut_val_mut_copy(doc, keys.items[i]), yyjson_mut_val_mut_copy(doc, keys.items[i]->next));
+        for (i = 0; i < keys.len; i++) {
+                yyjson_val *inner = yyjson_obj_get(patch, yyjson_mut_get_str(keys.items[i]));
+                value = keys.items[i]->next;
+                value = all || yyjson_is_obj(inner) ? by_names(doc, value, inner, all) : yyjson_mut_val_mut_copy(doc, value);
+                yyjson_mut_obj_add(out, yyjson_mut_val_mut_copy(doc, keys.items[i]), value);
+        }
         vec_done(&keys);
-        AUTO(free) char *text = mjson_write(out, false, NULL);
+        return out;
+}
+
+/* What a patch made of the object, as the real server quotes it. */
+static char *quoted_object(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root) {
+        AUTO(free) char *text = mjson_write(by_names(doc, root, op->merged, op->res->is_custom), false, NULL);
         return invalid_quote(text);
 }
 
@@ -106,7 +172,7 @@ static int undecodable(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val 
         int r;
         if (op->is_patch) {
                 AUTO(invalid) struct invalid bad = {0};
-                AUTO(free) char *shown = quoted_object(doc, root);
+                AUTO(free) char *shown = quoted_object(op, doc, root);
                 invalid_add(&bad, "patch", INVALID_VALUE, shown, "%s", err_message(why));
                 return invalid_err(&bad, "", "", "", err);
         }
@@ -123,8 +189,13 @@ static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
         AUTO(err) struct err why = ERR_INIT;
         size_t i, n;
 
-        if (!meta || !yyjson_mut_is_obj(meta))
+        if (!meta || yyjson_mut_is_null(meta))
                 meta = yyjson_mut_obj(doc);
+        if (!yyjson_mut_is_obj(meta)) {
+                const char *have = yyjson_mut_is_str(meta) ? "string" : yyjson_mut_is_arr(meta) ? "array" : yyjson_mut_is_bool(meta) ? "bool" : "number";
+                err_set(&why, -EINVAL, "json: cannot unmarshal %s into Go value of type v1.ObjectMeta", have);
+                return undecodable(op, doc, root, &why, err);
+        }
         if (decode_typed(doc, meta, schema_of_type("ObjectMeta"), &in_meta, &typed, &why) < 0)
                 return undecodable(op, doc, root, &why, err);
         yyjson_mut_obj_add_val(doc, out, "metadata", typed);
@@ -154,16 +225,15 @@ static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
 int op_decode(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yyjson_mut_val **ret, struct err *err) {
         AUTO(strv) struct strv strict = {0};
         AUTO(err) struct err why = ERR_INIT;
-        yyjson_mut_val *out = NULL, *ordered;
+        yyjson_mut_val *out = NULL, *ordered, *managed;
         yyjson_mut_val *key, *value;
         size_t i, n;
         int r;
 
+        managed = mjson_at(root, "/metadata/managedFields");
         if (!yyjson_mut_is_obj(root))
                 return status_bad_request(err, "the object provided is unrecognized (must be of type %s)", op->res->kind);
-        r = check_kind(op, root, op->is_patch ? &why : err);
-        if (r < 0 && op->is_patch)
-                return undecodable(op, doc, root, &why, err);
+        r = check_kind(op, doc, root, err);
         if (r < 0)
                 return r;
         if (op->res->is_custom) {
@@ -179,6 +249,10 @@ int op_decode(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yy
         r = report_strict(op, doc, root, &strict, err);
         if (r < 0)
                 return r;
+        if (yyjson_mut_is_arr(managed) && !yyjson_mut_arr_size(managed)) { /* decoding drops what is empty, but this one means something: forget who owns what */
+                managed = mjson_arr(doc, mmeta_of(out), "managedFields");
+                yyjson_mut_arr_append(managed, yyjson_mut_obj(doc));
+        }
         ordered = yyjson_mut_obj(doc);
         yyjson_mut_obj_add_strcpy(doc, ordered, "kind", op->res->kind);
         yyjson_mut_obj_add_strcpy(doc, ordered, "apiVersion", op->res->api_version);
@@ -209,6 +283,15 @@ static struct apply_options ownership(const struct op *op) {
         };
 }
 
+/* Where Go's struct has it, behind the uid. */
+static void set_revision(yyjson_mut_doc *doc, yyjson_mut_val *meta, const char *revision) {
+        yyjson_mut_val *key, *value;
+        size_t i, n, at = 0;
+        mjson_remove(meta, "resourceVersion");
+        yyjson_mut_obj_foreach(meta, i, n, key, value) at = streq(yyjson_mut_get_str(key), "uid") ? i + 1 : at;
+        yyjson_mut_obj_insert(meta, yyjson_mut_str(doc, "resourceVersion"), yyjson_mut_strcpy(doc, revision), at);
+}
+
 struct object *op_store(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object *old) {
         struct store *store = op->s->store;
         char revision[24];
@@ -220,7 +303,7 @@ struct object *op_store(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val
                 return o;
         }
         snprintf(revision, sizeof(revision), "%llu", (unsigned long long)store_next_revision(store));
-        mjson_set_str(doc, mmeta_of(root), "resourceVersion", revision);
+        set_revision(doc, mmeta_of(root), revision);
         if (op->res != op->res->storage) {
                 const struct structural *stored = op->res->storage->structural;
                 if (op->res->hooks->to_storage)
@@ -253,43 +336,14 @@ static struct draft draft_of(const struct op *op, yyjson_mut_doc *doc, yyjson_mu
                               .doc = doc, .root = root, .old = old, .is_dry_run = op->dry_run};
 }
 
-static int validate(const struct op *op, const struct draft *d, yyjson_val *object, struct err *err) {
-        AUTO(invalid) struct invalid bad = {0};
-        const struct kind_hooks *hooks = op->res->hooks;
-
-        if (d->old) {
-                yyjson_val *old = object_root(d->old);
-                /* The real server looks at metadata in several places, and names what is wrong each time. */
-                meta_validate_update(object, old, &bad);
-                if (!op->res->is_custom)
-                        meta_validate_update(object, old, &bad);
-                for (int pass = 0; pass < (op->res->flags & KIND_CHECKED_TWICE ? 2 : 1); pass++) {
-                        if (!op->res->is_custom)
-                                meta_validate(op->res, object, &bad);
-                        if (hooks->validate)
-                                hooks->validate(d, object, &bad);
-                }
-                if (op->res->structural)
-                        structural_validate(op->res->structural, object, old, &bad);
-                if (hooks->validate_update)
-                        hooks->validate_update(d, object, old, &bad);
-        } else {
-                meta_validate(op->res, object, &bad);
-                if (op->res->structural)
-                        structural_validate(op->res->structural, object, NULL, &bad);
-                if (hooks->validate)
-                        hooks->validate(d, object, &bad);
-        }
-        return invalid_err(&bad, op->res->storage->group, op->res->kind, meta_name(object), err);
-}
-
 /* Create. */
 
 static int check_namespace(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct err *err) {
         const char *ns = mmeta_namespace(root);
         if (!resource_is_namespaced(op->res)) {
-                if (ns && *ns)
+                if (ns && *ns && !op->name)
                         return status_bad_request(err, "namespace is not allowed on this type");
+                mjson_remove(mmeta_of(root), "namespace");
                 return 0;
         }
         if (ns && *ns && !streq(ns, op->ns))
@@ -378,7 +432,7 @@ int op_create(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, st
                 apply_track(doc, NULL, root, &owner);
         d.root = root = canonical(op, doc, root);
         frozen = mjson_freeze(root);
-        r = validate(op, &d, yyjson_doc_get_root(frozen), err);
+        r = object_validate(&d, yyjson_doc_get_root(frozen), err);
         if (r == 0)
                 r = webhooks_validate(op, ADMIT_CREATE, yyjson_doc_get_root(frozen), NULL, err);
         if (r == 0)
@@ -405,13 +459,22 @@ static void copy_member(yyjson_mut_doc *doc, yyjson_mut_val *to, yyjson_val *fro
                 mjson_remove(to, key);
 }
 
+/* What an update cannot say; a member that it may repeat but not change is compared later (meta_validate_update). */
 static void keep_system_fields(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yyjson_val *old) {
-        static const char *const kept[] = {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName"};
+        static const char *const kept[] = {"creationTimestamp", "generation"};
         yyjson_val *old_meta = meta_of(old);
+        yyjson_mut_val *meta = mmeta_of(root);
+        const char *uid = mmeta_uid(root);
         for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-                copy_member(doc, mmeta_of(root), old_meta, kept[i]);
-        mjson_set_str(doc, mmeta_of(root), "name", op->name);
-        mjson_set_str(doc, mmeta_of(root), "resourceVersion", meta_resource_version(old));
+                copy_member(doc, meta, old_meta, kept[i]);
+        if (!uid || !*uid)
+                copy_member(doc, meta, old_meta, "uid");
+        if (yyjson_obj_get(old_meta, "deletionTimestamp"))
+                copy_member(doc, meta, old_meta, "deletionTimestamp");
+        if (!yyjson_mut_obj_get(meta, "deletionGracePeriodSeconds"))
+                copy_member(doc, meta, old_meta, "deletionGracePeriodSeconds");
+        mjson_set_str(doc, meta, "name", op->name);
+        mjson_set_str(doc, meta, "resourceVersion", meta_resource_version(old));
 }
 
 /* Each endpoint changes its part only: /status the status, the main resource everything else. */
@@ -501,21 +564,36 @@ static bool is_finished(const struct op *op, yyjson_val *object) {
         return json_get_int(meta, "deletionGracePeriodSeconds", 0) == 0;
 }
 
+/* Where the real server keeps an object; dry runs name it without the root. */
+static char *storage_key(const struct op *op) {
+        static const struct { const char *id, *folder; } others[] = {
+                {"services", "services/specs"}, {"endpoints", "services/endpoints"}, {"nodes", "minions"}, {"replicationcontrollers", "controllers"},
+                {"ingresses.networking.k8s.io", "ingress"},
+        };
+        const char *folder = op->res->plural;
+        bool has_group = op->res->is_custom || streq(op->res->group, "apiextensions.k8s.io") || streq(op->res->group, "apiregistration.k8s.io");
+        for (size_t i = 0; i < ARRAY_LEN(others); i++)
+                if (streq(others[i].id, op->res->id))
+                        folder = others[i].folder;
+        return xasprintf("%s%s%s/%s%s%s/%s", op->dry_run ? "" : "/registry", has_group ? "/" : "", has_group ? op->res->group : "", folder, *op->ns ? "/" : "", op->ns,
+                         op->name);
+}
+
 static int check_preconditions(const struct op *op, yyjson_mut_val *root, struct object *old, struct err *err) {
         const char *uid = mmeta_uid(root), *version = mmeta_resource_version(root);
-        if (uid && *uid && !streq(uid, old->uid))
+        if (uid && *uid && !streq(uid, old->uid) && !op->is_patch && !op->is_apply) {
+                AUTO(free) char *key = storage_key(op);
                 return status_conflict(err, op->res, op->name,
-                                       "StorageError: invalid object, Code: 4, Key: /registry/%s%s%s%s%s/%s, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
-                                       "failed: UID in precondition: %s, UID in object meta: %s",
-                                       op->res->is_custom ? op->res->group : "", op->res->is_custom ? "/" : "", op->res->plural, *op->ns ? "/" : "", op->ns, op->name,
-                                       uid, old->uid);
+                                       "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
+                                       "failed: UID in precondition: %s, UID in object meta: %s", key, uid, old->uid);
+        }
         if (version && *version && !streq(version, "0")) {
                 int64_t number;
                 if (!sv_to_int64(sv_of(version), &number))
                         return status_internal(err, "strconv.ParseUint: parsing \"%s\": invalid syntax", version);
                 if (!streq_null(version, meta_resource_version(object_root(old))))
                         return status_modified(err, op->res, op->name);
-        } else if (op->res->is_custom || (op->res->flags & KIND_NEEDS_VERSION)) {
+        } else if (op->res->is_custom || (op->user && (op->res->flags & KIND_NEEDS_VERSION))) {
                 AUTO(invalid) struct invalid bad = {0};
                 invalid_add(&bad, "metadata.resourceVersion", INVALID_VALUE, op->res->is_custom ? "0" : "0", "must be specified for an update");
                 return invalid_err(&bad, op->res->group, op->res->plural, op->name, err);
@@ -527,7 +605,7 @@ static int check_identity(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_v
         const char *name = mmeta_name(root);
         int r;
         if (!name || !*name)
-                return status_bad_request(err, "the name of the object (%s based on URL) was undeterminable: name must be provided", op->name);
+                return no_name(op, err);
         if (!streq(name, op->name))
                 return status_bad_request(err, "the name of the object (%s) does not match the name on the URL (%s)", name, op->name);
         r = check_namespace(op, doc, root, err);
@@ -567,7 +645,7 @@ static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
                 yyjson_doc_free(frozen);
                 frozen = mjson_freeze(root);
         }
-        r = validate(op, &d, yyjson_doc_get_root(frozen), err);
+        r = object_validate(&d, yyjson_doc_get_root(frozen), err);
         if (r == 0)
                 r = webhooks_validate(op, ADMIT_UPDATE, yyjson_doc_get_root(frozen), old, err);
         if (r == 0)
@@ -684,15 +762,6 @@ static int check_apply(const struct op *op, yyjson_val *config, struct err *err)
         return 0;
 }
 
-/* A patch may not give the object another identity. Said twice, as the two validations of the real server do. */
-static int check_patched_uid(const struct op *op, yyjson_mut_val *root, struct object *old, struct err *err) {
-        const char *uid = mmeta_uid(root);
-        AUTO(invalid) struct invalid bad = {0};
-        for (int i = 0; i < 2 && uid && *uid && !streq(uid, old->uid); i++)
-                invalid_string(&bad, "metadata.uid", uid, "field is immutable");
-        return invalid_err(&bad, op->res->group, op->res->kind, op->name, err);
-}
-
 int op_patch(const struct op *op, enum api_patch type, struct sv patch, struct object **ret, bool *ret_created, struct err *err) {
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         AUTO(json) yyjson_doc *body = NULL;
@@ -730,13 +799,13 @@ int op_patch(const struct op *op, enum api_patch type, struct sv patch, struct o
         if (r == 0) {
                 struct op patched = *op;
                 patched.is_patch = type != API_PATCH_APPLY;
+                patched.merged = type == API_PATCH_MERGE ? yyjson_doc_get_root(body) : NULL;
                 r = op_decode(&patched, doc, root, &root, err);
+                if (r == 0)
+                        r = check_identity(op, doc, root, err);
+                patched.is_apply = type == API_PATCH_APPLY;
+                if (r == 0)
+                        r = finish_update(&patched, doc, root, old, patched.is_apply, ret, err);
         }
-        if (r == 0)
-                r = check_identity(op, doc, root, err);
-        if (r == 0)
-                r = check_patched_uid(op, root, old, err);
-        if (r == 0)
-                r = finish_update(op, doc, root, old, type == API_PATCH_APPLY, ret, err);
         return r;
 }

@@ -20,6 +20,5 @@ void podspec_check_pod_security(yyjson_val *spec, const char *path, struct inval
 void podspec_check_container_security(yyjson_val *context, bool has_host_users, const char *path, struct invalid *bad);
 void podspec_check_affinity(yyjson_val *affinity, const char *path, struct invalid *bad);
 void podspec_check_spread(yyjson_val *constraints, const char *path, struct invalid *bad);
-void podspec_check_tolerations(yyjson_val *tolerations, const char *path, struct invalid *bad);
 
 #endif

@@ -15,6 +15,10 @@ void template_validate(yyjson_val *template, const char *path, struct invalid *b
 void template_validate_stateful(yyjson_val *template, const char *path, struct invalid *bad);
 /* "Guaranteed", "Burstable" or "BestEffort". */
 const char *podspec_qos(yyjson_mut_val *spec);
+/* A node selector, and one of its terms, as Go writes its structure in messages; the caller's. */
+char *node_selector_show(yyjson_val *selector);
+char *node_selector_term_show(yyjson_val *term);
+void tolerations_validate(yyjson_val *tolerations, const char *path, struct invalid *bad);
 /* Names and values of labels; also of node selectors and of service selectors. */
 void labels_validate(yyjson_val *labels, const char *path, struct invalid *bad);
 /* A LabelSelector object. */

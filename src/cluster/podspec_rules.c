@@ -202,7 +202,7 @@ static void check_spec(yyjson_val *spec, const char *path, bool is_named_by_cont
         podspec_check_spread(yyjson_obj_get(spec, "topologySpreadConstraints"), spread_at, bad);
         check_host_users(spec, path, bad);
         check_names(spec, path, is_named_by_controller, bad);
-        podspec_check_tolerations(yyjson_obj_get(spec, "tolerations"), tolerations_at, bad);
+        tolerations_validate(yyjson_obj_get(spec, "tolerations"), tolerations_at, bad);
         check_aliases(spec, path, bad);
         check_classes(spec, path, bad);
         check_os(spec, path, bad);

@@ -185,7 +185,45 @@ static void check_toleration(yyjson_val *t, const char *path, struct invalid *ba
                 rule_supported(t, "effect", path, SUPPORTED("NoSchedule", "PreferNoSchedule", "NoExecute"), bad);
 }
 
-void podspec_check_tolerations(yyjson_val *tolerations, const char *path, struct invalid *bad) {
+static void show_requirements(yyjson_val *list, const char *name, struct str *out) {
+        str_appendf(out, "\"%s\":%s", name, yyjson_arr_size(list) ? "[" : "null");
+        EACH(r, i, list) {
+                AUTO(free) char *key = invalid_quote(rule_str(r, "key")), *operator = invalid_quote(rule_str(r, "operator"));
+                AUTO(free) char *values = yyjson_arr_size(yyjson_obj_get(r, "values")) ? json_write(yyjson_obj_get(r, "values"), false, NULL) : xstrdup("null");
+                str_appendf(out, "%s{\"Key\":%s,\"Operator\":%s,\"Values\":%s}", i ? "," : "", key, operator, values);
+        }
+        if (yyjson_arr_size(list))
+                str_append_c(out, ']');
+}
+
+char *node_selector_term_show(yyjson_val *term) {
+        AUTO(str) struct str out = STR_INIT(0);
+        str_append_c(&out, '{');
+        show_requirements(yyjson_obj_get(term, "matchExpressions"), "MatchExpressions", &out);
+        str_append_c(&out, ',');
+        show_requirements(yyjson_obj_get(term, "matchFields"), "MatchFields", &out);
+        str_append_c(&out, '}');
+        return str_take(&out);
+}
+
+static char *show_terms(yyjson_val *terms) {
+        AUTO(str) struct str out = STR_INIT(0);
+        EACH(term, i, terms) {
+                AUTO(free) char *text = node_selector_term_show(term);
+                str_appendf(&out, "%s%s", i ? "," : "[", text);
+        }
+        if (!yyjson_arr_size(terms))
+                return xstrdup("null");
+        str_append_c(&out, ']');
+        return str_take(&out);
+}
+
+char *node_selector_show(yyjson_val *selector) {
+        AUTO(free) char *terms = show_terms(yyjson_obj_get(selector, "nodeSelectorTerms"));
+        return selector ? xasprintf("{\"NodeSelectorTerms\":%s}", terms) : xstrdup("null");
+}
+
+void tolerations_validate(yyjson_val *tolerations, const char *path, struct invalid *bad) {
         EACH(t, i, tolerations) {
                 AT("%s[%zu]", path, i);
                 check_toleration(t, at, bad);

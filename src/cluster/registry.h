@@ -43,7 +43,7 @@ enum kind_flags {
         KIND_STATUS = 1 << 6,         /* has the subresource status: the main resource ignores changes of .status */
         KIND_NOT_STORAGE = 1 << 7,    /* another version of the same group and plural is the stored one */
         KIND_UPSERT = 1 << 8,         /* PUT of an absent object creates it */
-        KIND_CHECKED_TWICE = 1 << 10, /* updates are validated twice by the real server, and its answer shows it */
+        KIND_FREE_FINALIZERS = 1 << 10, /* finalizers of any name */
         KIND_GENERATION_META = 1 << 9, /* generation counts changes of annotations too (Deployment) */
 };
 

@@ -42,6 +42,16 @@ DEFINE_AUTO_VALUE(managers, struct managers, managers_done)
 
 /* ---- reading and writing managedFields ---- */
 
+/* An entry with the same name and operation and, of updates, the same version and time: the later one counts. */
+static struct manager *same_manager(struct managers *list, const struct manager *one) {
+        vec_foreach(m, list) {
+                if (m->apply == one->apply && streq(m->name, one->name) && streq(m->subresource, one->subresource) &&
+                    (m->apply || (streq(m->api_version, one->api_version) && streq_null(m->time, one->time))))
+                        return m;
+        }
+        return NULL;
+}
+
 static void read_managers(yyjson_val *fields, struct managers *ret) {
         size_t i, max;
         yyjson_val *entry;
@@ -50,12 +60,14 @@ static void read_managers(yyjson_val *fields, struct managers *ret) {
                 const char *name = json_get_str(entry, "manager"), *subresource = json_get_str(entry, "subresource");
                 if (!version || !*version || !(streq_null(operation, "Apply") || streq_null(operation, "Update")))
                         continue;
-                struct manager *m = vec_push(ret);
-                m->name = xstrdup(name ? name : "");
-                m->api_version = xstrdup(version);
-                m->subresource = xstrdup(subresource ? subresource : "");
-                m->time = xstrdup_null(json_get_str(entry, "time"));
-                m->apply = streq(operation, "Apply");
+                struct manager one = {.name = xstrdup(name ? name : ""), .api_version = xstrdup(version), .subresource = xstrdup(subresource ? subresource : ""),
+                                      .time = xstrdup_null(json_get_str(entry, "time")), .apply = streq(operation, "Apply")};
+                struct manager *m = same_manager(ret, &one);
+                if (m)
+                        manager_done(m);
+                else
+                        m = vec_push(ret);
+                *m = one;
                 fieldset_read(&m->set, yyjson_obj_get(entry, "fieldsV1"));
         }
 }
@@ -223,6 +235,19 @@ static yyjson_doc *frozen_zero(struct schema schema) {
 
 static const char *manager_name(const struct apply_options *o) { return o->manager && *o->manager ? o->manager : "unknown"; }
 
+/* What is said of versions of other groups is about no field of this object. */
+static void drop_foreign(struct managers *list, const char *api_version) {
+        const char *slash = strchr(api_version, '/');
+        size_t len = slash ? (size_t)(slash - api_version) + 1 : 0;
+        for (size_t i = list->len; i-- > 0;) {
+                const char *version = list->items[i].api_version;
+                if (*list->items[i].subresource || (len ? strncmp(version, api_version, len) == 0 : !strchr(version, '/')))
+                        continue;
+                manager_done(&list->items[i]);
+                vec_remove(list, i);
+        }
+}
+
 void apply_track(yyjson_mut_doc *doc, yyjson_val *old, yyjson_mut_val *object, const struct apply_options *o) {
         AUTO(managers) struct managers list = {0};
         yyjson_mut_val *fields = yyjson_mut_obj_get(mmeta_of(object), "managedFields");
@@ -241,6 +266,8 @@ void apply_track(yyjson_mut_doc *doc, yyjson_val *old, yyjson_mut_val *object, c
         AUTO(json) yyjson_doc *from = old ? without_managed_fields(old) : frozen_zero(o->schema);
         AUTO(json) yyjson_doc *to = mjson_freeze(object);
         const char *version = mmeta_api_version(object);
+        if (!o->shown_version)
+                drop_foreign(&list, version ? version : "v1");
         track(&list, yyjson_doc_get_root(from), yyjson_doc_get_root(to), manager_name(o), version ? version : "v1", o);
         write_managers(doc, object, &list);
 }

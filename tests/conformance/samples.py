@@ -501,3 +501,181 @@ SAMPLES = {
                   "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}}},
     ),
 }
+
+# What differs from the samples above where they are stored for the time of a test: nothing that ends or removes them, no ports of the machine's.
+FOR_UPDATES = {
+    "pods": [(("metadata", "ownerReferences"), "left out"), (("metadata", "finalizers"), "left out")],
+    "nodeport": [(("spec", "healthCheckNodePort"), "left out"), (("spec", "ports", 0, "nodePort"), "left out")],
+    "jobs": [(("spec", "activeDeadlineSeconds"), 5000), (("spec", "ttlSecondsAfterFinished"), 5000)],
+    "configmaps": [(("immutable",), False)],
+}
+POD_SPEC = {"restartPolicy": "Never", "schedulerName": "nobody", "containers": [{"name": "c", "image": "i"}]}
+# Kinds, or states of them, that only updates make interesting.
+UPDATE_SAMPLES = {
+    "things": (
+        "/apis/example.com/v1/namespaces/${NS}/things",
+        {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t", "labels": {"a": "b"}, "finalizers": ["ex.io/f"]},
+         "spec": {"color": "blue", "replicas": 2, "list": [{"name": "a", "port": 1}, {"name": "b", "port": "x"}], "map": {"a": "b"}, "one": {"a": "x"},
+                  "raw": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"a": "b"}}}},
+    ),
+    "pods-small": (
+        "/api/v1/namespaces/${NS}/pods",
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"a": "b"}},
+         "spec": {"restartPolicy": "Always", "schedulerName": "nobody", "activeDeadlineSeconds": 100, "terminationGracePeriodSeconds": 5,
+                  "initContainers": [{"name": "i", "image": "i"}], "nodeSelector": {"a": "b"},
+                  "containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}}, {"name": "d", "image": "i"}]}},
+    ),
+    "pods-gated": (
+        "/api/v1/namespaces/${NS}/pods",
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"a": "b"}},
+         "spec": {**POD_SPEC, "schedulingGates": [{"name": "a.b/c"}, {"name": "a.b/d"}], "nodeSelector": {"a": "b"},
+                  "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                      {"matchExpressions": [{"key": "k", "operator": "In", "values": ["v"]}]}]}}}}},
+    ),
+    "jobs-suspended": (
+        "/apis/batch/v1/namespaces/${NS}/jobs",
+        {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"},
+         "spec": {"completions": 3, "parallelism": 2, "suspend": True, "backoffLimit": 1,
+                  "template": {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}, "spec": {**POD_SPEC, "nodeSelector": {"a": "b"}}}}},
+    ),
+    "services-plain": (
+        "/api/v1/namespaces/${NS}/services",
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"},
+         "spec": {"selector": {"a": "b"}, "ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81, "protocol": "UDP"}]}},
+    ),
+    "services-nodeport": (
+        "/api/v1/namespaces/${NS}/services",
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"type": "NodePort", "selector": {"a": "b"}, "ports": [{"name": "a", "port": 80}]}},
+    ),
+    "services-external": (
+        "/api/v1/namespaces/${NS}/services",
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"type": "ExternalName", "externalName": "a.example.com"}},
+    ),
+    "configmaps-immutable": (
+        "/api/v1/namespaces/${NS}/configmaps",
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "b"}, "binaryData": {"x": "aGk="}, "immutable": True},
+    ),
+    "secrets-immutable": (
+        "/api/v1/namespaces/${NS}/secrets",
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "c"}, "type": "Opaque", "data": {"a": "aGk="}, "immutable": True},
+    ),
+    "clusterrolebindings": (
+        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "r"},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}, "subjects": [{"kind": "ServiceAccount", "name": "x", "namespace": "y"}]},
+    ),
+    "ingressclasses": (
+        "/apis/networking.k8s.io/v1/ingressclasses",
+        {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "i"},
+         "spec": {"controller": "a.b/c", "parameters": {"apiGroup": "a.b", "kind": "X", "name": "n", "scope": "Cluster"}}},
+    ),
+    "controllerrevisions": (
+        "/apis/apps/v1/namespaces/${NS}/controllerrevisions",
+        {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": "r"}, "revision": 1, "data": {"a": "b"}},
+    ),
+}
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "11111111-2222-3333-4444-555555555555"}
+# Members that an update adds: of every kind, and of some.
+ADDED_EVERYWHERE = [
+    (("metadata", "labels", "added"), "x"),
+    (("metadata", "labels", "Bad Key"), "x"),
+    (("metadata", "annotations", "added"), "x"),
+    (("metadata", "annotations", "Bad Key"), "x"),
+    (("metadata", "finalizers"), ["example.com/f"]),
+    (("metadata", "finalizers"), ["f"]),
+    (("metadata", "finalizers"), ["orphan", "foregroundDeletion"]),
+    (("metadata", "ownerReferences"), [OWNER]),
+    (("metadata", "ownerReferences"), [{**OWNER, "controller": True}, {**OWNER, "name": "p", "controller": True}]),
+    (("metadata", "ownerReferences"), [{"kind": "ConfigMap"}]),
+    (("metadata", "deletionTimestamp"), "2026-01-01T00:00:00Z"),
+    (("metadata", "deletionGracePeriodSeconds"), 5),
+    (("metadata", "generateName"), "x-"),
+    (("metadata", "generation"), 77),
+    (("metadata", "selfLink"), "/x"),
+    (("metadata", "namespace"), "elsewhere"),
+    (("metadata", "managedFields"), []),
+    (("metadata", "managedFields"), [{}]),
+    (("metadata", "managedFields"), [{"manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}}}]),
+    (("metadata", "uid"), "11111111-2222-3333-4444-555555555555"),
+    (("metadata", "resourceVersion"), "1"),
+    (("metadata", "resourceVersion"), "x"),
+    (("apiVersion",), "v9"),
+    (("kind",), "Bogus"),
+    (("bogus",), "x"),
+    (("metadata", "bogus"), "x"),
+]
+ADDED = {
+    "pods-small": [
+        (("spec", "nodeName"), "n"), (("spec", "ephemeralContainers"), [{"name": "e", "image": "i"}]), (("spec", "schedulingGates"), [{"name": "a.b/c"}]),
+        (("spec", "tolerations"), []), (("spec", "tolerations"), [{"key": "new", "operator": "Exists"}]), (("spec", "priority"), 5),
+        (("spec", "containers", 0, "image"), "other"), (("spec", "containers", 0, "image"), " i"), (("spec", "initContainers", 0, "image"), "other"),
+        (("spec", "containers", 0, "resources", "requests", "cpu"), "500m"), (("spec", "activeDeadlineSeconds"), 50), (("spec", "activeDeadlineSeconds"), 500),
+        (("spec", "terminationGracePeriodSeconds"), 1), (("spec", "containers", 0, "env"), [{"name": "A", "value": "b"}]), (("spec", "hostNetwork"), True),
+        (("spec", "serviceAccountName"), "other"), (("spec", "overhead"), {"cpu": "1"}), (("status", "phase"), "Running"),
+    ],
+    "pods-gated": [
+        (("spec", "schedulingGates"), []), (("spec", "schedulingGates"), [{"name": "a.b/d"}]), (("spec", "schedulingGates"), [{"name": "a.b/e"}]),
+        (("spec", "nodeSelector"), {"a": "b", "c": "d"}), (("spec", "nodeSelector"), {"a": "c"}), (("spec", "nodeSelector"), {}), (("spec", "nodeName"), "n"),
+        (("spec", "tolerations"), [{"key": "new", "operator": "Exists"}]),
+    ],
+    "services-plain": [
+        (("spec", "clusterIP"), "10.96.77.77"), (("spec", "clusterIP"), "None"), (("spec", "clusterIP"), ""), (("spec", "clusterIPs"), []),
+        (("spec", "clusterIPs"), ["10.96.77.77"]), (("spec", "type"), "ExternalName"), (("spec", "type"), "NodePort"), (("spec", "type"), "LoadBalancer"),
+        (("spec", "ipFamilies"), ["IPv6"]), (("spec", "ipFamilyPolicy"), "PreferDualStack"), (("spec", "ipFamilyPolicy"), "RequireDualStack"),
+        (("spec", "externalName"), "a.b"), (("spec", "loadBalancerClass"), "a.b/c"), (("spec", "healthCheckNodePort"), 30111), (("spec", "externalTrafficPolicy"), "Local"),
+        (("spec", "sessionAffinity"), "ClientIP"), (("spec", "ports", 0, "nodePort"), 30111), (("spec", "ports"), []), (("spec", "externalIPs"), ["127.0.0.1"]),
+        (("status", "loadBalancer"), {"ingress": [{"ip": "1.2.3.4"}]}),
+    ],
+    "services": [(("spec", "clusterIP"), "10.96.77.78"), (("spec", "clusterIP"), ""), (("spec", "type"), "NodePort"), (("spec", "type"), "ExternalName")],
+    "services-nodeport": [(("spec", "type"), "ClusterIP"), (("spec", "type"), "LoadBalancer"), (("spec", "ports", 0, "nodePort"), 0), (("spec", "externalTrafficPolicy"), "Local")],
+    "services-external": [(("spec", "type"), "ClusterIP"), (("spec", "clusterIP"), "10.96.77.79"), (("spec", "ports"), [{"port": 80}])],
+    "nodeport": [(("spec", "loadBalancerClass"), "a.b/d"), (("spec", "type"), "ClusterIP"), (("spec", "type"), "NodePort"), (("spec", "externalTrafficPolicy"), "Cluster")],
+    "configmaps": [(("immutable",), True)],
+    "secrets": [(("immutable",), True), (("type",), "Opaque"), (("stringData",), {"new": "value"}), (("data",), {})],
+    "pvc": [(("spec", "resources", "requests", "storage"), "2Gi"), (("spec", "resources", "requests", "storage"), "512Mi"), (("spec", "storageClassName"), None)],
+    "pvc-ref": [(("spec", "volumeName"), "v"), (("spec", "storageClassName"), "y"), (("spec", "volumeAttributesClassName"), "w")],
+    "deployments": [(("spec", "selector", "matchLabels", "c"), "d"), (("spec", "template", "metadata", "labels", "c"), "d"), (("spec", "strategy"), {"type": "Recreate"})],
+    "statefulsets": [(("spec", "template", "spec", "nodeName"), "n"), (("spec", "selector", "matchLabels", "c"), "d"), (("spec", "revisionHistoryLimit"), 3), (("spec", "minReadySeconds"), 3)],
+    "jobs": [(("spec", "suspend"), True), (("spec", "parallelism"), 5), (("spec", "completions"), 5), (("spec", "backoffLimit"), 1), (("spec", "template", "spec", "nodeName"), "n"),
+             (("spec", "managedBy"), "a.b/c"), (("spec", "template", "metadata", "labels", "c"), "d")],
+    "jobs-suspended": [(("spec", "suspend"), False), (("spec", "template", "spec", "nodeSelector"), {"x": "y"}), (("spec", "template", "metadata", "labels", "c"), "d"),
+                       (("spec", "template", "spec", "tolerations"), [{"key": "a", "operator": "Exists"}]), (("spec", "template", "spec", "containers", 0, "image"), "j"),
+                       (("spec", "template", "metadata", "annotations", "c"), "d"), (("spec", "template", "spec", "schedulingGates"), [{"name": "a.b/c"}]),
+                       (("spec", "managedBy"), "a.b/c"), (("spec", "completionMode"), "Indexed")],
+    "customresourcedefinitions": [(("spec", "scope"), "Cluster"), (("spec", "names", "kind"), "Other"), (("spec", "names", "plural"), "others"), (("spec", "names", "shortNames"), ["x"]),
+                                  (("spec", "group"), "example.org"), (("spec", "versions", 0, "name"), "v2"), (("spec", "versions"), [])],
+    "rolebindings": [(("roleRef", "kind"), "ClusterRole"), (("roleRef", "name"), "other"), (("subjects",), [])],
+    "namespaces": [(("spec", "finalizers"), []), (("status", "phase"), "Terminating"), (("metadata", "labels", "kubernetes.io/metadata.name"), "x")],
+    "priorityclasses": [(("value",), 5), (("globalDefault",), True), (("preemptionPolicy",), "PreemptLowerPriority")],
+    "endpointslices": [(("addressType",), "IPv6")],
+    "things": [(("spec", "color"), "green"), (("spec", "color"), "red"), (("spec", "replicas"), 11), (("spec", "replicas"), None), (("spec", "list"), [{"name": "a"}, {"name": "a"}]),
+               (("spec", "unknown"), {"a": 1}), (("status",), {"replicas": 3}), (("status",), {"replicas": "x"})],
+}
+NOW = "2026-01-01T00:00:00Z"
+CONDITION = {"type": "A", "status": "True", "reason": "R", "message": "m", "lastTransitionTime": NOW}
+# What a PUT to /status starts from.
+STATUSES = {
+    "pods-small": [{"phase": "Running", "podIP": "10.244.0.5", "podIPs": [{"ip": "10.244.0.5"}], "hostIP": "10.0.0.1", "hostIPs": [{"ip": "10.0.0.1"}], "startTime": NOW,
+                    "message": "m", "reason": "R", "qosClass": "Burstable", "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": NOW}],
+                    "containerStatuses": [{"name": "c", "image": "i", "imageID": "x", "ready": True, "restartCount": 1, "started": True, "state": {"running": {"startedAt": NOW}},
+                                           "lastState": {"terminated": {"exitCode": 1, "reason": "R", "finishedAt": NOW, "startedAt": NOW}}}]}],
+    "services-plain": [{"loadBalancer": {}, "conditions": [CONDITION]}],
+    "nodeport": [{"loadBalancer": {"ingress": [{"ip": "1.2.3.4", "ipMode": "VIP", "ports": [{"port": 80, "protocol": "TCP"}]}, {"hostname": "a.example.com"}]}}],
+    "pvc": [{"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}}],
+    "deployments": [{"replicas": 3, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 1, "unavailableReplicas": 2, "observedGeneration": 1, "collisionCount": 1,
+                     "conditions": [CONDITION]}],
+    "statefulsets": [{"replicas": 3, "readyReplicas": 2, "availableReplicas": 1, "currentReplicas": 2, "updatedReplicas": 2, "observedGeneration": 1, "collisionCount": 1}],
+    "replicasets": [{"replicas": 3, "fullyLabeledReplicas": 2, "readyReplicas": 2, "availableReplicas": 1, "observedGeneration": 1}],
+    "daemonsets": [{"currentNumberScheduled": 1, "numberMisscheduled": 0, "desiredNumberScheduled": 1, "numberReady": 1, "updatedNumberScheduled": 1, "numberAvailable": 1,
+                    "numberUnavailable": 0, "observedGeneration": 1}],
+    "cronjobs": [{"lastScheduleTime": NOW, "lastSuccessfulTime": NOW, "active": [{"kind": "Job", "name": "j", "uid": "u"}]}],
+    "pdbs": [{"currentHealthy": 1, "desiredHealthy": 1, "disruptionsAllowed": 0, "expectedPods": 1, "observedGeneration": 1, "disruptedPods": {"p": NOW},
+              "conditions": [CONDITION]}],
+    "quotas": [{"hard": {"requests.cpu": "1", "pods": "3"}, "used": {"requests.cpu": "0", "pods": "1"}}],
+    "hpas": [{"currentReplicas": 1, "desiredReplicas": 2, "lastScaleTime": NOW, "conditions": [CONDITION]}],
+    "ingresses": [{"loadBalancer": {"ingress": [{"ip": "1.2.3.4", "ports": [{"port": 80, "protocol": "TCP"}]}, {"hostname": "a.example.com"}]}}],
+    "things": [{"replicas": 3, "selector": "a=b"}],
+    "customresourcedefinitions": [{"storedVersions": ["v1"]}],
+    "namespaces": [{"phase": "Active", "conditions": [CONDITION]}],
+    "pv": [{"phase": "Available", "message": "m", "reason": "R"}],
+}
