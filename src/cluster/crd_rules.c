@@ -2,6 +2,7 @@
 #include "cluster/crd.h"
 #include "cluster/edit.h"
 #include "cluster/structural.h"
+#include "cluster/value_rules.h"
 #include "kobj/meta.h"
 
 /* Where the real server sees what concerns a version: with one version, at the place where it was before there were several. */
@@ -228,13 +229,8 @@ static void check_stored_versions(yyjson_val *object, struct invalid *bad) {
 }
 
 static void check_group(const char *group, struct invalid *bad) {
-        AUTO(strv) struct strv why = {0};
-        if (name_check_dns1123_subdomain(sv_of(group), &why) > 0) {
-                AUTO(free) char *all = strv_join(&why, ",");
-                invalid_string(bad, "spec.group", group, "%s", all);
-        } else if (!strchr(group, '.')) {
+        if (value_name_joined(name_check_dns1123_subdomain, group, "spec.group", bad) && !strchr(group, '.'))
                 invalid_string(bad, "spec.group", group, "should be a domain with at least one dot");
-        }
 }
 
 void crd_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {

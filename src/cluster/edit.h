@@ -9,6 +9,11 @@ static inline void default_str(yyjson_mut_doc *doc, yyjson_mut_val *object, cons
         if (object && (!have || !*have))
                 mjson_set_str(doc, object, key, value);
 }
+/* For what is a pointer in Go: only what is not there at all. An empty text has been said, and may be wrong. */
+static inline void default_absent(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, const char *value) {
+        if (object && !yyjson_mut_obj_get(object, key))
+                mjson_set_str(doc, object, key, value);
+}
 static inline void default_int(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, int64_t value) {
         if (object && !yyjson_mut_obj_get(object, key))
                 mjson_set_int(doc, object, key, value);

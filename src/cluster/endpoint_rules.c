@@ -75,10 +75,8 @@ static void slice_ip(const char *ip, const char *path, struct invalid *bad) {
 static void slice_defaults(struct draft *d) {
         static const char *const lists[] = {"endpoints", "ports"};
         MUT_EACH(port, d->root, "ports") {
-                if (!yyjson_mut_obj_get(port, "protocol"))
-                        mjson_set_str(d->doc, port, "protocol", "TCP");
-                if (!yyjson_mut_obj_get(port, "name"))
-                        mjson_set_str(d->doc, port, "name", "");
+                default_absent(d->doc, port, "protocol", "TCP");
+                default_absent(d->doc, port, "name", "");
         }
         for (size_t i = 0; i < ARRAY_LEN(lists); i++) { /* empty lists are null in the real server's answers */
                 yyjson_mut_val *list = yyjson_mut_obj_get(d->root, lists[i]);

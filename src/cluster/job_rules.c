@@ -1,9 +1,7 @@
 #include "cluster/job_rules.h"
 
-#include <stdio.h>
-
 #include "cluster/edit.h"
-#include "kobj/names.h"
+#include "cluster/value_rules.h"
 
 enum {
         MOST_PARALLEL_INDEXES = 100000,
@@ -19,13 +17,6 @@ enum {
 static const char *const actions[] = {"Count", "FailIndex", "FailJob", "Ignore", NULL}, *const operators[] = {"In", "NotIn", NULL},
                          *const statuses[] = {"False", "True", "Unknown", NULL}, *const modes[] = {"NonIndexed", "Indexed", NULL},
                          *const replacements[] = {"Failed", "TerminatingOrFailed", NULL}, *const failed_only[] = {"Failed", NULL};
-
-static void too_many(struct invalid *bad, const char *at, size_t count, size_t most) {
-        char shown[24];
-        snprintf(shown, sizeof(shown), "%zu", count);
-        if (count > most)
-                invalid_add(bad, at, INVALID_TOO_MANY, shown, "must have at most %zu items", most);
-}
 
 /* A member with a closed list of values. */
 static void check_choice(struct invalid *bad, const char *at, const char *value, const char *const *list) {
@@ -61,7 +52,7 @@ static void check_code_values(yyjson_val *values, const char *at, bool is_in, st
         AUTO(free) char *shown = values ? json_write(values, false, NULL) : xstrdup("null");
         if (yyjson_arr_size(values) == 0)
                 invalid_add(bad, at, INVALID_VALUE, shown, "at least one value is required");
-        too_many(bad, at, yyjson_arr_size(values), MOST_CODES);
+        value_too_many(yyjson_arr_size(values), MOST_CODES, at, bad);
         EACH(value, i, values) {
                 AUTO(free) char *value_at = xasprintf("%s[%zu]", at, i);
                 int64_t code = yyjson_get_sint(value);
@@ -93,13 +84,10 @@ static void check_codes(yyjson_val *spec, yyjson_val *codes, const char *at, str
 }
 
 static void check_patterns(yyjson_val *patterns, const char *at, struct invalid *bad) {
-        too_many(bad, at, yyjson_arr_size(patterns), MOST_PATTERNS);
+        value_too_many(yyjson_arr_size(patterns), MOST_PATTERNS, at, bad);
         EACH(pattern, i, patterns) {
                 AUTO(free) char *type_at = xasprintf("%s[%zu].type", at, i), *status_at = xasprintf("%s[%zu].status", at, i);
-                const char *type = json_get_str(pattern, "type");
-                AUTO(strv) struct strv why = {0};
-                name_check_qualified(sv_of(type ? type : ""), &why);
-                invalid_names(bad, type_at, type ? type : "", &why);
+                value_name(name_check_qualified, json_get_str(pattern, "type"), type_at, bad);
                 check_choice(bad, status_at, json_get_str(pattern, "status"), statuses);
         }
 }
@@ -126,7 +114,7 @@ static void check_failure_rule(yyjson_val *spec, yyjson_val *rule, const char *a
 static void check_failure_policy(yyjson_val *spec, const char *path, struct invalid *bad) {
         AUTO(free) char *at = xasprintf("%s.podFailurePolicy.rules", path);
         yyjson_val *rules = json_at(spec, "/podFailurePolicy/rules");
-        too_many(bad, at, yyjson_arr_size(rules), MOST_RULES);
+        value_too_many(yyjson_arr_size(rules), MOST_RULES, at, bad);
         EACH(rule, i, rules) {
                 AUTO(free) char *rule_at = xasprintf("%s[%zu]", at, i);
                 check_failure_rule(spec, rule, rule_at, bad);
@@ -191,8 +179,7 @@ static void check_success_rule(yyjson_val *rule, const char *at, int64_t complet
                 if (why)
                         invalid_string(bad, indexes_at, indexes, "error parsing succeededIndexes: %s", why);
         }
-        if (count < 0)
-                invalid_int(bad, count_at, count, "must be greater than or equal to 0");
+        value_nonnegative(count, count_at, bad);
         if (count > completions)
                 invalid_int(bad, count_at, count, "must be less than or equal to %lld (the number of specified completions)", (long long)completions);
         if (indexes && count > total)
@@ -209,7 +196,7 @@ static void check_success_policy(yyjson_val *spec, const char *path, struct inva
         }
         if (yyjson_arr_size(rules) == 0)
                 invalid_required(bad, rules_at, "at least one rules must be specified when the successPolicy is specified");
-        too_many(bad, rules_at, yyjson_arr_size(rules), MOST_RULES);
+        value_too_many(yyjson_arr_size(rules), MOST_RULES, rules_at, bad);
         EACH(rule, i, rules) {
                 AUTO(free) char *rule_at = xasprintf("%s[%zu]", rules_at, i);
                 check_success_rule(rule, rule_at, json_get_int(spec, "completions", 0), bad);
@@ -256,15 +243,14 @@ static void check_limits(yyjson_val *spec, const char *path, struct invalid *bad
         for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
                 AUTO(free) char *at = xasprintf("%s.%s", path, keys[i]);
                 yyjson_val *value = yyjson_obj_get(spec, keys[i]);
-                if (value && yyjson_get_sint(value) < 0)
-                        invalid_int(bad, at, yyjson_get_sint(value), "must be greater than or equal to 0");
+                value_nonnegative(yyjson_get_sint(value), at, bad);
                 if (value && (!mode || streq(mode, "NonIndexed")))
                         invalid_int(bad, at, yyjson_get_sint(value), "requires indexed completion mode");
         }
         if (yyjson_obj_get(spec, "maxFailedIndexes") && !yyjson_obj_get(spec, "backoffLimitPerIndex"))
                 invalid_required(bad, per_index_at, "when maxFailedIndexes is specified");
-        if (mode && !str_is_one_of(mode, modes))
-                invalid_not_supported(bad, mode_at, mode, modes);
+        if (mode)
+                value_supported(mode, mode_at, modes, bad);
         if (streq_null(mode, "Indexed"))
                 check_indexed(spec, path, bad);
 }
@@ -281,10 +267,8 @@ static void check_manager(yyjson_val *spec, const char *path, struct invalid *ba
         if (!slash || slash == manager || !slash[1]) {
                 invalid_string(bad, at, manager, "must be a domain-prefixed path (such as \"acme.io/foo\")");
         } else {
-                AUTO(strv) struct strv why = {0};
                 AUTO(free) char *domain = xasprintf("%.*s", (int)(slash - manager), manager);
-                name_check_dns1123_subdomain(sv_of(domain), &why);
-                invalid_names(bad, at, domain, &why);
+                value_name(name_check_dns1123_subdomain, domain, at, bad);
         }
         if (strlen(manager) > LONGEST_MANAGER)
                 invalid_add(bad, at, INVALID_TOO_LONG, NULL, "may not be more than %d bytes", LONGEST_MANAGER);
@@ -301,8 +285,8 @@ void job_rules_validate(yyjson_val *spec, const char *path, struct invalid *bad)
                 check_failure_policy(spec, path, bad);
         if (yyjson_obj_get(spec, "successPolicy"))
                 check_success_policy(spec, path, bad);
-        if (replacement && !str_is_one_of(replacement, allowed))
-                invalid_not_supported(bad, replacement_at, replacement, allowed);
+        if (replacement)
+                value_supported(replacement, replacement_at, allowed, bad);
         if (has_policy && streq_null(restart, "OnFailure"))
                 invalid_string(bad, restart_at, restart, "only \"Never\" is supported when podFailurePolicy is specified");
 }

@@ -96,10 +96,8 @@ static void deployment_defaults(struct draft *d) {
         default_str(d->doc, strategy, "type", "RollingUpdate");
         if (streq(mjson_get_str(strategy, "type"), "RollingUpdate")) {
                 yyjson_mut_val *rolling = mjson_obj(d->doc, strategy, "rollingUpdate");
-                if (!yyjson_mut_obj_get(rolling, "maxUnavailable"))
-                        mjson_set_str(d->doc, rolling, "maxUnavailable", "25%");
-                if (!yyjson_mut_obj_get(rolling, "maxSurge"))
-                        mjson_set_str(d->doc, rolling, "maxSurge", "25%");
+                default_absent(d->doc, rolling, "maxUnavailable", "25%");
+                default_absent(d->doc, rolling, "maxSurge", "25%");
         }
         default_int(d->doc, spec, "revisionHistoryLimit", 10);
         default_int(d->doc, spec, "progressDeadlineSeconds", 600);
@@ -349,12 +347,10 @@ static void jobspec_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
                 mjson_set_int(doc, spec, "completions", 1);
         default_int(doc, spec, "parallelism", 1);
         default_int(doc, spec, "backoffLimit", yyjson_mut_obj_get(spec, "backoffLimitPerIndex") ? 2147483647 : 6);
-        if (!yyjson_mut_obj_get(spec, "completionMode"))
-                mjson_set_str(doc, spec, "completionMode", "NonIndexed");
+        default_absent(doc, spec, "completionMode", "NonIndexed");
         default_bool(doc, spec, "suspend", false);
         default_bool(doc, spec, "manualSelector", false);
-        if (!yyjson_mut_obj_get(spec, "podReplacementPolicy")) /* an empty one is refused */
-                mjson_set_str(doc, spec, "podReplacementPolicy", member_obj(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
+        default_absent(doc, spec, "podReplacementPolicy", member_obj(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
         failure_policy_defaults(doc, spec);
         template_default(doc, mjson_obj(doc, spec, "template"));
 }

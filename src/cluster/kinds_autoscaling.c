@@ -35,8 +35,7 @@ static void default_scaling(yyjson_mut_doc *doc, yyjson_mut_val *behavior, const
         yyjson_mut_val *rules = mjson_obj(doc, behavior, key);
         if (is_up)
                 default_int(doc, rules, "stabilizationWindowSeconds", 0);
-        if (!yyjson_mut_obj_get(rules, "selectPolicy"))
-                mjson_set_str(doc, rules, "selectPolicy", "Max");
+        default_absent(doc, rules, "selectPolicy", "Max");
         mjson_remove(rules, "tolerance"); /* of a feature that is off in 1.34 */
         if (yyjson_mut_obj_get(rules, "policies"))
                 return;

@@ -238,8 +238,7 @@ static const struct {
 } system_classes[] = {{"system-node-critical", 2000001000}, {"system-cluster-critical", 2000000000}};
 
 static void priorityclass_defaults(struct draft *d) {
-        if (!yyjson_mut_obj_get(d->root, "preemptionPolicy"))
-                mjson_set_str(d->doc, d->root, "preemptionPolicy", "PreemptLowerPriority");
+        default_absent(d->doc, d->root, "preemptionPolicy", "PreemptLowerPriority");
 }
 
 /* Why a class may not have a name of the system's, or NULL; the caller's to free. */

@@ -18,14 +18,14 @@ static int ingress_prepare_create(struct draft *d, struct err *err) {
 }
 
 static void check_host(const char *host, const char *path, struct invalid *bad) {
-        rule_text(host, path, strchr(host, '*') ? name_check_wildcard_subdomain : name_check_dns1123_subdomain, bad);
+        value_name(strchr(host, '*') ? name_check_wildcard_subdomain : name_check_dns1123_subdomain, host, path, bad);
 }
 
 static void check_resource_backend(yyjson_val *resource, const char *path, struct invalid *bad) {
         static const char *const members[] = {"kind", "name"};
         PATH(group_at, "%s.apiGroup", path);
         if (json_get_str(resource, "apiGroup"))
-                rule_text(json_get_str(resource, "apiGroup"), group_at, name_check_dns1123_subdomain, bad);
+                value_name(name_check_dns1123_subdomain, json_get_str(resource, "apiGroup"), group_at, bad);
         for (size_t i = 0; i < ARRAY_LEN(members); i++)
                 if (rule_required(resource, members[i], path, bad))
                         rule_name(resource, members[i], path, name_check_path_segment, bad);
@@ -134,7 +134,7 @@ static void ingress_validate(const struct draft *d, yyjson_val *object, struct i
                 check_tls(tls, at, bad);
         }
         if (class)
-                rule_text(class, "spec.ingressClassName", name_check_dns1123_subdomain, bad);
+                value_name(name_check_dns1123_subdomain, class, "spec.ingressClassName", bad);
         if (!d->old && class && annotation && !streq(class, annotation))
                 invalid_string(bad, "annotations.kubernetes.io/ingress.class", annotation, "must match `ingressClassName` when both are specified");
 }
@@ -144,8 +144,7 @@ const struct kind_hooks ingress_hooks = {.prepare_create = ingress_prepare_creat
 
 static void default_protocols(yyjson_mut_doc *doc, yyjson_mut_val *rule) {
         MUT_EACH(port, rule, "ports") {
-                if (!yyjson_mut_obj_get(port, "protocol"))
-                        mjson_set_str(doc, port, "protocol", "TCP");
+                default_absent(doc, port, "protocol", "TCP");
         }
 }
 

@@ -57,8 +57,7 @@ static void check_same_mode(yyjson_val *object, yyjson_val *old, struct invalid 
 
 static void pvc_defaults(struct draft *d) {
         yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec");
-        if (!yyjson_mut_obj_get(spec, "volumeMode"))
-                mjson_set_str(d->doc, spec, "volumeMode", "Filesystem");
+        default_absent(d->doc, spec, "volumeMode", "Filesystem");
         default_str(d->doc, mjson_obj(d->doc, d->root, "status"), "phase", "Pending");
 }
 
@@ -220,8 +219,7 @@ const struct kind_hooks pvc_hooks = {.defaults = pvc_defaults,
 static void pv_defaults(struct draft *d) {
         yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec");
         default_str(d->doc, spec, "persistentVolumeReclaimPolicy", "Retain");
-        if (!yyjson_mut_obj_get(spec, "volumeMode"))
-                mjson_set_str(d->doc, spec, "volumeMode", "Filesystem");
+        default_absent(d->doc, spec, "volumeMode", "Filesystem");
         volume_source_default(d->doc, spec);
         default_str(d->doc, mjson_obj(d->doc, d->root, "status"), "phase", "Pending");
 }
@@ -359,10 +357,8 @@ const struct kind_hooks pv_hooks = {.defaults = pv_defaults,
 /* Storage classes. */
 
 static void storageclass_defaults(struct draft *d) {
-        if (!yyjson_mut_obj_get(d->root, "reclaimPolicy"))
-                mjson_set_str(d->doc, d->root, "reclaimPolicy", "Delete");
-        if (!yyjson_mut_obj_get(d->root, "volumeBindingMode"))
-                mjson_set_str(d->doc, d->root, "volumeBindingMode", "Immediate");
+        default_absent(d->doc, d->root, "reclaimPolicy", "Delete");
+        default_absent(d->doc, d->root, "volumeBindingMode", "Immediate");
 }
 
 static void check_provisioner(const char *provisioner, struct invalid *bad) {
@@ -373,7 +369,7 @@ static void check_provisioner(const char *provisioner, struct invalid *bad) {
         }
         for (char *p = lower; *p; p++)
                 *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 'a' - 'A' : *p);
-        rule_text(lower, "provisioner", name_check_qualified, bad);
+        value_name(name_check_qualified, lower, "provisioner", bad);
 }
 
 static void check_parameters(yyjson_val *parameters, struct invalid *bad) {
@@ -417,7 +413,7 @@ static void check_topology(yyjson_val *term, const char *path, struct invalid *b
                         if (has_value(values, k, yyjson_get_str(value)))
                                 invalid_duplicate(bad, at, yyjson_get_str(value));
                 }
-                rule_text(key, key_at, name_check_qualified, bad);
+                value_name(name_check_qualified, key, key_at, bad);
                 if (map_has(&keys, key))
                         invalid_duplicate(bad, key_at, key);
                 map_set(&keys, key, e);

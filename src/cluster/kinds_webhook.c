@@ -2,42 +2,30 @@
 #include "cluster/edit.h"
 #include "cluster/kind_hooks.h"
 #include "cluster/podspec.h"
+#include "cluster/rules.h"
 #include "cluster/server-internal.h"
 #include "codec/uri.h"
 #include "kobj/names.h"
 
-/* Only what is not there at all: an empty word is a wrong one. */
-static void default_word(yyjson_mut_doc *doc, yyjson_mut_val *holder, const char *key, const char *value) {
-        if (!yyjson_mut_obj_get(holder, key))
-                mjson_set_str(doc, holder, key, value);
-}
-
 static void webhook_defaults(struct draft *d, bool is_mutating) {
         MUT_EACH(webhook, d->root, "webhooks") {
                 yyjson_mut_val *service = member_obj(member_obj(webhook, "clientConfig"), "service");
-                default_word(d->doc, webhook, "failurePolicy", "Fail");
-                default_word(d->doc, webhook, "matchPolicy", "Equivalent");
+                default_absent(d->doc, webhook, "failurePolicy", "Fail");
+                default_absent(d->doc, webhook, "matchPolicy", "Equivalent");
                 (void)mjson_obj(d->doc, webhook, "namespaceSelector");
                 (void)mjson_obj(d->doc, webhook, "objectSelector");
                 default_int(d->doc, webhook, "timeoutSeconds", 10);
                 if (is_mutating)
-                        default_word(d->doc, webhook, "reinvocationPolicy", "Never");
+                        default_absent(d->doc, webhook, "reinvocationPolicy", "Never");
                 default_int(d->doc, service, "port", 443);
                 MUT_EACH(rule, webhook, "rules") {
-                        default_word(d->doc, rule, "scope", "*");
+                        default_absent(d->doc, rule, "scope", "*");
                 }
         }
 }
 
 static void mutating_defaults(struct draft *d) { webhook_defaults(d, true); }
 static void validating_defaults(struct draft *d) { webhook_defaults(d, false); }
-
-static void check_word(yyjson_val *webhook, const char *at, const char *key, const char *const *accepted, struct invalid *bad) {
-        AUTO(free) char *path = xasprintf("%s.%s", at, key);
-        const char *value = json_get_str(webhook, key);
-        if (value && !str_is_one_of(value, accepted))
-                invalid_not_supported(bad, path, value, accepted);
-}
 
 static void check_name(yyjson_val *webhook, const char *at, struct invalid *bad) {
         AUTO(free) char *path = xasprintf("%s.name", at);
@@ -227,8 +215,8 @@ static void check_rules(yyjson_val *webhook, const char *at, struct invalid *bad
                         check_rule_list(rule, path, lists[k], bad);
                 EACH(operation, k, yyjson_obj_get(rule, "operations")) {
                         AUTO(free) char *item = xasprintf("%s.operations[%zu]", path, k);
-                        if (yyjson_is_str(operation) && !str_is_one_of(yyjson_get_str(operation), operations))
-                                invalid_not_supported(bad, item, yyjson_get_str(operation), operations);
+                        if (yyjson_is_str(operation))
+                                value_supported(yyjson_get_str(operation), item, operations, bad);
                 }
                 EACH(version, k, yyjson_obj_get(rule, "apiVersions")) {
                         AUTO(free) char *item = xasprintf("%s.apiVersions[%zu]", path, k);
@@ -236,7 +224,7 @@ static void check_rules(yyjson_val *webhook, const char *at, struct invalid *bad
                                 invalid_required(bad, item, "%s", "");
                 }
                 check_resources(rule, path, bad);
-                check_word(rule, path, "scope", scopes, bad);
+                rule_supported(rule, "scope", path, scopes, bad);
         }
 }
 
@@ -259,14 +247,14 @@ static void webhook_validate(const struct draft *d, yyjson_val *object, struct i
                 check_versions(webhook, at, bad);
                 check_name(webhook, at, bad);
                 check_rules(webhook, at, bad);
-                check_word(webhook, at, "failurePolicy", policies, bad);
-                check_word(webhook, at, "matchPolicy", matches, bad);
+                rule_supported(webhook, "failurePolicy", at, policies, bad);
+                rule_supported(webhook, "matchPolicy", at, matches, bad);
                 if (!effect)
                         invalid_required(bad, effect_at, "must specify one of None, NoneOnDryRun");
-                check_word(webhook, at, "sideEffects", effects, bad);
+                rule_supported(webhook, "sideEffects", at, effects, bad);
                 if (timeout < 1 || timeout > 30)
                         invalid_int(bad, timeout_at, timeout, "the timeout value must be between 1 and 30 seconds");
-                check_word(webhook, at, "reinvocationPolicy", again, bad);
+                rule_supported(webhook, "reinvocationPolicy", at, again, bad);
                 check_selector(webhook, at, "namespaceSelector", bad);
                 check_selector(webhook, at, "objectSelector", bad);
                 check_client(webhook, at, bad);

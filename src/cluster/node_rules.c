@@ -14,7 +14,7 @@ static void bad_operator(const char *operator, const char *path, struct invalid 
 static void check_values(yyjson_val *values, const char *path, name_check_fn *check, struct invalid *bad) {
         EACH(value, i, values) {
                 AT("%s.values[%zu]", path, i);
-                rule_text(yyjson_get_str(value), at, check, bad);
+                value_name(check, yyjson_get_str(value), at, bad);
         }
 }
 
@@ -36,7 +36,7 @@ static void check_expression(yyjson_val *e, bool accepts_any_value, const char *
         } else {
                 bad_operator(operator, path, bad);
         }
-        rule_text(rule_str(e, "key"), key_at, name_check_qualified, bad);
+        value_name(name_check_qualified, rule_str(e, "key"), key_at, bad);
         if (!accepts_any_value)
                 check_values(values, path, name_check_label_value, bad);
 }

@@ -65,7 +65,7 @@ static void check_subscript(struct sv field, struct sv subscript, const char *te
         }
         for (char *p = key; sv_eqs(field, "metadata.annotations") && *p; p++)
                 *p = *p >= 'A' && *p <= 'Z' ? (char)(*p | 32) : *p;
-        rule_text(key, path, name_check_qualified, bad);
+        value_name(name_check_qualified, key, path, bad);
 }
 
 void podspec_check_field_ref(yyjson_val *ref, const char *const *fields, const char *path, struct invalid *bad) {
@@ -128,7 +128,7 @@ void podspec_check_resource_ref(yyjson_val *ref, bool is_volume, const char *pat
 
 static void check_key_ref(yyjson_val *ref, const char *path, struct invalid *bad) {
         PATH(name_at, "%s.name", path);
-        rule_text(rule_str(ref, "name"), name_at, name_check_dns1123_subdomain, bad);
+        value_name(name_check_dns1123_subdomain, rule_str(ref, "name"), name_at, bad);
         if (rule_required(ref, "key", path, bad))
                 rule_name(ref, "key", path, name_check_config_key, bad);
 }
@@ -297,7 +297,7 @@ static void check_http(yyjson_val *get, const char *path, struct invalid *bad) {
         rule_required(get, "path", path, bad);
         rule_port(get, "port", path, bad);
         rule_supported(get, "scheme", path, SUPPORTED("HTTP", "HTTPS"), bad);
-        EACH(header, i, yyjson_obj_get(get, "httpHeaders")) rule_text(rule_str(header, "name"), at, name_check_http_header, bad);
+        EACH(header, i, yyjson_obj_get(get, "httpHeaders")) value_name(name_check_http_header, rule_str(header, "name"), at, bad);
 }
 
 static void check_exec(yyjson_val *exec, const char *path, struct invalid *bad) {

@@ -43,7 +43,7 @@ void label_selector_validate(yyjson_val *selector, const char *path, struct inva
                 invalid_names(bad, at, key ? key : "", &why);
                 EACH(value, k, yyjson_obj_get(e, "values")) {
                         PATH(value_at, "%s.values[%zu]", here, k);
-                        rule_text(yyjson_get_str(value), value_at, name_check_label_value, bad);
+                        value_name(name_check_label_value, yyjson_get_str(value), value_at, bad);
                 }
         }
 }
@@ -52,12 +52,12 @@ static void check_gates(yyjson_val *spec, const char *path, struct invalid *bad)
         AUTO(map) struct map seen = MAP_INIT(NULL);
         EACH(gate, i, yyjson_obj_get(spec, "readinessGates")) {
                 AT("%s.readinessGates[%zu].conditionType", path, i);
-                rule_text(rule_str(gate, "conditionType"), at, name_check_qualified, bad);
+                value_name(name_check_qualified, rule_str(gate, "conditionType"), at, bad);
         }
         EACH(gate, i, yyjson_obj_get(spec, "schedulingGates")) {
                 const char *name = rule_str(gate, "name");
                 AT("%s.schedulingGates[%zu]", path, i);
-                rule_text(name, at, name_check_qualified, bad);
+                value_name(name_check_qualified, name, at, bad);
                 if (map_has(&seen, name))
                         invalid_duplicate(bad, at, name);
                 map_set(&seen, name, &seen);
@@ -97,7 +97,7 @@ static void check_searches(yyjson_val *searches, const char *path, struct invali
                         continue;
                 if (str_ends(name, "."))
                         name[strlen(name) - 1] = '\0';
-                rule_text(name, at, name_check_dns1123_subdomain_underscore, bad);
+                value_name(name_check_dns1123_subdomain_underscore, name, at, bad);
         }
 }
 
@@ -145,7 +145,7 @@ static void check_aliases(yyjson_val *spec, const char *path, struct invalid *ba
                 rule_ip(rule_str(alias, "ip"), at, bad);
                 EACH(name, k, yyjson_obj_get(alias, "hostnames")) {
                         PATH(name_at, "%s.hostAliases[%zu].hostnames[%zu]", path, i, k);
-                        rule_text(yyjson_get_str(name), name_at, name_check_dns1123_subdomain, bad);
+                        value_name(name_check_dns1123_subdomain, yyjson_get_str(name), name_at, bad);
                 }
         }
 }
@@ -175,7 +175,7 @@ static void check_classes(yyjson_val *spec, const char *path, struct invalid *ba
         rule_name(spec, "priorityClassName", path, name_check_dns1123_subdomain, bad);
         if (json_get_str(spec, "runtimeClassName")) {
                 AT("%s.runtimeClassName", path);
-                rule_text(rule_str(spec, "runtimeClassName"), at, name_check_dns1123_subdomain, bad);
+                value_name(name_check_dns1123_subdomain, rule_str(spec, "runtimeClassName"), at, bad);
         }
         if (json_get_str(spec, "preemptionPolicy") && rule_required(spec, "preemptionPolicy", path, bad))
                 rule_supported(spec, "preemptionPolicy", path, SUPPORTED("PreemptLowerPriority", "Never"), bad);

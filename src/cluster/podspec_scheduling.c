@@ -36,7 +36,7 @@ static void check_label_keys(yyjson_val *keys, bool has_selector, const char *pa
         }
         EACH(key, i, keys) {
                 AT("%s[%zu]", path, i);
-                rule_text(yyjson_get_str(key), at, name_check_qualified, bad);
+                value_name(name_check_qualified, yyjson_get_str(key), at, bad);
         }
 }
 
@@ -64,11 +64,11 @@ static void check_pod_term(yyjson_val *term, const char *path, struct invalid *b
                 if (yyjson_obj_get(term, selectors[i]))
                         label_selector_validate(yyjson_obj_get(term, selectors[i]), at, bad);
         }
-        EACH(name, i, yyjson_obj_get(term, "namespaces")) rule_text(yyjson_get_str(name), namespace_at, name_check_dns1123_label, bad);
+        EACH(name, i, yyjson_obj_get(term, "namespaces")) value_name(name_check_dns1123_label, yyjson_get_str(name), namespace_at, bad);
         check_match_keys(term, path, bad);
         if (!rule_has(term, "topologyKey"))
                 invalid_required(bad, topology_at, "can not be empty");
-        rule_text(rule_str(term, "topologyKey"), topology_at, name_check_qualified, bad);
+        value_name(name_check_qualified, rule_str(term, "topologyKey"), topology_at, bad);
 }
 
 static void check_pod_affinity(yyjson_val *affinity, const char *path, struct invalid *bad) {
@@ -106,7 +106,7 @@ static void check_spread_keys(yyjson_val *constraint, const char *path, struct i
                 invalid_forbidden(bad, path, "must not be specified when labelSelector is not set");
         EACH(key, i, keys) {
                 AT("%s[%zu]", path, i);
-                rule_text(yyjson_get_str(key), at, name_check_qualified, bad);
+                value_name(name_check_qualified, yyjson_get_str(key), at, bad);
                 if (selector_names(selector, yyjson_get_str(key)))
                         invalid_string(bad, at, yyjson_get_str(key), "exists in both matchLabelKeys and labelSelector");
         }

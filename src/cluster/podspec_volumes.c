@@ -160,7 +160,7 @@ static void check_csi(yyjson_val *source, const char *path, struct invalid *bad)
         if (rule_required(source, "driver", path, bad)) {
                 if (strlen(lower) > 63)
                         invalid_add(bad, driver_at, INVALID_TOO_LONG, NULL, "may not be more than 63 bytes");
-                rule_text(lower, driver_at, name_check_dns1123_subdomain, bad);
+                value_name(name_check_dns1123_subdomain, lower, driver_at, bad);
         }
         if (yyjson_obj_get(source, "nodePublishSecretRef")) {
                 AT("%s.nodePublishSecretRef", path);
@@ -238,7 +238,7 @@ void podspec_check_volumes(yyjson_val *spec, const char *path, struct map *ret_v
                 PATH(name_at, "%s.name", here);
                 check_source(volume, here, bad);
                 if (rule_required(volume, "name", here, bad))
-                        rule_text(name, name_at, name_check_dns1123_label, bad);
+                        value_name(name_check_dns1123_label, name, name_at, bad);
                 if (map_has(ret_volumes, name))
                         invalid_duplicate(bad, name_at, name);
                 if (bad->len == before) /* a volume that is wrong cannot be mounted */

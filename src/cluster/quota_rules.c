@@ -8,8 +8,6 @@
 #include "codec/quantity.h"
 #include "kobj/meta.h"
 
-#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 /* Names of resources. */
 
 static const char *const compute[] = {"cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory", NULL};
@@ -39,7 +37,7 @@ static void check_resource(const char *name, const char *path, struct invalid *b
 static void check_container_resource(const char *name, const char *path, struct invalid *bad) {
         check_resource(name, path, bad);
         if (!strchr(name, '/')) {
-                if (!str_is_one_of(name, NAMES("cpu", "memory", "ephemeral-storage")) && !is_huge_pages(name))
+                if (!str_is_one_of(name, SUPPORTED("cpu", "memory", "ephemeral-storage")) && !is_huge_pages(name))
                         invalid_string(bad, path, name, "must be a standard resource for containers");
         } else if (!is_native(name) && !is_extended(name)) {
                 invalid_string(bad, path, name, "doesn't follow extended resource name standard");
@@ -189,7 +187,7 @@ static void limitrange_validate(const struct draft *d, yyjson_val *object, struc
                 const char *given = json_get_str(limit, "type"), *type = given ? given : "";
                 AUTO(free) char *here = xasprintf("spec.limits[%zu]", i), *type_at = xasprintf("%s.type", here);
                 if (value_name(name_check_qualified, type, type_at, bad) && !strchr(type, '/') &&
-                    !str_is_one_of(type, NAMES("Pod", "Container", "PersistentVolumeClaim")))
+                    !str_is_one_of(type, SUPPORTED("Pod", "Container", "PersistentVolumeClaim")))
                         invalid_string(bad, type_at, type, "must be a standard limit type or fully qualified");
                 if (map_has(&types, type))
                         invalid_duplicate(bad, type_at, type);
@@ -235,7 +233,7 @@ static bool scope_fits(const char *scope, const char *name) {
         if (!is_quota_name(name) || !str_is_one_of(scope, scopes))
                 return true;
         if (streq(scope, "VolumeAttributesClass"))
-                return str_is_one_of(name, NAMES("persistentvolumeclaims", "requests.storage"));
+                return str_is_one_of(name, SUPPORTED("persistentvolumeclaims", "requests.storage"));
         return streq(name, "pods") || (!streq(scope, "BestEffort") && str_is_one_of(name, compute));
 }
 
@@ -273,14 +271,14 @@ static void check_requirement(const char *scope, yyjson_val *requirement, struct
         yyjson_val *values = yyjson_obj_get(requirement, "values");
         AUTO(free) char *shown = values ? json_write(values, false, NULL) : NULL;
         if (!streq(operator, "Exists") &&
-            str_is_one_of(scope, NAMES("BestEffort", "NotBestEffort", "Terminating", "NotTerminating", "CrossNamespacePodAffinity")))
+            str_is_one_of(scope, SUPPORTED("BestEffort", "NotBestEffort", "Terminating", "NotTerminating", "CrossNamespacePodAffinity")))
                 invalid_string(bad, operator_at, operator,
                                "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
                                "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity");
-        if (str_is_one_of(operator, NAMES("In", "NotIn"))) {
+        if (str_is_one_of(operator, SUPPORTED("In", "NotIn"))) {
                 if (yyjson_arr_size(values) == 0)
                         invalid_required(bad, values_at, "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector");
-        } else if (!str_is_one_of(operator, NAMES("Exists", "DoesNotExist"))) {
+        } else if (!str_is_one_of(operator, SUPPORTED("Exists", "DoesNotExist"))) {
                 invalid_string(bad, operator_at, operator, "not a valid selector operator");
         } else if (yyjson_arr_size(values)) {
                 invalid_add(bad, values_at, INVALID_VALUE, shown, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector");

@@ -24,24 +24,15 @@ void rule_supported(yyjson_val *object, const char *key, const char *path, const
         const char *value = json_get_str(object, key);
         if (!value)
                 return;
-        for (size_t i = 0; supported[i]; i++)
-                if (streq(supported[i], value))
-                        return;
         AT("%s.%s", path, key);
-        invalid_not_supported(bad, at, value, supported);
-}
-
-void rule_text(const char *text, const char *path, name_check_fn *check, struct invalid *bad) {
-        AUTO(strv) struct strv why = {0};
-        check(sv_of(text), &why);
-        invalid_names(bad, path, text, &why);
+        value_supported(value, at, supported, bad);
 }
 
 void rule_name(yyjson_val *object, const char *key, const char *path, name_check_fn *check, struct invalid *bad) {
         if (!rule_has(object, key))
                 return;
         AT("%s.%s", path, key);
-        rule_text(rule_str(object, key), at, check, bad);
+        value_name(check, rule_str(object, key), at, bad);
 }
 
 void rule_range(yyjson_val *object, const char *key, const char *path, int64_t low, int64_t high, struct invalid *bad) {
@@ -52,10 +43,8 @@ void rule_range(yyjson_val *object, const char *key, const char *path, int64_t l
 }
 
 void rule_not_negative(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
-        int64_t value = json_get_int(object, key, 0);
         AT("%s.%s", path, key);
-        if (value < 0)
-                invalid_int(bad, at, value, "must be greater than or equal to 0");
+        value_nonnegative(json_get_int(object, key, 0), at, bad);
 }
 
 void rule_file_mode(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
@@ -67,13 +56,10 @@ void rule_file_mode(yyjson_val *object, const char *key, const char *path, struc
 
 void rule_port(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
         AT("%s.%s", path, key);
-        if (json_get_str(object, key)) {
-                rule_text(json_get_str(object, key), at, name_check_port_name, bad);
-                return;
-        }
-        int64_t port = json_get_int(object, key, 0);
-        if (port < 1 || port > 65535)
-                invalid_int(bad, at, port, "must be between 1 and 65535, inclusive");
+        if (json_get_str(object, key))
+                value_name(name_check_port_name, json_get_str(object, key), at, bad);
+        else
+                value_port(json_get_int(object, key, 0), at, bad);
 }
 
 static bool has_backstep(const char *text) {

@@ -1,14 +1,13 @@
-/* Small rules that many kinds share: each looks at one member of an object and says what is wrong with it in Kubernetes' words.
+/* Small rules that many kinds share: each looks at one member of an object and says what is wrong with it in Kubernetes' words. What must hold for a
+ * value wherever it stands is in value_rules.h, on which this is built: here are the member's place and what it means that it is absent.
  *
  * `path` is that of `object` ("spec.containers[0]"); the member's own path is PATH.KEY. A member that is absent reads as Go's zero value. */
 #ifndef FIRESTEEL_CLUSTER_RULES_H
 #define FIRESTEEL_CLUSTER_RULES_H
 
 #include "base/map.h"
-#include "kobj/invalid.h"
-#include "kobj/names.h"
+#include "cluster/value_rules.h"
 
-#define SUPPORTED(...) ((const char *const[]){__VA_ARGS__, NULL})
 /* A path for the time of a block, freed at its end. */
 #define AT(...) PATH(at, __VA_ARGS__)
 #define PATH(name, ...) AUTO(free) char *name = xasprintf(__VA_ARGS__)
@@ -23,8 +22,6 @@ bool rule_required(yyjson_val *object, const char *key, const char *path, struct
 void rule_supported(yyjson_val *object, const char *key, const char *path, const char *const *supported, struct invalid *bad);
 /* A name that is not empty must pass the check. */
 void rule_name(yyjson_val *object, const char *key, const char *path, name_check_fn *check, struct invalid *bad);
-/* The same for a text of which the path is known, "" included. */
-void rule_text(const char *text, const char *path, name_check_fn *check, struct invalid *bad);
 /* An integer that is there: "must be between LOW and HIGH, inclusive". */
 void rule_range(yyjson_val *object, const char *key, const char *path, int64_t low, int64_t high, struct invalid *bad);
 void rule_not_negative(yyjson_val *object, const char *key, const char *path, struct invalid *bad);
@@ -36,6 +33,8 @@ void rule_port(yyjson_val *object, const char *key, const char *path, struct inv
 void rule_no_backsteps(const char *text, const char *path, struct invalid *bad);
 void rule_descending_path(const char *text, const char *path, struct invalid *bad);
 void rule_local_path(const char *text, const char *path, struct invalid *bad);
+/* Of a pod's hosts and name servers. Stricter than value_ip, and than the real server: leading zeros (010.0.0.1) would be another address, or none, in
+ * the pod's files. */
 void rule_ip(const char *text, const char *path, struct invalid *bad);
 
 #endif

@@ -9,7 +9,6 @@
 
 enum { MAX_AFFINITY_SECONDS = 86400 };
 
-#define SUPPORTED(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define ANY_OF(type, ...) str_is_one_of(type, SUPPORTED(__VA_ARGS__))
 #define SOURCE_RANGES "service.beta.kubernetes.io/load-balancer-source-ranges"
 #define TOPOLOGY_MODE "service.kubernetes.io/topology-mode"

@@ -12,6 +12,15 @@ bool value_name(name_check_fn *check, const char *value, const char *path, struc
         return why.len == 0;
 }
 
+bool value_name_joined(name_check_fn *check, const char *value, const char *path, struct invalid *bad) {
+        AUTO(strv) struct strv why = {0};
+        check(sv_of(text_of(value)), &why);
+        AUTO(free) char *joined = strv_join(&why, ",");
+        if (why.len)
+                invalid_string(bad, path, text_of(value), "%s", joined);
+        return why.len == 0;
+}
+
 bool value_supported(const char *value, const char *path, const char *const *supported, struct invalid *bad) {
         if (str_is_one_of(text_of(value), supported))
                 return true;
@@ -156,15 +165,8 @@ bool value_cidr(const char *cidr, const char *path, struct invalid *bad) {
         return false;
 }
 
-static bool refuse_joined(const char *value, const struct strv *why, const char *path, struct invalid *bad) {
-        AUTO(free) char *text = strv_join(why, ",");
-        if (why->len)
-                invalid_string(bad, path, value, "%s", text);
-        return why->len == 0;
-}
-
 bool value_fqdn(const char *name, const char *path, struct invalid *bad) {
-        AUTO(strv) struct strv why = {0}, labels = {0};
+        AUTO(strv) struct strv labels = {0};
         AUTO(free) char *bare = xstrdup(text_of(name));
         bool good = true;
         if (!*bare) {
@@ -173,18 +175,14 @@ bool value_fqdn(const char *name, const char *path, struct invalid *bad) {
         }
         if (str_ends(bare, "."))
                 bare[strlen(bare) - 1] = '\0';
-        name_check_dns1123_subdomain(sv_of(bare), &why);
-        if (!refuse_joined(bare, &why, path, bad))
+        if (!value_name_joined(name_check_dns1123_subdomain, bare, path, bad))
                 return false;
         strv_split(&labels, bare, '.');
         if (labels.len < 2) {
                 invalid_string(bad, path, bare, "should be a domain with at least two segments separated by dots");
                 return false;
         }
-        for (size_t i = 0; i < labels.len; i++) {
-                AUTO(strv) struct strv of_label = {0};
-                name_check_dns1123_label(sv_of(labels.items[i]), &of_label);
-                good &= refuse_joined(labels.items[i], &of_label, path, bad);
-        }
+        for (size_t i = 0; i < labels.len; i++)
+                good &= value_name_joined(name_check_dns1123_label, labels.items[i], path, bad);
         return good;
 }

@@ -308,12 +308,6 @@ bool volume_source_equal(yyjson_val *a, yyjson_val *b) {
         return true;
 }
 
-/* Plain strings are defaulted when empty, pointers (of azureDisk and hostPath) when absent. */
-static void default_absent(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, const char *value) {
-        if (!yyjson_mut_obj_get(object, key))
-                mjson_set_str(doc, object, key, value);
-}
-
 void volume_source_default(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
         yyjson_mut_val *host = member_obj(spec, "hostPath"), *disk = member_obj(spec, "azureDisk");
         default_str(doc, member_obj(spec, "rbd"), "pool", "rbd");
@@ -322,10 +316,7 @@ void volume_source_default(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
         default_str(doc, member_obj(spec, "iscsi"), "iscsiInterface", "default");
         default_str(doc, member_obj(spec, "scaleIO"), "storageMode", "ThinProvisioned");
         default_str(doc, member_obj(spec, "scaleIO"), "fsType", "xfs");
-        if (host)
-                default_absent(doc, host, "type", "");
-        if (!disk)
-                return;
+        default_absent(doc, host, "type", "");
         default_absent(doc, disk, "cachingMode", "ReadWrite");
         default_absent(doc, disk, "kind", "Shared");
         default_absent(doc, disk, "fsType", "ext4");
