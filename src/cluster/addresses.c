@@ -83,11 +83,6 @@ void addresses_follow(struct addresses *a, struct object *now, struct object *be
 
 bool addresses_is_taken(const struct addresses *a, const char *ip) { return map_has(&a->ips, ip); }
 
-bool addresses_is_ip(const char *text) {
-        unsigned char bytes[16];
-        return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
-}
-
 bool addresses_contains(const struct addresses *a, const char *ip) {
         uint32_t n;
         return parse_ip(ip, &n) && n >= a->base && n < a->base + a->size;

@@ -15,7 +15,6 @@ void addresses_free(struct addresses *a);
 /* Follows a Service from one version to the next (either may be NULL). */
 void addresses_follow(struct addresses *a, struct object *now, struct object *before);
 bool addresses_is_taken(const struct addresses *a, const char *ip);
-bool addresses_is_ip(const char *text); /* IPv4 or IPv6 */
 bool addresses_contains(const struct addresses *a, const char *ip);
 /* A free one, the owner's to free; NULL when all are taken. The first (".1") is the API server's. */
 char *addresses_pick(struct addresses *a);

@@ -118,7 +118,7 @@ static void check_dns(yyjson_val *spec, const char *path, struct invalid *bad) {
                 bad_list(bad, servers_at, servers, "nameservers", DNS_NAMESERVERS_MAX, "");
         EACH(server, i, servers) {
                 AT("%s[%zu]", servers_at, i);
-                rule_ip(yyjson_get_str(server), at, bad);
+                value_ip(yyjson_get_str(server), at, bad);
         }
         check_searches(yyjson_obj_get(config, "searches"), searches_at, bad);
         EACH(option, i, yyjson_obj_get(config, "options")) {
@@ -142,7 +142,7 @@ static void check_host_users(yyjson_val *spec, const char *path, struct invalid 
 static void check_aliases(yyjson_val *spec, const char *path, struct invalid *bad) {
         EACH(alias, i, yyjson_obj_get(spec, "hostAliases")) {
                 AT("%s.hostAliases[%zu].ip", path, i);
-                rule_ip(rule_str(alias, "ip"), at, bad);
+                value_ip(rule_str(alias, "ip"), at, bad);
                 EACH(name, k, yyjson_obj_get(alias, "hostnames")) {
                         PATH(name_at, "%s.hostAliases[%zu].hostnames[%zu]", path, i, k);
                         value_name(name_check_dns1123_subdomain, yyjson_get_str(name), name_at, bad);

@@ -1,7 +1,6 @@
 #include "cluster/rules.h"
 
 #include "base/str.h"
-#include "cluster/addresses.h"
 
 char *rule_member(const char *path, const char *key) { return xasprintf("%s.%s", path, key); }
 
@@ -85,9 +84,4 @@ void rule_local_path(const char *text, const char *path, struct invalid *bad) {
         rule_descending_path(text, path, bad);
         if (str_starts(text, "..") && !str_starts(text, "../"))
                 invalid_string(bad, path, text, "must not start with '..'");
-}
-
-void rule_ip(const char *text, const char *path, struct invalid *bad) {
-        if (!addresses_is_ip(text))
-                invalid_string(bad, path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
 }

@@ -33,8 +33,5 @@ void rule_port(yyjson_val *object, const char *key, const char *path, struct inv
 void rule_no_backsteps(const char *text, const char *path, struct invalid *bad);
 void rule_descending_path(const char *text, const char *path, struct invalid *bad);
 void rule_local_path(const char *text, const char *path, struct invalid *bad);
-/* Of a pod's hosts and name servers. Stricter than value_ip, and than the real server: leading zeros (010.0.0.1) would be another address, or none, in
- * the pod's files. */
-void rule_ip(const char *text, const char *path, struct invalid *bad);
 
 #endif

@@ -24,7 +24,7 @@ bool value_at_most_all(yyjson_val *value, const char *path, struct invalid *bad)
 enum ip_family { IP_NONE, IP_V4, IP_V6 };
 /* As Go's ParseIPSloppy: leading zeros are forgiven, an IPv4-mapped address is IPv4, zones are not known. */
 enum ip_family value_ip_parse(const char *text, unsigned char bytes[16]);
-bool value_ip(const char *ip, const char *path, struct invalid *bad);           /* "legacy" fields: whatever can be parsed; see rule_ip */
+bool value_ip(const char *ip, const char *path, struct invalid *bad);           /* "legacy" fields: whatever can be parsed */
 bool value_ip_canonical(const char *ip, const char *path, struct invalid *bad); /* newer ones: as Go would write it */
 bool value_ip_not_special(const char *ip, const char *path, struct invalid *bad);
 bool value_cidr(const char *cidr, const char *path, struct invalid *bad);

@@ -49,8 +49,6 @@ static void follows_services_as_they_change_and_go(void **state) {
         assert_false(addresses_is_taken(a, "None"));
         assert_true(addresses_contains(a, "10.96.255.255"));
         assert_false(addresses_contains(a, "10.97.0.1"));
-        assert_true(addresses_is_ip("fd00::1"));
-        assert_false(addresses_is_ip("10.96"));
         int port = addresses_pick_port(a);
         assert_true(port >= NODE_PORT_FIRST && port <= NODE_PORT_LAST);
         addresses_free(a);
