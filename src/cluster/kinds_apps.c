@@ -7,6 +7,7 @@
 #include "cluster/podspec.h"
 #include "cluster/value_rules.h"
 #include "codec/json.h"
+#include "codec/cron.h"
 #include "kobj/meta.h"
 #include "kobj/selector.h"
 
@@ -322,14 +323,67 @@ static void daemonset_defaults(struct draft *d) {
         }
         default_int(d->doc, spec, "revisionHistoryLimit", 10);
 }
+/* Of the old annotation, which stands for a field of the first versions of the API: how often the template changed. */
+#define TEMPLATE_GENERATION "deprecated.daemonset.template.generation"
+static int daemonset_prepare_update(struct draft *d, struct err *err) {
+        const char *was = meta_annotation(object_root(d->old), TEMPLATE_GENERATION);
+        int64_t generation = 0;
+        char text[24];
+        (void)err;
+        if (d->subresource)
+                return 0;
+        if (was)
+                (void)!sv_to_int64(sv_of(was), &generation);
+        AUTO(json) yyjson_doc *now = mjson_freeze(mjson_obj(d->doc, spec_of(d), "template"));
+        if (!json_equal(yyjson_doc_get_root(now), object_at(d->old, "/spec/template")))
+                generation++;
+        snprintf(text, sizeof(text), "%lld", (long long)generation);
+        mmeta_set_annotation(d->doc, d->root, TEMPLATE_GENERATION, text);
+        return 0;
+}
+
+static void check_rolling_daemons(yyjson_val *rolling, struct invalid *bad) {
+        static const char unavailable_at[] = "spec.updateStrategy.rollingUpdate.maxUnavailable", surge_at[] = "spec.updateStrategy.rollingUpdate.maxSurge";
+        yyjson_val *unavailable = yyjson_obj_get(rolling, "maxUnavailable"), *surge = yyjson_obj_get(rolling, "maxSurge");
+        AUTO(free) char *shown = surge ? json_write(surge, false, NULL) : xstrdup("0");
+        value_int_or_percent(unavailable, unavailable_at, bad);
+        value_int_or_percent(surge, surge_at, bad);
+        value_at_most_all(unavailable, unavailable_at, bad);
+        value_at_most_all(surge, surge_at, bad);
+        if (!is_zero(unavailable) && !is_zero(surge))
+                invalid_add(bad, surge_at, INVALID_VALUE, shown, "may not be set when maxUnavailable is non-zero");
+        else if (is_zero(unavailable) && is_zero(surge))
+                invalid_required(bad, unavailable_at, "cannot be 0 when maxSurge is 0");
+}
+
+static void check_daemon_strategy(yyjson_val *strategy, struct invalid *bad) {
+        yyjson_val *rolling = yyjson_obj_get(strategy, "rollingUpdate");
+        const char *type = json_get_str(strategy, "type");
+        if (streq_null(type, "RollingUpdate")) {
+                if (rolling)
+                        check_rolling_daemons(rolling, bad);
+                else
+                        invalid_required(bad, "spec.updateStrategy.rollingUpdate", NULL);
+        } else if (!streq_null(type, "OnDelete")) {
+                AUTO(free) char *quoted = invalid_quote(type ? type : ""), *unavailable = show_member(rolling, "maxUnavailable"), *surge = show_member(rolling, "maxSurge");
+                AUTO(free) char *of_rolling = rolling ? xasprintf("{\"MaxUnavailable\":%s,\"MaxSurge\":%s}", unavailable, surge) : xstrdup("null");
+                AUTO(free) char *shown = xasprintf("{\"Type\":%s,\"RollingUpdate\":%s}", quoted, of_rolling);
+                invalid_add(bad, "spec.updateStrategy", INVALID_NOT_SUPPORTED, shown, "supported values: \"RollingUpdate\", \"OnDelete\"");
+        }
+}
+
 static void daemonset_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         if (d->subresource)
                 return;
+        check_nonnegative(object, "/spec/minReadySeconds", "spec.minReadySeconds", bad);
+        check_nonnegative(object, "/spec/revisionHistoryLimit", "spec.revisionHistoryLimit", bad);
+        check_daemon_strategy(json_at(object, "/spec/updateStrategy"), bad);
         check_selector(object, &daemonset_rules, bad);
         check_template_of(json_at(object, "/spec/template"), &daemonset_rules, bad);
 }
 const struct kind_hooks daemonset_hooks = {.defaults = daemonset_defaults,
                                            .prepare_create = daemonset_prepare_create,
+                                           .prepare_update = daemonset_prepare_update,
                                            .validate = daemonset_validate,
                                            .validate_update = selector_is_fixed};
 
@@ -355,7 +409,13 @@ static void jobspec_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec) {
         template_default(doc, mjson_obj(doc, spec, "template"));
 }
 
-static void job_defaults(struct draft *d) { jobspec_defaults(d->doc, spec_of(d)); }
+static void job_defaults(struct draft *d) {
+        yyjson_mut_val *meta = mmeta_of(d->root), *labels;
+        jobspec_defaults(d->doc, spec_of(d));
+        labels = member_obj(member_obj(member_obj(spec_of(d), "template"), "metadata"), "labels");
+        if (d->old && !d->subresource && labels && yyjson_mut_obj_size(yyjson_mut_obj_get(meta, "labels")) == 0)
+                mjson_set(d->doc, meta, "labels", yyjson_mut_val_mut_copy(d->doc, labels));
+}
 
 static int job_prepare_create(struct draft *d, struct err *err) {
         yyjson_mut_val *spec = spec_of(d), *labels, *match;
@@ -394,23 +454,53 @@ static void jobspec_validate(yyjson_val *spec, const char *path, struct invalid 
                 invalid_not_supported(bad, restart_at, restart, (const char *const[]){"OnFailure", "Never", NULL});
 }
 
-static void check_job_selector(yyjson_val *object, struct invalid *bad) {
-        yyjson_val *selector = json_at(object, "/spec/selector"), *labels = json_at(object, "/spec/template/metadata/labels");
+static char *show(yyjson_val *value) { return value ? json_write(value, false, NULL) : xstrdup("null"); }
+
+static void check_own_label(yyjson_val *labels, const char *key, const char *wanted, struct invalid *bad) {
+        const char *value = json_get_str(labels, key);
+        AUTO(free) char *text = show(labels), *at = xasprintf("spec.template.metadata.labels[%s]", key);
+        if (!value)
+                invalid_required(bad, at, "must be '%s'", wanted);
+        else if (!streq(value, wanted))
+                invalid_add(bad, at, INVALID_VALUE, text, "must be '%s'", wanted);
+}
+
+/* The labels and the selector that the server gave the job, so that it never counts the pods of another. */
+static void check_generated_selector(yyjson_val *object, struct invalid *bad) {
+        yyjson_val *chosen = json_at(object, "/spec/selector"), *labels = json_at(object, "/spec/template/metadata/labels");
+        const char *name = meta_name(object), *uid = meta_uid(object);
+        AUTO(mjson) yyjson_mut_doc *own = yyjson_mut_doc_new(NULL);
         AUTO(selector) struct selector s = {0};
-        if (!json_bool_at(object, "/spec/manualSelector", false) && yyjson_obj_size(json_at(selector, "/matchLabels")) > 1) {
-                AUTO(free) char *text = json_write(selector, false, NULL);
+        yyjson_mut_val *expected = yyjson_mut_obj(own);
+        const char *const wanted[][2] = {{"controller-uid", uid}, {"job-name", name}, {"batch.kubernetes.io/controller-uid", uid}, {"batch.kubernetes.io/job-name", name}};
+        if (!chosen || json_bool_at(object, "/spec/manualSelector", false))
+                return;
+        for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+                const char *value = wanted[i][1] ? wanted[i][1] : "";
+                check_own_label(labels, wanted[i][0], value, bad);
+                mjson_set_str(own, expected, wanted[i][0], value);
+        }
+        AUTO(json) yyjson_doc *frozen = mjson_freeze(expected);
+        AUTO(free) char *text = show(chosen);
+        if (selector_from_object(chosen, &s, NULL) >= 0 && !selector_matches(&s, yyjson_doc_get_root(frozen)))
                 invalid_add(bad, "spec.selector", INVALID_VALUE, text, "`selector` not auto-generated");
-        }
-        if (selector && selector_from_object(selector, &s, NULL) >= 0 && !selector_matches(&s, labels)) {
-                AUTO(free) char *text = labels ? json_write(labels, false, NULL) : xstrdup("null");
+}
+
+static void check_job_selector(yyjson_val *spec, struct invalid *bad) {
+        yyjson_val *chosen = yyjson_obj_get(spec, "selector"), *labels = json_at(spec, "/template/metadata/labels");
+        AUTO(selector) struct selector s = {0};
+        AUTO(free) char *text = show(labels);
+        if (!chosen)
+                invalid_required(bad, "spec.selector", NULL);
+        label_selector_validate(chosen, "spec.selector", bad);
+        if (chosen && selector_from_object(chosen, &s, NULL) >= 0 && !selector_matches(&s, labels))
                 invalid_add(bad, "spec.template.metadata.labels", INVALID_VALUE, text, "`selector` does not match template `labels`");
-        }
 }
 
 static void job_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        if (!d->subresource)
-                check_job_selector(object, bad);
         if (!d->subresource) {
+                check_generated_selector(object, bad);
+                check_job_selector(yyjson_obj_get(object, "spec"), bad);
                 jobspec_validate(yyjson_obj_get(object, "spec"), "spec", bad);
                 job_rules_validate_name(meta_name(object), yyjson_obj_get(object, "spec"), bad);
         }
@@ -464,7 +554,8 @@ static void job_validate_update(const struct draft *d, yyjson_val *object, yyjso
         bool is_open = json_get_bool(old_spec, "suspend", false) && !json_at(old, "/status/startTime");
         if (d->subresource)
                 return;
-        jobspec_validate(spec, "spec", bad); /* a second time, as the real server does */
+        check_job_selector(spec, bad); /* a second time, as the real server does */
+        jobspec_validate(spec, "spec", bad);
         check_completions(spec, old_spec, bad);
         for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
                 AUTO(free) char *at = xasprintf("spec.%s", fixed[i]), *text = NULL;
@@ -496,19 +587,16 @@ static bool zone_exists(const char *zone) {
 }
 
 static void check_schedule(const char *schedule, struct invalid *bad) {
-        AUTO(strv) struct strv fields = {0};
-        size_t words = 0;
+        struct cron parsed;
+        AUTO(err) struct err why = ERR_INIT;
         if (!schedule || !*schedule) {
                 invalid_required(bad, "spec.schedule", NULL);
-        } else if (str_starts(schedule, "TZ=") || str_starts(schedule, "CRON_TZ=")) {
-                invalid_string(bad, "spec.schedule", schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
-        } else if (*schedule != '@') {
-                strv_split(&fields, schedule, ' ');
-                for (size_t i = 0; i < fields.len; i++)
-                        words += *fields.items[i] != '\0';
-                if (words != 5)
-                        invalid_string(bad, "spec.schedule", schedule, "expected exactly 5 fields, found %zu: [%s]", words, schedule);
+                return;
         }
+        if (!str_starts(schedule, "TZ=") && !str_starts(schedule, "CRON_TZ=") && cron_parse(sv_of(schedule), &parsed, &why) < 0)
+                invalid_string(bad, "spec.schedule", schedule, "%s", err_message(&why));
+        if (strstr(schedule, "TZ"))
+                invalid_string(bad, "spec.schedule", schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
 }
 
 static void check_zone(const char *zone, struct invalid *bad) {
@@ -528,14 +616,14 @@ static void cronjob_validate(const struct draft *d, yyjson_val *object, struct i
                 return;
         check_schedule(json_get_str(spec, "schedule"), bad);
         check_nonnegative(object, "/spec/startingDeadlineSeconds", "spec.startingDeadlineSeconds", bad);
-        if (zone)
+        if (zone && !(d->old && streq_null(object_str(d->old, "/spec/timeZone"), zone)))
                 check_zone(zone, bad);
         if (policy)
                 value_supported(policy, "spec.concurrencyPolicy", (const char *const[]){"Allow", "Forbid", "Replace", NULL}, bad);
         jobspec_validate(json_at(spec, "/jobTemplate/spec"), "spec.jobTemplate.spec", bad);
         check_nonnegative(object, "/spec/successfulJobsHistoryLimit", "spec.successfulJobsHistoryLimit", bad);
         check_nonnegative(object, "/spec/failedJobsHistoryLimit", "spec.failedJobsHistoryLimit", bad);
-        if (name && strlen(name) > 52)
+        if (!d->old && name && strlen(name) > 52)
                 invalid_string(bad, "metadata.name", name, "must be no more than 52 characters");
 }
 const struct kind_hooks cronjob_hooks = {.defaults = cronjob_defaults, .prepare_create = reset_status, .validate = cronjob_validate};

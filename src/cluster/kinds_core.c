@@ -67,7 +67,18 @@ static void secret_defaults(struct draft *d) {
                 mjson_set_str(d->doc, mjson_obj(d->doc, d->root, "data"), yyjson_mut_get_str(key), str_cstr(&text));
         }
         mjson_remove(d->root, "stringData");
-        default_str(d->doc, d->root, "type", d->old ? object_str(d->old, "/type") : "Opaque");
+        default_str(d->doc, d->root, "type", "Opaque"); /* in updates too: who leaves it out changes it */
+}
+
+/* What a client of registries reads is JSON. */
+static void check_docker_config(yyjson_val *data, const char *key, struct invalid *bad) {
+        AUTO(str) struct str text = STR_INIT(MAX_DATA_BYTES);
+        AUTO(json) yyjson_doc *parsed = NULL;
+        AUTO(err) struct err why = ERR_INIT;
+        AT("data[%s]", key);
+        if (json_get_str(data, key) && base64_decode(sv_of(json_get_str(data, key)), &text) == 0 && json_parse(str_sv(&text), &parsed, &why) < 0)
+                invalid_string(bad, at, "<secret contents redacted>", "%s",
+                               strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input" : err_message(&why));
 }
 
 static void secret_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
@@ -91,13 +102,13 @@ static void secret_validate(const struct draft *d, yyjson_val *object, struct in
                         if (!yyjson_obj_get(data, needs[i].keys[k]))
                                 invalid_required(bad, at, NULL);
                 }
-        if (type && streq(type, "kubernetes.io/dockerconfigjson") && json_get_str(data, ".dockerconfigjson")) {
-                AUTO(str) struct str text = STR_INIT(MAX_DATA_BYTES);
-                AUTO(json) yyjson_doc *parsed = NULL;
-                AUTO(err) struct err why = ERR_INIT;
-                if (base64_decode(sv_of(json_get_str(data, ".dockerconfigjson")), &text) == 0 && json_parse(str_sv(&text), &parsed, &why) < 0)
-                        invalid_string(bad, "data[.dockerconfigjson]", "<secret contents redacted>", "%s",
-                                       strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input" : err_message(&why));
+        if (type && streq(type, "kubernetes.io/dockerconfigjson"))
+                check_docker_config(data, ".dockerconfigjson", bad);
+        if (type && streq(type, "kubernetes.io/dockercfg"))
+                check_docker_config(data, ".dockercfg", bad);
+        if (type && streq(type, "kubernetes.io/basic-auth") && !yyjson_obj_get(data, "username") && !yyjson_obj_get(data, "password")) {
+                invalid_required(bad, "data[username]", NULL);
+                invalid_required(bad, "data[password]", NULL);
         }
         if (type && streq(type, "kubernetes.io/service-account-token") && !meta_annotation(object, "kubernetes.io/service-account.name"))
                 invalid_required(bad, "metadata.annotations[kubernetes.io/service-account.name]", NULL);

@@ -5,7 +5,7 @@
 #include "cluster/podspec.h"
 #include "kobj/meta.h"
 
-static void pod_defaults(struct draft *d) { podspec_default(d->doc, mjson_obj(d->doc, d->root, "spec"), !d->old); }
+static void pod_defaults(struct draft *d) { podspec_default(d->doc, mjson_obj(d->doc, d->root, "spec"), true); }
 
 static int pod_prepare_create(struct draft *d, struct err *err) {
         yyjson_mut_val *spec = mjson_obj(d->doc, d->root, "spec"), *status = yyjson_mut_obj(d->doc);
@@ -71,8 +71,16 @@ static int pod_prepare_update(struct draft *d, struct err *err) {
 }
 
 static void pod_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        yyjson_val *spec = yyjson_obj_get(object, "spec");
+        const char *node = json_get_str(spec, "nodeName");
         if (!d->subresource)
-                podspec_validate(yyjson_obj_get(object, "spec"), "spec", bad);
+                podspec_validate(spec, "spec", bad);
+        if (d->old)
+                return;
+        if (yyjson_arr_size(yyjson_obj_get(spec, "ephemeralContainers")))
+                invalid_forbidden(bad, "spec.ephemeralContainers", "cannot be set on create");
+        if (node && *node && yyjson_arr_size(yyjson_obj_get(spec, "schedulingGates")))
+                invalid_forbidden(bad, "spec.nodeName", "cannot be set until all schedulingGates have been cleared");
 }
 
 static void pod_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {

@@ -50,6 +50,8 @@ static int wrong_kind(const struct op *op, const char *api_version, const char *
                                           "%s in version \"%s\" cannot be handled as a %s: converting (v1.%s) to (%.*s.%s): unknown conversion", kind, v,
                                           res->kind, kind, *res->group && dot ? (int)(dot - res->group) : (int)strlen(pack), pack, res->kind);
         }
+        if (op->is_patch)
+                return status_bad_request(err, "no kind \"%s\" is registered for version \"%s\" in scheme \"pkg/runtime/scheme.go:110\"", kind, api_version);
         return status_bad_request(
                 err, "%s in version \"%s\" cannot be handled as a %s: no kind \"%s\" is registered for version \"%s\" in scheme \"pkg/runtime/scheme.go:110\"",
                 kind, v, res->kind, kind, api_version);
@@ -526,6 +528,10 @@ static bool spec_differs(const struct op *op, yyjson_val *now, yyjson_val *old) 
         yyjson_val *key, *value;
         size_t i, n, count[2] = {0, 0};
 
+        if (op->res->flags & KIND_GENERATION_FIXED)
+                return false;
+        if ((op->res->flags & KIND_GENERATION_LABELS) && !json_equal(yyjson_obj_get(meta_of(now), "labels"), yyjson_obj_get(meta_of(old), "labels")))
+                return true;
         if ((op->res->flags & KIND_GENERATION_META) && annotations_differ(yyjson_obj_get(meta_of(now), "annotations"), yyjson_obj_get(meta_of(old), "annotations")))
                 return true;
         for (int side = 0; side < 2; side++) {
@@ -579,14 +585,17 @@ static char *storage_key(const struct op *op) {
                          op->name);
 }
 
+int op_wrong_uid(const struct op *op, const char *uid, const struct object *old, struct err *err) {
+        AUTO(free) char *key = storage_key(op);
+        return status_conflict(err, op->res, op->name,
+                               "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %s, "
+                               "UID in object meta: %s", key, uid, old->uid);
+}
+
 static int check_preconditions(const struct op *op, yyjson_mut_val *root, struct object *old, struct err *err) {
         const char *uid = mmeta_uid(root), *version = mmeta_resource_version(root);
-        if (uid && *uid && !streq(uid, old->uid) && !op->is_patch && !op->is_apply) {
-                AUTO(free) char *key = storage_key(op);
-                return status_conflict(err, op->res, op->name,
-                                       "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
-                                       "failed: UID in precondition: %s, UID in object meta: %s", key, uid, old->uid);
-        }
+        if (uid && *uid && !streq(uid, old->uid) && !op->is_patch && !op->is_apply)
+                return op_wrong_uid(op, uid, old, err);
         if (version && *version && !streq(version, "0")) {
                 int64_t number;
                 if (!sv_to_int64(sv_of(version), &number))

@@ -44,6 +44,8 @@ enum kind_flags {
         KIND_NOT_STORAGE = 1 << 7,    /* another version of the same group and plural is the stored one */
         KIND_UPSERT = 1 << 8,         /* PUT of an absent object creates it */
         KIND_FREE_FINALIZERS = 1 << 10, /* finalizers of any name */
+        KIND_GENERATION_FIXED = 1 << 11,  /* generation is 1 for ever (PriorityClass) */
+        KIND_GENERATION_LABELS = 1 << 12, /* generation counts changes of labels too (EndpointSlice) */
         KIND_GENERATION_META = 1 << 9, /* generation counts changes of annotations too (Deployment) */
 };
 

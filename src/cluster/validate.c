@@ -3,6 +3,7 @@
  * The real server looks at parts of an updated object in more than one place, and its answer has a cause for each. How often is a matter of the kind
  * (ValidateUpdate of each strategy in pkg/registry, 1.34). */
 #include "cluster/ops.h"
+#include "cluster/status_rules.h"
 #include "cluster/structural.h"
 #include "kobj/meta.h"
 
@@ -49,6 +50,24 @@ static const struct passes status_passes[] = {
         {"poddisruptionbudgets.policy", 0, 0, 1},
 };
 
+/* Members that stay as they were, of kinds that have no other rules for updates. */
+static const struct {
+        const char *id, *pointer, *path;
+} fixed[] = {
+        {"controllerrevisions.apps", "/data", "data"},
+        {"resourcequotas", "/spec/scopes", "spec.scopes"},
+        {"ingressclasses.networking.k8s.io", "/spec/controller", "spec.controller"},
+};
+
+static void check_fixed(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
+        for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+                yyjson_val *now = json_at(object, fixed[i].pointer);
+                AUTO(free) char *text = now ? json_write(now, false, NULL) : NULL;
+                if (streq(fixed[i].id, d->resource->id) && !json_equal(now, json_at(old, fixed[i].pointer)))
+                        invalid_add(bad, fixed[i].path, INVALID_VALUE, text ? text : streq(fixed[i].path, "spec.controller") ? "\"\"" : "null", "field is immutable");
+        }
+}
+
 static struct passes passes_of(const struct draft *d) {
         bool is_status = d->subresource && streq(d->subresource, "status");
         const struct passes *table = is_status ? status_passes : main_passes;
@@ -73,6 +92,10 @@ static void validate_update(const struct draft *d, yyjson_val *object, struct in
                 structural_validate(d->resource->structural, object, old, bad);
         if (hooks->validate_update)
                 hooks->validate_update(d, object, old, bad);
+        if (d->subresource && streq(d->subresource, "status"))
+                status_rules_validate(d->resource->id, object, old, bad);
+        else
+                check_fixed(d, object, old, bad);
 }
 
 int object_validate(const struct draft *d, yyjson_val *object, struct err *err) {

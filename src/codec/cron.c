@@ -3,17 +3,16 @@
 #include "codec/ktime.h"
 
 struct field {
-        const char *what;
         int min, max;
         const char *names; /* three letters each, the first is min; NULL = none */
 };
 
 static const struct field fields[] = {
-        {"minute", 0, 59, NULL},
-        {"hour", 0, 23, NULL},
-        {"day of month", 1, 31, NULL},
-        {"month", 1, 12, "janfebmaraprmayjunjulaugsepoctnovdec"},
-        {"day of week", 0, 6, "sunmontuewedthufrisat"},
+        {0, 59, NULL},
+        {0, 23, NULL},
+        {1, 31, NULL},
+        {1, 12, "janfebmaraprmayjunjulaugsepoctnovdec"},
+        {0, 6, "sunmontuewedthufrisat"},
 };
 
 static const struct {
@@ -23,15 +22,25 @@ static const struct {
         {"@daily", "0 0 * * *"},  {"@midnight", "0 0 * * *"}, {"@hourly", "0 * * * *"},
 };
 
-static bool read_number(const struct field *f, struct sv v, int64_t *ret) {
+/* A number or a name; the message is that of Go's Atoi. */
+static int read_number(const struct field *f, struct sv v, int64_t *ret, struct err *err) {
         if (f->names && v.len == 3) {
                 for (int i = 0; f->names[i * 3]; i++)
                         if (sv_ieq(v, sv_new(f->names + i * 3, 3))) {
                                 *ret = f->min + i;
-                                return true;
+                                return 0;
                         }
         }
-        return v.len && v.data[0] != '-' && v.data[0] != '+' && sv_to_int64(v, ret);
+        if (!sv_to_int64(v.len && *v.data == '+' ? sv_new(v.data + 1, v.len - 1) : v, ret)) {
+                size_t digits = v.len && (*v.data == '-' || *v.data == '+');
+                while (digits < v.len && v.data[digits] >= '0' && v.data[digits] <= '9')
+                        digits++;
+                return err_set(err, -EINVAL, "failed to parse int from %.*s: strconv.Atoi: parsing \"%.*s\": %s", SV_ARG(v), SV_ARG(v),
+                               digits > 1 && digits == v.len ? "value out of range" : "invalid syntax");
+        }
+        if (*ret < 0)
+                return err_set(err, -EINVAL, "negative number (%lld) not allowed: %.*s", (long long)*ret, SV_ARG(v));
+        return 0;
 }
 
 /* `*`, `n`, `a-b`, each with `/step`. */
@@ -40,8 +49,7 @@ static int read_range(const struct field *f, struct sv expr, uint64_t *bits, boo
         struct sv range = slash < 0 ? expr : sv_new(expr.data, (size_t)slash);
         struct sv step_text = slash < 0 ? SV_NULL : sv_new(expr.data + slash + 1, expr.len - (size_t)slash - 1);
         int64_t from, to, step = 1;
-        if (sv_find_char(step_text, '/') >= 0)
-                return err_set(err, -EINVAL, "too many slashes: %.*s", SV_ARG(expr));
+        int r = 0;
         if (sv_eq(range, SV("*")) || sv_eq(range, SV("?"))) {
                 from = f->min;
                 to = f->max;
@@ -49,15 +57,21 @@ static int read_range(const struct field *f, struct sv expr, uint64_t *bits, boo
         } else {
                 ssize_t dash = sv_find_char(range, '-');
                 struct sv low = dash < 0 ? range : sv_new(range.data, (size_t)dash), high = dash < 0 ? range : sv_new(range.data + dash + 1, range.len - (size_t)dash - 1);
-                if (sv_find_char(high, '-') >= 0 && dash >= 0)
+                r = read_number(f, low, &from, err);
+                if (r == 0 && sv_find_char(high, '-') >= 0 && dash >= 0)
                         return err_set(err, -EINVAL, "too many hyphens: %.*s", SV_ARG(expr));
-                if (!read_number(f, low, &from) || !read_number(f, high, &to))
-                        return err_set(err, -EINVAL, "failed to parse int from %.*s in the field %s", SV_ARG(range), f->what);
+                if (r == 0)
+                        r = read_number(f, high, &to, err);
+                if (r < 0)
+                        return r;
                 if (dash < 0 && slash >= 0)
                         to = f->max; /* n/step: from n on */
         }
-        if (slash >= 0 && (!sv_to_int64(step_text, &step) || step_text.data[0] == '-' || step_text.data[0] == '+'))
-                return err_set(err, -EINVAL, "failed to parse int from %.*s in the field %s", SV_ARG(step_text), f->what);
+        if (sv_find_char(step_text, '/') >= 0)
+                return err_set(err, -EINVAL, "too many slashes: %.*s", SV_ARG(expr));
+        r = slash < 0 ? 0 : read_number(&(struct field){0}, step_text, &step, err);
+        if (r < 0)
+                return r;
         if (from < f->min)
                 return err_set(err, -EINVAL, "beginning of range (%lld) below minimum (%d): %.*s", (long long)from, f->min, SV_ARG(expr));
         if (to > f->max)
@@ -76,6 +90,8 @@ static int read_field(const struct field *f, struct sv text, uint64_t *ret_bits,
         *ret_bits = 0;
         *ret_star = false;
         while (sv_split(&text, ',', &part)) {
+                if (!part.len)
+                        continue;
                 int r = read_range(f, part, ret_bits, ret_star, err);
                 if (r < 0)
                         return r;
@@ -83,10 +99,35 @@ static int read_field(const struct field *f, struct sv text, uint64_t *ret_bits,
         return 0;
 }
 
+/* As Go's ParseDuration says it. */
+static int bad_duration(struct sv text, struct err *err) {
+        static const char units[][3] = {"ns", "us", "ms", "s", "m", "h"};
+        size_t at = text.len && (*text.data == '-' || *text.data == '+'), end;
+        bool has_digits = false;
+        for (end = at; end < text.len && ((text.data[end] >= '0' && text.data[end] <= '9') || text.data[end] == '.'); end++)
+                has_digits |= text.data[end] != '.';
+        struct sv unit = sv_new(text.data + end, text.len - end);
+        for (size_t i = 0; i < unit.len; i++) {
+                if (unit.data[i] == '.' || (unit.data[i] >= '0' && unit.data[i] <= '9')) {
+                        unit.len = i;
+                        break;
+                }
+        }
+        bool is_known = false;
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+                is_known |= sv_eqs(unit, units[i]);
+        if (has_digits && !unit.len)
+                return err_set(err, -EINVAL, "failed to parse duration @every %.*s: time: missing unit in duration \"%.*s\"", SV_ARG(text), SV_ARG(text));
+        if (has_digits && !is_known)
+                return err_set(err, -EINVAL, "failed to parse duration @every %.*s: time: unknown unit \"%.*s\" in duration \"%.*s\"", SV_ARG(text), SV_ARG(unit),
+                               SV_ARG(text));
+        return err_set(err, -EINVAL, "failed to parse duration @every %.*s: time: invalid duration \"%.*s\"", SV_ARG(text), SV_ARG(text));
+}
+
 static int parse_every(struct sv text, struct cron *ret, struct err *err) {
         int64_t ms;
         if (!duration_parse(text, &ms))
-                return err_set(err, -EINVAL, "failed to parse duration @every %.*s", SV_ARG(text));
+                return bad_duration(text, err);
         *ret = (struct cron){.every_s = ms < 1000 ? 1 : ms / 1000};
         return 0;
 }

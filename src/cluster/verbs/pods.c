@@ -151,13 +151,17 @@ static yyjson_mut_val *scale_of(yyjson_mut_doc *doc, const struct resource *res,
         static const char *const copied[] = {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"};
         yyjson_mut_val *root = yyjson_mut_obj(doc), *meta, *status;
         AUTO(free) char *selector = selector_text(res, o);
+        int64_t replicas;
 
         mjson_set_str(doc, root, "kind", "Scale");
         mjson_set_str(doc, root, "apiVersion", "autoscaling/v1");
         meta = mjson_obj(doc, root, "metadata");
         for (size_t i = 0; i < ARRAY_LEN(copied); i++)
                 mjson_set_str(doc, meta, copied[i], json_get_str(meta_of(object_root(o)), copied[i]));
-        mjson_set_int(doc, mjson_obj(doc, root, "spec"), "replicas", object_int(o, pointer_or(res->scale_spec, "/spec/replicas"), 0));
+        replicas = object_int(o, pointer_or(res->scale_spec, "/spec/replicas"), 0);
+        mjson_obj(doc, root, "spec");
+        if (replicas)
+                mjson_set_int(doc, mjson_obj(doc, root, "spec"), "replicas", replicas);
         status = mjson_obj(doc, root, "status");
         mjson_set_int(doc, status, "replicas", object_int(o, pointer_or(res->scale_status, "/status/replicas"), 0));
         if (selector && *selector)
@@ -177,6 +181,37 @@ static int patch_scale(struct request *q, yyjson_mut_doc *doc, yyjson_mut_val *s
         if (type == API_PATCH_JSON)
                 return patch_json(doc, scale, yyjson_doc_get_root(patch), ret, err);
         return patch_merge(doc, scale, yyjson_doc_get_root(patch), ret, err); /* Scale has no lists: all other types are merges */
+}
+
+static struct resource scale_kind(void) {
+        static char group[] = "autoscaling", version[] = "v1", kind[] = "Scale", api_version[] = "autoscaling/v1";
+        return (struct resource){.group = group, .version = version, .kind = kind, .api_version = api_version, .schema = schema_of_kind(group, version, kind)};
+}
+
+/* The Scale of a PUT, as decoded, which must be that of this object. */
+static int decode_scale(struct request *q, const struct op *whole, yyjson_mut_doc *doc, yyjson_mut_val *body, struct object *o, yyjson_mut_val **ret, struct err *err) {
+        struct resource scale = scale_kind();
+        struct op op = {.res = &scale, .ns = q->ns, .name = q->name, .manager = "", .validation = FIELDS_IGNORE};
+        const char *name, *ns, *uid, *version;
+        int64_t number;
+        int r = op_decode(&op, doc, body, ret, err);
+        if (r < 0)
+                return r;
+        name = mmeta_name(*ret);
+        ns = mmeta_namespace(*ret);
+        uid = mmeta_uid(*ret);
+        version = mmeta_resource_version(*ret);
+        if (ns && *ns && !streq_null(ns, q->ns))
+                return status_bad_request(err, "the namespace of the provided object does not match the namespace sent on the request");
+        if (!name || !*name)
+                return status_bad_request(err, "the name of the object (%s based on URL) was undeterminable: name must be provided", q->name);
+        if (!streq(name, q->name))
+                return status_bad_request(err, "the name of the object (%s) does not match the name on the URL (%s)", name, q->name);
+        if (uid && *uid && !streq(uid, o->uid))
+                return op_wrong_uid(whole, uid, o, err);
+        if (version && *version && !streq(version, "0") && !sv_to_int64(sv_of(version), &number))
+                return status_internal(err, "strconv.ParseUint: parsing \"%s\": invalid syntax", version);
+        return 0;
 }
 
 /* {"spec":{"replicas":N}} at the place where this kind has its replicas. */
@@ -255,7 +290,9 @@ int sub_scale(struct request *q, struct err *err) {
                 r = patch_scale(q, doc, scale, &wanted, err);
         } else {
                 r = request_body(q, "Scale", false, &body, err);
-                wanted = r == 0 ? yyjson_mut_doc_get_root(body) : NULL;
+                wanted = NULL;
+                if (r == 0)
+                        r = decode_scale(q, &op, body, yyjson_mut_doc_get_root(body), o, &wanted, err);
         }
         if (r < 0)
                 return r;
@@ -263,10 +300,15 @@ int sub_scale(struct request *q, struct err *err) {
         if (version && *version && !streq(version, meta_resource_version(object_root(o))))
                 return status_modified(err, q->res, q->name);
         replicas = yyjson_mut_get_sint(mjson_at(wanted, "/spec/replicas"));
-        if (replicas < 0) {
+        AUTO(json) yyjson_doc *frozen = mjson_freeze(wanted);
+        struct resource kind = scale_kind();
+        if (!q->res->is_custom)
+                meta_validate(&kind, yyjson_doc_get_root(frozen), &bad);
+        if (replicas < 0)
                 invalid_int(&bad, "spec.replicas", replicas, "must be greater than or equal to 0");
-                return invalid_err(&bad, "autoscaling", "Scale", q->name, err);
-        }
+        r = invalid_err(&bad, "autoscaling", "Scale", q->name, err);
+        if (r < 0)
+                return r;
         patch = replicas_patch(q->res, replicas);
         r = op_patch(&op, API_PATCH_MERGE, sv_of(patch), &now, NULL, err);
         if (r == 0)

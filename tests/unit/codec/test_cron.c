@@ -58,10 +58,16 @@ static void says_what_is_wrong(void **state) {
                 {"* * 0 * *", "beginning of range (0) below minimum (1): 0"},
                 {"5-1 * * * *", "beginning of range (5) beyond end of range (1): 5-1"},
                 {"*/0 * * * *", "step of range should be a positive number: */0"},
-                {"a * * * *", "failed to parse int from a in the field minute"},
+                {"a * * * *", "failed to parse int from a: strconv.Atoi: parsing \"a\": invalid syntax"},
                 {"1-2-3 * * * *", "too many hyphens: 1-2-3"},
                 {"@often", "unrecognized descriptor: @often"},
-                {"@every soon", "failed to parse duration @every soon"},
+                {"@every soon", "failed to parse duration @every soon: time: invalid duration \"soon\""},
+                {"@every 5", "failed to parse duration @every 5: time: missing unit in duration \"5\""},
+                {"@every 5x", "failed to parse duration @every 5x: time: unknown unit \"x\" in duration \"5x\""},
+                {"-1 * * * *", "failed to parse int from : strconv.Atoi: parsing \"\": invalid syntax"},
+                {"*/-5 * * * *", "negative number (-5) not allowed: -5"},
+                {"99999999999999999999 * * * *", "failed to parse int from 99999999999999999999: strconv.Atoi: parsing \"99999999999999999999\": value out of range"},
+                {"1/2/3 * * * *", "too many slashes: 1/2/3"},
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 struct cron c;
