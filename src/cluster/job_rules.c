@@ -257,19 +257,14 @@ static void check_limits(yyjson_val *spec, const char *path, struct invalid *bad
 
 static void check_manager(yyjson_val *spec, const char *path, struct invalid *bad) {
         AUTO(free) char *at = xasprintf("%s.managedBy", path);
-        const char *manager = json_get_str(spec, "managedBy"), *slash = manager ? strchr(manager, '/') : NULL;
+        const char *manager = json_get_str(spec, "managedBy");
         if (!manager)
                 return;
         if (!*manager) {
                 invalid_required(bad, at, NULL);
                 return;
         }
-        if (!slash || slash == manager || !slash[1]) {
-                invalid_string(bad, at, manager, "must be a domain-prefixed path (such as \"acme.io/foo\")");
-        } else {
-                AUTO(free) char *domain = xasprintf("%.*s", (int)(slash - manager), manager);
-                value_name(name_check_dns1123_subdomain, domain, at, bad);
-        }
+        value_prefixed_path(manager, at, bad);
         if (strlen(manager) > LONGEST_MANAGER)
                 invalid_add(bad, at, INVALID_TOO_LONG, NULL, "may not be more than %d bytes", LONGEST_MANAGER);
 }

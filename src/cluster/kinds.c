@@ -114,7 +114,7 @@ const struct kind_row kind_rows[] = {
         {"certificates.k8s.io", "v1", "certificatesigningrequests", "certificatesigningrequest", "CertificateSigningRequest", "csr",
          NULL, KIND_CLUSTER, VERBS_ALL, csr_subs, SUBDOMAIN, &csr_hooks},
         {"networking.k8s.io", "v1", "ingressclasses", "ingressclass", "IngressClass", NULL, NULL, KIND_CLUSTER | KIND_GENERATION,
-         VERBS_ALL, NULL, SUBDOMAIN, NULL},
+         VERBS_ALL, NULL, SUBDOMAIN, &ingressclass_hooks},
         {"networking.k8s.io", "v1", "ingresses", "ingress", "Ingress", "ing", NULL, KIND_GENERATION, VERBS_ALL, ingress_subs, SUBDOMAIN,
          &ingress_hooks},
         {"networking.k8s.io", "v1", "ipaddresses", "ipaddress", "IPAddress", "ip", NULL, KIND_CLUSTER | KIND_GENERATION, VERBS_ALL, NULL,

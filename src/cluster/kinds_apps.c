@@ -224,8 +224,8 @@ static void statefulset_defaults(struct draft *d) {
         default_str(d->doc, keep, "whenScaled", "Retain");
         default_int(d->doc, spec, "revisionHistoryLimit", 10);
         MUT_EACH(claim, spec, "volumeClaimTemplates") {
-                default_str(d->doc, claim, "apiVersion", "v1");
-                default_str(d->doc, claim, "kind", "PersistentVolumeClaim");
+                mjson_set_str(d->doc, claim, "apiVersion", "v1"); /* whatever was said */
+                mjson_set_str(d->doc, claim, "kind", "PersistentVolumeClaim");
                 default_str(d->doc, mjson_obj(d->doc, claim, "spec"), "volumeMode", "Filesystem");
                 default_str(d->doc, mjson_obj(d->doc, claim, "status"), "phase", "Pending");
         }
@@ -288,14 +288,14 @@ static void statefulset_validate(const struct draft *d, yyjson_val *object, stru
                 invalid_string(bad, "spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'");
         check_update_strategy(yyjson_obj_get(spec, "updateStrategy"), bad);
         check_claim_policy(yyjson_obj_get(spec, "persistentVolumeClaimRetentionPolicy"), bad);
-        EACH(claim, i, yyjson_obj_get(spec, "volumeClaimTemplates")) {
+        EACH(claim, i, d->old ? NULL : yyjson_obj_get(spec, "volumeClaimTemplates")) { /* they never change */
                 AUTO(free) char *at = xasprintf("spec.volumeClaimTemplates[%zu].spec", i);
                 claim_spec_validate(yyjson_obj_get(claim, "spec"), at, bad);
         }
         check_nonnegative(object, "/spec/replicas", "spec.replicas", bad);
         check_nonnegative(object, "/spec/minReadySeconds", "spec.minReadySeconds", bad);
         check_nonnegative(object, "/spec/ordinals/start", "spec.ordinals.start", bad);
-        if (service && *service)
+        if (!d->old && service && *service)
                 value_name(name_check_dns1123_label, service, "spec.serviceName", bad);
         check_selector(object, &statefulset_rules, bad);
         labels_validate(labels, "spec.template.labels", bad); /* the real server says it twice */

@@ -125,12 +125,35 @@ const struct kind_hooks secret_hooks = {.defaults = secret_defaults, .validate =
 
 /* Event: events.k8s.io/v1 shows the stored core form under other names. */
 
+/* Events with a time of their own say who reports what. */
+static void check_reporter(yyjson_val *object, struct invalid *bad) {
+        enum { LONGEST_NOTE = 1024, LONGEST = 128 };
+        static const struct {
+                const char *name;
+                bool is_required;
+                size_t longest;
+        } members[] = {{"reportingInstance", true, LONGEST}, {"action", true, LONGEST}, {"reason", true, LONGEST}, {"message", false, LONGEST_NOTE}};
+        const char *component = rule_str(object, "reportingComponent");
+        if (!*component)
+                invalid_required(bad, "reportingComponent", NULL);
+        value_name(name_check_qualified, component, "reportingComponent", bad);
+        for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+                const char *text = rule_str(object, members[i].name);
+                if (!*text && members[i].is_required)
+                        invalid_required(bad, members[i].name, NULL);
+                if (strlen(text) > members[i].longest)
+                        invalid_string(bad, members[i].name, "", "can have at most %zu characters", members[i].longest);
+        }
+}
+
 static void event_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        const char *ns = json_str_at(object, "/involvedObject/namespace");
-        if (!ns || !*ns)
-                ns = streq(d->ns, "default") || streq(d->ns, "kube-system") ? d->ns : "";
-        if (!streq(ns, d->ns) && !(*ns == '\0' && streq(d->ns, "default")))
-                invalid_string(bad, "involvedObject.namespace", ns, "does not match event.namespace");
+        const char *about = json_str_at(object, "/involvedObject/namespace");
+        bool has_time = json_get_str(object, "eventTime"), is_default = streq(d->ns, "default");
+        about = about ? about : "";
+        if (has_time ? !*about && !is_default && !streq(d->ns, "kube-system") : *about ? !streq(about, d->ns) : !is_default)
+                invalid_string(bad, "involvedObject.namespace", about, "does not match event.namespace");
+        if (has_time)
+                check_reporter(object, bad);
 }
 const struct kind_hooks event_hooks = {.validate = event_validate};
 

@@ -281,3 +281,47 @@ static void networkpolicy_validate(const struct draft *d, yyjson_val *object, st
         }
 }
 const struct kind_hooks networkpolicy_hooks = {.defaults = networkpolicy_defaults, .validate = networkpolicy_validate};
+
+/* Classes of ingresses. */
+
+static void check_segment(yyjson_val *object, const char *key, const char *path, struct invalid *bad) {
+        AT("%s.%s", path, key);
+        if (rule_has(object, key))
+                value_name(name_check_path_segment, rule_str(object, key), at, bad);
+        else
+                invalid_required(bad, at, NULL);
+}
+
+static void ingressclass_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
+        enum { LONGEST_CONTROLLER = 250 };
+        yyjson_val *spec = yyjson_obj_get(object, "spec"), *parameters = yyjson_obj_get(spec, "parameters");
+        const char *controller = rule_str(spec, "controller"), *scope = json_get_str(parameters, "scope"), *ns = json_get_str(parameters, "namespace");
+        (void)d;
+        if (strlen(controller) > LONGEST_CONTROLLER)
+                invalid_add(bad, "spec.controller", INVALID_TOO_LONG, NULL, "may not be more than %d bytes", LONGEST_CONTROLLER);
+        value_prefixed_path(controller, "spec.controller", bad);
+        if (!parameters)
+                return;
+        if (json_get_str(parameters, "apiGroup"))
+                value_name(name_check_dns1123_subdomain, json_get_str(parameters, "apiGroup"), "spec.parameters.apiGroup", bad);
+        check_segment(parameters, "kind", "spec.parameters", bad);
+        check_segment(parameters, "name", "spec.parameters", bad);
+        if (!scope)
+                invalid_required(bad, "spec.parameters.scope", NULL);
+        else if (!value_supported(scope, "spec.parameters.scope", SUPPORTED("Cluster", "Namespace"), bad))
+                return;
+        else if (streq(scope, "Cluster") && ns)
+                invalid_forbidden(bad, "spec.parameters.namespace", "`parameters.scope` is set to 'Cluster'");
+        else if (streq(scope, "Namespace") && !ns)
+                invalid_required(bad, "spec.parameters.namespace", "`parameters.scope` is set to 'Namespace'");
+        else if (streq(scope, "Namespace"))
+                value_name(name_check_dns1123_label, ns, "spec.parameters.namespace", bad);
+}
+
+/* What is said of no scope is that of the cluster. */
+static void ingressclass_defaults(struct draft *d) {
+        yyjson_mut_val *parameters = member_obj(member_obj(d->root, "spec"), "parameters");
+        if (parameters && !yyjson_mut_obj_get(parameters, "scope"))
+                mjson_set_str(d->doc, parameters, "scope", "Cluster");
+}
+const struct kind_hooks ingressclass_hooks = {.defaults = ingressclass_defaults, .validate = ingressclass_validate};

@@ -2,6 +2,7 @@
 #include "base/str.h"
 #include "cluster/edit.h"
 #include "cluster/kind_hooks.h"
+#include "cluster/podspec.h"
 #include "cluster/registry.h"
 #include "cluster/value_rules.h"
 #include "kobj/meta.h"
@@ -11,6 +12,10 @@
 static void role_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         if (yyjson_obj_get(object, "aggregationRule") && yyjson_arr_size(json_at(object, "/aggregationRule/clusterRoleSelectors")) == 0)
                 invalid_required(bad, "aggregationRule.clusterRoleSelectors", "at least one clusterRoleSelector required if aggregationRule is non-nil");
+        EACH(chosen, k, json_at(object, "/aggregationRule/clusterRoleSelectors")) {
+                AUTO(free) char *at = xasprintf("aggregationRule.clusterRoleSelectors[%zu]", k);
+                label_selector_validate(chosen, at, bad);
+        }
         EACH(rule, i, yyjson_obj_get(object, "rules")) {
                 size_t urls = yyjson_arr_size(yyjson_obj_get(rule, "nonResourceURLs"));
                 AUTO(free) char *here = xasprintf("rules[%zu]", i), *verbs_at = xasprintf("%s.verbs", here),

@@ -107,7 +107,7 @@ void podspec_default(yyjson_mut_doc *doc, yyjson_mut_val *spec, bool is_pod) {
         default_str(doc, spec, "dnsPolicy", "ClusterFirst");
         default_str(doc, spec, "schedulerName", "default-scheduler");
         default_int(doc, spec, "terminationGracePeriodSeconds", 30);
-        if (mjson_get_int(spec, "terminationGracePeriodSeconds", 30) < 0) /* as the real server reads a negative grace */
+        if (is_pod && mjson_get_int(spec, "terminationGracePeriodSeconds", 30) < 0) /* as the real server reads a negative grace */
                 mjson_set_int(doc, spec, "terminationGracePeriodSeconds", 1);
         mjson_obj(doc, spec, "securityContext");
         if (is_pod)

@@ -89,6 +89,53 @@ static void check_balancer(yyjson_val *object, bool is_service, struct invalid *
         }
 }
 
+static bool is_reason(const char *text) {
+        size_t len = strlen(text);
+        bool is_good = len && ((text[0] | 32) >= 'a' && (text[0] | 32) <= 'z') && text[len - 1] != ',' && text[len - 1] != ':';
+        for (size_t i = 0; i < len && is_good; i++)
+                is_good = text[i] == '_' || text[i] == ',' || text[i] == ':' || (text[i] >= '0' && text[i] <= '9') || ((text[i] | 32) >= 'a' && (text[i] | 32) <= 'z');
+        return is_good;
+}
+
+/* metav1.Condition, as newer kinds have it. */
+static void check_conditions(yyjson_val *conditions, struct invalid *bad) {
+        enum { LONGEST_REASON = 1024, LONGEST_MESSAGE = 32768 };
+        EACH(c, i, conditions) {
+                const char *type = rule_str(c, "type"), *reason = rule_str(c, "reason");
+                int64_t generation = json_get_int(c, "observedGeneration", 0);
+                AT("status.conditions[%zu]", i);
+                PATH(type_at, "%s.type", at);
+                PATH(status_at, "%s.status", at);
+                PATH(generation_at, "%s.observedGeneration", at);
+                PATH(time_at, "%s.lastTransitionTime", at);
+                PATH(reason_at, "%s.reason", at);
+                PATH(message_at, "%s.message", at);
+                EACH(other, k, conditions) {
+                        if (k < i && streq(rule_str(other, "type"), type)) {
+                                invalid_duplicate(bad, type_at, type);
+                                break;
+                        }
+                }
+                value_name(name_check_qualified, type, type_at, bad);
+                value_supported(rule_str(c, "status"), status_at, SUPPORTED("False", "True", "Unknown"), bad);
+                if (generation < 0)
+                        invalid_int(bad, generation_at, generation, "must be greater than or equal to zero");
+                if (!json_get_str(c, "lastTransitionTime"))
+                        invalid_required(bad, time_at, NULL);
+                if (!*reason)
+                        invalid_required(bad, reason_at, NULL);
+                else if (!is_reason(reason))
+                        invalid_string(bad, reason_at, reason,
+                                       "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must "
+                                       "end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', "
+                                       "regex used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')");
+                if (strlen(reason) > LONGEST_REASON)
+                        invalid_add(bad, reason_at, INVALID_TOO_LONG, NULL, "may not be more than %d bytes", LONGEST_REASON);
+                if (strlen(rule_str(c, "message")) > LONGEST_MESSAGE)
+                        invalid_add(bad, message_at, INVALID_TOO_LONG, NULL, "may not be more than %d bytes", LONGEST_MESSAGE);
+        }
+}
+
 static void check_phase(yyjson_val *object, struct invalid *bad) {
         bool is_deleting = json_at(object, "/metadata/deletionTimestamp");
         const char *phase = rule_str(yyjson_obj_get(object, "status"), "phase");
@@ -100,6 +147,8 @@ static void check_phase(yyjson_val *object, struct invalid *bad) {
 void status_rules_validate(const char *kind_id, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         if (streq(kind_id, "services") || streq(kind_id, "ingresses.networking.k8s.io"))
                 check_balancer(object, streq(kind_id, "services"), bad);
+        if (streq(kind_id, "poddisruptionbudgets.policy"))
+                check_conditions(json_at(object, "/status/conditions"), bad);
         if (streq(kind_id, "namespaces"))
                 check_phase(object, bad);
         for (size_t i = 0; i < ARRAY_LEN(countings); i++)

@@ -186,3 +186,14 @@ bool value_fqdn(const char *name, const char *path, struct invalid *bad) {
                 good &= value_name_joined(name_check_dns1123_label, labels.items[i], path, bad);
         return good;
 }
+
+void value_prefixed_path(const char *text, const char *path, struct invalid *bad) {
+        const char *slash = text ? strchr(text, '/') : NULL;
+        AUTO(free) char *domain = slash ? xasprintf("%.*s", (int)(slash - text), text) : NULL;
+        if (!text || !*text)
+                invalid_required(bad, path, NULL);
+        else if (!slash || slash == text || !slash[1])
+                invalid_string(bad, path, text, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+        else
+                value_name(name_check_dns1123_subdomain, domain, path, bad);
+}

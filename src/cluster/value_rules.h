@@ -28,6 +28,7 @@ bool value_ip(const char *ip, const char *path, struct invalid *bad);           
 bool value_ip_canonical(const char *ip, const char *path, struct invalid *bad); /* newer ones: as Go would write it */
 bool value_ip_not_special(const char *ip, const char *path, struct invalid *bad);
 bool value_cidr(const char *cidr, const char *path, struct invalid *bad);
+void value_prefixed_path(const char *text, const char *path, struct invalid *bad); /* DOMAIN/NAME */
 bool value_fqdn(const char *name, const char *path, struct invalid *bad);
 
 #endif

@@ -134,6 +134,7 @@ def without_diffs(value):
         value = re.sub(r"(\n[ +@-][^\n]*)+\n?", "", value)
         value = re.sub(r'parsing \\*"\d+x', 'parsing "RVx', value)
         value = re.sub(r'Invalid value: \{[^\n]*?"(Spec":\{"Vol|spec":\{"(vol|init|cont|node))[^\n]*?\}: field is immutable', "Invalid value: TEMPLATE: field is immutable", value)
+        value = re.sub(r'(odePort\\*"):\d+', r"\1:PORT", re.sub(r"\b10\.96\.\d+\.\d+x", "IPx", value))
         value = re.sub(r'of type string \(\{.*\)', "of type string (BODY)", value)  # whose members are in each server's own order
         value = re.sub(r'\\"managedFields\\":\[\{.*?\}\]', "MANAGED", value)  # which depend on how far controllers are
     return value
