@@ -240,7 +240,7 @@ void crd_validate(const struct draft *d, yyjson_val *object, struct invalid *bad
         if (d->subresource || (d->old && !streq_null(group, object_str(d->old, "/spec/group"))))
                 return; /* a change of the group is all that is said then (crd_validate_update) */
         const char *name = meta_name(object);
-        if (plural && group && name && *name && !streq(name, expected))
+        if (!d->old && plural && group && name && *name && !streq(name, expected))
                 invalid_string(bad, "metadata.name", name, "must be spec.names.plural+\".\"+spec.group");
         if (!group || !*group)
                 invalid_required(bad, "spec.group", NULL);
@@ -272,13 +272,18 @@ void crd_validate(const struct draft *d, yyjson_val *object, struct invalid *bad
 void crd_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         static const struct {
                 const char *pointer, *path;
-        } fixed[] = {{"/spec/group", "spec.group"}, {"/spec/scope", "spec.scope"}, {"/spec/names/plural", "spec.names.plural"}};
+                bool when_established; /* until then it may change */
+        } fixed[] = {{"/spec/group", "spec.group", false},
+                     {"/spec/names/plural", "spec.names.plural", false},
+                     {"/spec/scope", "spec.scope", true},
+                     {"/spec/names/kind", "spec.names.kind", true}};
+        bool is_established = meta_condition_is(old, "Established", "True");
 
         if (d->subresource)
                 return;
         for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
                 const char *now = json_str_at(object, fixed[i].pointer);
-                if (!streq_null(now, json_str_at(old, fixed[i].pointer)))
+                if ((is_established || !fixed[i].when_established) && !streq_null(now, json_str_at(old, fixed[i].pointer)))
                         invalid_string(bad, fixed[i].path, now ? now : "", "field is immutable");
         }
 }

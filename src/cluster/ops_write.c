@@ -251,7 +251,7 @@ int op_decode(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yy
         r = report_strict(op, doc, root, &strict, err);
         if (r < 0)
                 return r;
-        if (yyjson_mut_is_arr(managed) && !yyjson_mut_arr_size(managed)) { /* decoding drops what is empty, but this one means something: forget who owns what */
+        if (!op->res->is_custom && yyjson_mut_is_arr(managed) && !yyjson_mut_arr_size(managed)) { /* decoding drops what is empty, but this one means something: forget who owns what */
                 managed = mjson_arr(doc, mmeta_of(out), "managedFields");
                 yyjson_mut_arr_append(managed, yyjson_mut_obj(doc));
         }

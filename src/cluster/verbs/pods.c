@@ -195,6 +195,8 @@ static int decode_scale(struct request *q, const struct op *whole, yyjson_mut_do
         const char *name, *ns, *uid, *version;
         int64_t number;
         int r = op_decode(&op, doc, body, ret, err);
+        if (r < 0 && q->res->is_custom) /* whose server there knows no better */
+                return status_bad_request(err, "no kind is registered for the type v1.Scale in scheme \"pkg/runtime/scheme.go:110\"");
         if (r < 0)
                 return r;
         name = mmeta_name(*ret);
