@@ -76,6 +76,8 @@ void meta_validate(const struct resource *res, yyjson_val *object, struct invali
 void meta_validate_update(const struct resource *res, yyjson_val *object, yyjson_val *old, unsigned times, struct invalid *bad);
 /* All rules for an object on its way in, whose draft `d` is (validate.c): 0, or -EINVAL with 422 and every cause. */
 MUST_USE int object_validate(const struct draft *d, yyjson_val *object, struct err *err);
+/* 400: the document does not say what it is called. */
+int op_no_name(const struct op *op, struct err *err);
 /* 409: the document is that of another object of this name. */
 int op_wrong_uid(const struct op *op, const char *uid, const struct object *old, struct err *err);
 /* Takes the finished document into the store. */

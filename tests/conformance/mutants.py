@@ -133,7 +133,7 @@ def without_diffs(value):
     if isinstance(value, str):
         value = re.sub(r"(\n[ +@-][^\n]*)+\n?", "", value)
         value = re.sub(r'parsing \\*"\d+x', 'parsing "RVx', value)
-        value = re.sub(r'Invalid value: \{[^\n]*?"(Spec":\{"Vol|spec":\{"(vol|init|cont|node))[^\n]*?\}: field is immutable', "Invalid value: TEMPLATE: field is immutable", value)
+        value = re.sub(r'Invalid value: \{[^\n]*?"(Spec":\{"Vol|spec":\{"(vol|init|cont|node))[^\n]*?\}: field is immutable', "Invalid value: T: field is immutable", value)
         value = re.sub(r'(odePort\\*"):\d+', r"\1:PORT", re.sub(r"\b10\.96\.\d+\.\d+x", "IPx", value))
         value = re.sub(r'of type string \(\{.*\)', "of type string (BODY)", value)  # whose members are in each server's own order
         value = re.sub(r'\\"managedFields\\":\[\{.*?\}\]', "MANAGED", value)  # which depend on how far controllers are
@@ -294,20 +294,22 @@ def main():
     random.Random(a.seed).shuffle(work)
     work = work[:a.count]
     same_status = identical = unanswered = 0
-    with open(a.out or "/dev/stdout", "w") as out:
-        for kind, what, ignored, requests in work:
-            (status, mine), (other_status, others) = (answer(peer, *request) for peer, request in zip(peers, requests))
-            if not status and other_status:
-                unanswered += 1
-                continue
-            different = [k for k in sorted(mine.keys() | others.keys()) if mine.get(k, "-") != others.get(k, "-") and k not in ignored]
-            same_status += status == other_status
-            identical += status == other_status and not different
-            if status != other_status or different:
-                print(f"{kind} {what}  {status}/{other_status}", file=out)
-                for key in different[:4]:
-                    print(f"    {key or '.'}\n      real  {str(mine.get(key, '-')):.400}\n      other {str(others.get(key, '-')):.400}", file=out)
-    end()
+    try:
+        with open(a.out or "/dev/stdout", "w") as out:
+            for kind, what, ignored, requests in work:
+                (status, mine), (other_status, others) = (answer(peer, *request) for peer, request in zip(peers, requests))
+                if not status and other_status:
+                    unanswered += 1
+                    continue
+                different = [k for k in sorted(mine.keys() | others.keys()) if mine.get(k, "-") != others.get(k, "-") and k not in ignored]
+                same_status += status == other_status
+                identical += status == other_status and not different
+                if status != other_status or different:
+                    print(f"{kind} {what}  {status}/{other_status}", file=out)
+                    for key in different[:4]:
+                        print(f"    {key or '.'}\n      real  {str(mine.get(key, '-')):.400}\n      other {str(others.get(key, '-')):.400}", file=out)
+    finally:
+        end()
     n = max(1, len(work) - unanswered)
     print(f"{n} {'updates' if a.update else 'objects'}: same status {same_status} ({100 * same_status / n:.1f} %), identical answer {identical} ({100 * identical / n:.1f} %)")
     status_bar, body_bar = BARS[a.update]

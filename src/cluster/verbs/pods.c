@@ -206,7 +206,7 @@ static int decode_scale(struct request *q, const struct op *whole, yyjson_mut_do
         if (ns && *ns && !streq_null(ns, q->ns))
                 return status_bad_request(err, "the namespace of the provided object does not match the namespace sent on the request");
         if (!name || !*name)
-                return status_bad_request(err, "the name of the object (%s based on URL) was undeterminable: name must be provided", q->name);
+                return op_no_name(&op, err);
         if (!streq(name, q->name))
                 return status_bad_request(err, "the name of the object (%s) does not match the name on the URL (%s)", name, q->name);
         if (uid && *uid && !streq(uid, o->uid))
