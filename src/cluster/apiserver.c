@@ -1,7 +1,7 @@
 #include "base/log.h"
 #include "cluster/addresses.h"
 #include "cluster/bootstrap.h"
-#include "cluster/crd.h"
+#include "cluster/crd/crd.h"
 #include "cluster/server-internal.h"
 #include "cluster/token.h"
 

@@ -1,7 +1,7 @@
 /* Decoding of what clients send: of the right kind, by the kind's schema, with what is unknown named. */
 #include "cluster/decode.h"
 #include "cluster/ops.h"
-#include "cluster/structural.h"
+#include "cluster/crd/structural.h"
 #include "kobj/meta.h"
 
 static int undecodable(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct err *why, struct err *err);

@@ -1,6 +1,6 @@
 /* Get and list. */
 #include "cluster/ops.h"
-#include "cluster/structural.h"
+#include "cluster/crd/structural.h"
 #include "kobj/meta.h"
 
 int op_get(const struct op *op, struct object **ret, struct err *err) {

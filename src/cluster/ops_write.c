@@ -3,7 +3,7 @@
 #include "cluster/admission.h"
 #include "cluster/ops.h"
 #include "cluster/inert.h"
-#include "cluster/structural.h"
+#include "cluster/crd/structural.h"
 #include "cluster/webhooks.h"
 #include "cluster/decode.h"
 #include "codec/ktime.h"

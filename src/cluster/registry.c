@@ -3,7 +3,7 @@
 #include "cluster/hooks.h"
 #include "cluster/object.h"
 #include "cluster/store.h"
-#include "cluster/structural.h"
+#include "cluster/crd/structural.h"
 #include "kobj/meta.h"
 #include "kobj/table.h"
 

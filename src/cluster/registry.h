@@ -15,7 +15,7 @@
 
 struct collection; /* cluster/store.h */
 struct kind_hooks; /* cluster/hooks.h */
-struct structural; /* cluster/structural.h */
+struct structural; /* cluster/crd/structural.h */
 struct table_kind; /* kobj/table.h */
 
 enum verb {

@@ -3,8 +3,8 @@
  * The real server looks at parts of an updated object in more than one place, and its answer has a cause for each. How often is a matter of the kind
  * (ValidateUpdate of each strategy in pkg/registry, 1.34). */
 #include "cluster/ops.h"
-#include "cluster/status_rules.h"
-#include "cluster/structural.h"
+#include "cluster/kinds/status_rules.h"
+#include "cluster/crd/structural.h"
 #include "kobj/meta.h"
 
 /* In updates, beside what holds for every object: */

@@ -1,6 +1,6 @@
 /* A CustomResourceDefinition's schema of any shape, a newline, an object: the schema is checked as a CRD's is; one that is accepted gives defaults to the object, prunes
  * and validates it. What was pruned and given defaults is so when done again. */
-#include "cluster/structural.h"
+#include "cluster/crd/structural.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "cluster/kind_hooks.h"
-#include "cluster/pod_changes.h"
-#include "cluster/status_rules.h"
+#include "cluster/kinds/kind_hooks.h"
+#include "cluster/kinds/pod_changes.h"
+#include "cluster/kinds/status_rules.h"
 
 static yyjson_doc *parse(const char *text) {
         yyjson_doc *doc = NULL;

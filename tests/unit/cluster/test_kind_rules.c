@@ -6,9 +6,9 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "cluster/claim_rules.h"
-#include "cluster/kind_hooks.h"
-#include "cluster/node_rules.h"
+#include "cluster/kinds/claim_rules.h"
+#include "cluster/kinds/kind_hooks.h"
+#include "cluster/kinds/node_rules.h"
 
 #define LOWER                                                                                                                                \
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an "       \

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "cluster/podspec.h"
+#include "cluster/kinds/podspec.h"
 
 /* What is wrong with a pod spec: each cause as "FIELD: MESSAGE", in order, a line each. */
 static char *causes_of(const char *spec) {

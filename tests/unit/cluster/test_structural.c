@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "cluster/structural.h"
-#include "cluster/structural_format.h"
+#include "cluster/crd/structural.h"
+#include "cluster/crd/structural_format.h"
 
 static const char schema_text[] =
         "{\"type\":\"object\",\"required\":[\"spec\"],\"properties\":{\"spec\":{\"type\":\"object\",\"required\":[\"n\"],\"properties\":{"

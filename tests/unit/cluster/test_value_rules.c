@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "cluster/service_rules.h"
-#include "cluster/value_rules.h"
+#include "cluster/kinds/service_rules.h"
+#include "cluster/kinds/value_rules.h"
 
 static const char ip_message[] = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 
