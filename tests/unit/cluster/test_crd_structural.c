@@ -166,5 +166,5 @@ int main(void) {
                 cmocka_unit_test(nested_alternatives_cost_no_more_than_their_size),
                 cmocka_unit_test(explains_which_alternative_came_nearest),
         };
-        return cmocka_run_group_tests_name("cluster/structural", tests, NULL, NULL);
+        return cmocka_run_group_tests_name("cluster/crd/structural", tests, NULL, NULL);
 }

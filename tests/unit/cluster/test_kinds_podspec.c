@@ -75,5 +75,5 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(says_what_is_wrong_with_a_pod_in_the_order_of_the_real_server),
         };
-        return cmocka_run_group_tests_name("cluster/podspec", tests, NULL, NULL);
+        return cmocka_run_group_tests_name("cluster/kinds/podspec", tests, NULL, NULL);
 }
