@@ -1,20 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "base/str.h"
 #include "cluster/controllers/job_policy.h"
-
-static yyjson_doc *parse(const char *text) {
-        yyjson_doc *doc = NULL;
-        AUTO(err) struct err err = ERR_INIT;
-        if (json_parse(sv_of(text), &doc, &err) < 0)
-                fail_msg("%s: %s", text, err_message(&err));
-        return doc;
-}
+#include "unit/test_json.h"
 
 /* ---- sets of indexes ---- */
 

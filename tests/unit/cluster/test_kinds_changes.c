@@ -1,29 +1,8 @@
 /* What may change of objects: pods, jobs, and what is written to /status. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "base/str.h"
 #include "cluster/kinds/kind_hooks.h"
 #include "cluster/kinds/pod_changes.h"
 #include "cluster/kinds/status_rules.h"
-
-static yyjson_doc *parse(const char *text) {
-        yyjson_doc *doc = NULL;
-        AUTO(err) struct err err = ERR_INIT;
-        if (json_parse(sv_of(text), &doc, &err) < 0)
-                fail_msg("%s: %s", text, err_message(&err));
-        return doc;
-}
-
-static char *lines(const struct invalid *bad) {
-        AUTO(str) struct str out = STR_INIT(0);
-        vec_foreach(item, bad) str_appendf(&out, "%s%s: %s", out.len ? "\n" : "", item->field, item->message);
-        return str_take(&out);
-}
+#include "unit/test_json.h"
 
 /* An object before and after, and what is said about it. */
 struct change {
@@ -34,6 +13,15 @@ static void says(const struct invalid *bad, const struct change *c) {
         AUTO(free) char *said = lines(bad);
         if (!str_starts(said, c->wrong) || (!*c->wrong && *said))
                 fail_msg("%s -> %s\nsaid:     %s\nexpected: %s", c->old, c->now, said, c->wrong);
+}
+
+static void check_all(const struct change *changes, size_t count, void (*check)(yyjson_val *now, yyjson_val *old, struct invalid *bad)) {
+        for (size_t i = 0; i < count; i++) {
+                AUTO(json) yyjson_doc *old = parse(changes[i].old), *now = parse(changes[i].now);
+                AUTO(invalid) struct invalid bad = {0};
+                check(yyjson_doc_get_root(now), yyjson_doc_get_root(old), &bad);
+                says(&bad, &changes[i]);
+        }
 }
 
 #define CONTAINER "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]"
@@ -65,12 +53,7 @@ static void pods_change_in_few_places(void **state) {
                 {"{\"terminationGracePeriodSeconds\":-1," CONTAINER "}", "{\"terminationGracePeriodSeconds\":1," CONTAINER "}", ""},
         };
         (void)state;
-        for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
-                AUTO(json) yyjson_doc *old = parse(changes[i].old), *now = parse(changes[i].now);
-                AUTO(invalid) struct invalid bad = {0};
-                pod_check_changes(yyjson_doc_get_root(now), yyjson_doc_get_root(old), &bad);
-                says(&bad, &changes[i]);
-        }
+        check_all(changes, ARRAY_LEN(changes), pod_check_changes);
 }
 
 static void gated_pods_may_be_narrowed(void **state) {
@@ -90,12 +73,7 @@ static void gated_pods_may_be_narrowed(void **state) {
                 {"{" GATED "," CONTAINER "}", "{" GATED "," TERM(IN_A) "," CONTAINER "}", ""},
         };
         (void)state;
-        for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
-                AUTO(json) yyjson_doc *old = parse(changes[i].old), *now = parse(changes[i].now);
-                AUTO(invalid) struct invalid bad = {0};
-                pod_check_changes(yyjson_doc_get_root(now), yyjson_doc_get_root(old), &bad);
-                says(&bad, &changes[i]);
-        }
+        check_all(changes, ARRAY_LEN(changes), pod_check_changes);
 }
 
 #define POD(status) "{\"spec\":{\"restartPolicy\":\"Never\"},\"status\":{\"qosClass\":\"Burstable\"" status "}}"
@@ -116,12 +94,7 @@ static void statuses_of_pods_are_checked(void **state) {
                 {POD(""), POD(",\"observedGeneration\":-1"), "status.observedGeneration: Invalid value: -1: must be a non-negative integer"},
         };
         (void)state;
-        for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
-                AUTO(json) yyjson_doc *old = parse(changes[i].old), *now = parse(changes[i].now);
-                AUTO(invalid) struct invalid bad = {0};
-                pod_check_status(yyjson_doc_get_root(now), yyjson_doc_get_root(old), &bad);
-                says(&bad, &changes[i]);
-        }
+        check_all(changes, ARRAY_LEN(changes), pod_check_status);
 }
 
 static void counts_in_statuses_add_up(void **state) {

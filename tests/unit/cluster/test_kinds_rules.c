@@ -1,14 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "base/str.h"
 #include "cluster/kinds/claim_rules.h"
 #include "cluster/kinds/kind_hooks.h"
 #include "cluster/kinds/node_rules.h"
+#include "unit/test_json.h"
 
 #define LOWER                                                                                                                                \
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an "       \
@@ -20,20 +13,6 @@ struct example {
         const struct kind_hooks *hooks;
         const char *object, *wrong;
 };
-
-static yyjson_doc *parse(const char *text) {
-        yyjson_doc *doc = NULL;
-        AUTO(err) struct err err = ERR_INIT;
-        if (json_parse(sv_of(text), &doc, &err) < 0)
-                fail_msg("%s: %s", text, err_message(&err));
-        return doc;
-}
-
-static char *lines(const struct invalid *bad) {
-        AUTO(str) struct str out = STR_INIT(0);
-        vec_foreach(item, bad) str_appendf(&out, "%s%s: %s", out.len ? "\n" : "", item->field, item->message);
-        return str_take(&out);
-}
 
 static void check(const struct example *examples, size_t count) {
         for (size_t i = 0; i < count; i++) {

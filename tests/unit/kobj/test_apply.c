@@ -1,22 +1,8 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "kobj/apply.h"
 #include "kobj/meta.h"
+#include "unit/test_json.h"
 
 #define NOW 1767323045000 /* 2026-01-02T03:04:05Z */
-
-static yyjson_doc *parse(const char *text) {
-        yyjson_doc *doc = NULL;
-        AUTO(err) struct err err = ERR_INIT;
-        if (json_parse(sv_of(text), &doc, &err) < 0)
-                fail_msg("%s: %s", text, err_message(&err));
-        return doc;
-}
 
 static struct schema schema_for(yyjson_val *object) {
         struct sv group, version;

@@ -1,19 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "kobj/selector.h"
-
-static yyjson_doc *parse(const char *text) {
-        yyjson_doc *doc = NULL;
-        AUTO(err) struct err err = ERR_INIT;
-        if (json_parse(sv_of(text), &doc, &err) < 0)
-                fail_msg("%s: %s", text, err_message(&err));
-        return doc;
-}
+#include "unit/test_json.h"
 
 #define QUALIFIED                                                                                                                          \
         "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. "  \

@@ -1,24 +1,10 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/fs.h"
 #include "kobj/jsonpath.h"
 #include "kobj/table.h"
+#include "unit/test_json.h"
 
 #define NOW 1767323045000 /* 2026-01-02T03:04:05Z */
 #define CREATED "\"creationTimestamp\":\"2026-01-02T03:03:05Z\""
-
-static yyjson_doc *parse(const char *text) {
-        yyjson_doc *doc = NULL;
-        AUTO(err) struct err err = ERR_INIT;
-        if (json_parse(sv_of(text), &doc, &err) < 0)
-                fail_msg("%s: %s", text, err_message(&err));
-        return doc;
-}
 
 /* The cells of one row as JSON. */
 static char *cells(const struct table_kind *kind, const char *object) {
