@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "cluster/podrt/kubelet-internal.h"
 #include "codec/json.h"
 #include "codec/sha256.h"
@@ -18,6 +19,7 @@ struct image_pulls {
         struct oci_store store; /* dir NULL: it could not be made */
         struct err store_error;
         struct map ops; /* struct op by key */
+        struct lease *lease, *next_lease; /* being written; to be written after it, replaced by what is newer */
 };
 
 /* One image being got ready, for all who want it the same way. */
@@ -64,6 +66,24 @@ static void op_free(void *arg) {
         free(op);
 }
 
+/* Which images an instance uses, on its way to the store. */
+struct lease {
+        struct image_pulls *pulls;
+        char *dir;
+        struct strv manifests;
+        int result;
+        struct err err;
+};
+
+static void lease_free(struct lease *l) {
+        if (!l)
+                return;
+        free(l->dir);
+        strv_done(&l->manifests);
+        err_done(&l->err);
+        free(l);
+}
+
 struct image_pulls *image_pulls_new(const struct image_pulls_options *o) {
         struct image_pulls *p = NEW(struct image_pulls);
         p->o = *o;
@@ -82,6 +102,7 @@ void image_pulls_free(struct image_pulls *p) {
                 op_free(op);
         }
         map_done(&p->ops);
+        lease_free(p->next_lease);
         oci_store_done(&p->store);
         err_done(&p->store_error);
         free(p);
@@ -302,32 +323,39 @@ void image_get_cancel(struct image_get *g) {
 
 /* ---- leases ---- */
 
-struct lease {
-        struct image_pulls *pulls;
-        char *dir;
-        struct strv manifests;
-};
-
 static void lease_work(void *arg) {
         struct lease *l = arg;
-        (void)!oci_store_lease(&l->pulls->store, l->dir, &l->manifests, NULL);
+        l->result = oci_store_lease(&l->pulls->store, l->dir, &l->manifests, &l->err);
 }
+
+static void write_lease(struct image_pulls *p);
 
 static void lease_done(void *arg) {
         struct lease *l = arg;
-        kubelet_job_done(l->pulls->o.kubelet);
-        free(l->dir);
-        strv_done(&l->manifests);
-        free(l);
+        struct image_pulls *p = l->pulls;
+        if (l->result < 0)
+                log_warn("images in use could not be noted, pruning may take them away: %s", err_message(&l->err));
+        lease_free(TAKE(p->lease));
+        if (p->next_lease)
+                write_lease(p);
+        kubelet_job_done(p->o.kubelet);
+}
+
+/* One after the other: workers are several, and an older lease must not be written over a newer one. */
+static void write_lease(struct image_pulls *p) {
+        p->lease = TAKE(p->next_lease);
+        p->o.kubelet->jobs++;
+        loop_work(p->o.loop, lease_work, lease_done, p->lease);
 }
 
 void image_pulls_lease(struct image_pulls *p, const char *instance_dir, const struct strv *manifests) {
         if (!p->store.dir)
                 return;
-        struct lease *l = NEW(struct lease);
-        *l = (struct lease){.pulls = p, .dir = xstrdup(instance_dir)};
+        lease_free(p->next_lease);
+        p->next_lease = NEW(struct lease);
+        *p->next_lease = (struct lease){.pulls = p, .dir = xstrdup(instance_dir)};
         for (size_t i = 0; i < manifests->len; i++)
-                strv_add(&l->manifests, manifests->items[i]);
-        p->o.kubelet->jobs++;
-        loop_work(p->o.loop, lease_work, lease_done, l);
+                strv_add(&p->next_lease->manifests, manifests->items[i]);
+        if (!p->lease)
+                write_lease(p);
 }

@@ -55,7 +55,8 @@ struct image_get *image_pulls_get(struct image_pulls *p, const struct image_want
 /* No callback after this. Only before done. */
 void image_get_cancel(struct image_get *g);
 
-/* Which images (digests of manifests) pods use: kept from pruning. Written on a worker. */
+/* Which images (digests of manifests) pods use: kept from pruning. Written on a worker, in the order of the
+ * calls; what a newer call has overtaken is not written. */
 void image_pulls_lease(struct image_pulls *p, const char *instance_dir, const struct strv *manifests);
 
 /* The errand of the dialer that does the pulling. */
