@@ -102,6 +102,7 @@ MUST_USE int oci_store_lease(const struct oci_store *s, const char *instance_dir
 struct oci_prune_options {
         bool all;           /* also named images that no pod uses; else only what no name leads to */
         int64_t keep_bytes; /* with `all`: stop when the store is not larger; the longest unused go first; 0 = remove all that may go */
+        int64_t min_age_ms; /* with `all`: those used or pulled since then stay: a pod that is starting may want them and has no lease yet */
 };
 struct oci_prune_result {
         struct strv images; /* names that are gone */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/map.h"
 #include "codec/sha256.h"
@@ -163,15 +164,15 @@ static void sweep(const struct oci_store *s, const struct oci_records *keep, str
         map_done(&w.layers);
 }
 
-static struct oci_record *longest_unused(struct oci_records *all, const struct map *used) {
+static struct oci_record *longest_unused(struct oci_records *all, const struct map *used, int64_t min_age_ms) {
         struct oci_record *oldest = NULL;
         vec_foreach(r, &all->list) if (r->name && !map_has(used, r->manifest) && (!oldest || r->used_ms < oldest->used_ms)) oldest = r;
-        return oldest;
+        return oldest && min_age_ms > 0 && oldest->used_ms > clock_now_ms() - min_age_ms ? NULL : oldest;
 }
 
 static int drop_unused(const struct oci_store *s, const struct oci_prune_options *o, struct oci_records *all, const struct map *used,
                        struct oci_prune_result *result, struct err *err) {
-        for (struct oci_record *r; o->all && (r = longest_unused(all, used));) {
+        for (struct oci_record *r; o->all && (r = longest_unused(all, used, o->min_age_ms));) {
                 if (o->keep_bytes > 0 && oci_store_bytes(s) <= o->keep_bytes)
                         break;
                 int code = oci_store_untag(s, r->name, err);

@@ -12,7 +12,7 @@
 #include "oci/archive.h"
 #include "oci/registry.h"
 
-enum { ROOM_HIGH_PERCENT = 85, ROOM_LOW_PERCENT = 80 }; /* the kubelet's thresholds */
+enum { ROOM_HIGH_PERCENT = 85, ROOM_LOW_PERCENT = 80, ROOM_MIN_AGE_MS = 120000 }; /* the kubelet's thresholds */
 
 struct image_pulls {
         struct image_pulls_options o;
@@ -185,7 +185,7 @@ static void make_room(const struct oci_store *s) {
         if (used * 100 < total * ROOM_HIGH_PERCENT)
                 return;
         int64_t excess = (int64_t)(used - total * ROOM_LOW_PERCENT / 100), mine = oci_store_bytes(s);
-        const struct oci_prune_options o = {.all = true, .keep_bytes = mine > excess ? mine - excess : 1};
+        const struct oci_prune_options o = {.all = true, .keep_bytes = mine > excess ? mine - excess : 1, .min_age_ms = ROOM_MIN_AGE_MS};
         AUTO(oci_prune_result) struct oci_prune_result gone = {0};
         (void)!oci_store_prune(s, &o, false, &gone, NULL);
 }

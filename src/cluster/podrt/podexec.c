@@ -1,6 +1,7 @@
 /* Commands inside containers (`crun exec`), attaching to them, and connections into pods. */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "cluster/podrt/kubelet-internal.h"
 #include "cluster/podrt/shim_input.h"
 
-enum { CHUNK = 32 * 1024, DRAIN_MS = 500, CONNECT_S = 5 };
+enum { CHUNK = 32 * 1024, DRAIN_MS = 500, PIPES_MAX = 2 * (1 << 20) /* two of the largest that users may have */, CONNECT_S = 5 };
 
 /* One of the command's output pipes. */
 struct output {
@@ -36,6 +37,7 @@ struct pod_exec {
         struct stream *stdin_stream;
         struct timer *drain;
         int exit_code;
+        size_t late; /* bytes read since the command ended */
         bool exited, reported, closed, paused;
         unsigned depth; /* callbacks under way */
         /* attaching */
@@ -95,6 +97,7 @@ static void on_output(void *arg) {
                 return;
         e->depth++;
         if (n > 0) {
+                e->late += e->exited ? (size_t)n : 0;
                 void (*fn)(void *, struct sv) = o->is_stderr ? e->events.on_stderr : e->events.on_stdout;
                 if (fn && !e->closed)
                         fn(e->events.arg, sv_new(chunk, (size_t)n));
@@ -105,8 +108,19 @@ static void on_output(void *arg) {
         leave(e);
 }
 
+static bool has_more(const struct output *o) {
+        struct pollfd p = {.fd = o->fd, .events = POLLIN};
+        return o->fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+/* What is in the pipes already may be the command's own last words: a reader that takes its time, or a moment in which nothing ran here, must not lose them. More
+ * than the pipes hold is not the command's. */
 static void on_drained(void *arg) {
         struct pod_exec *e = arg;
+        if (e->paused || (e->late < PIPES_MAX && (has_more(&e->out) || has_more(&e->err)))) {
+                timer_again(e->drain, DRAIN_MS, 0);
+                return;
+        }
         e->depth++;
         timer_free(TAKE(e->drain));
         close_output(&e->out);

@@ -21,7 +21,7 @@
 #include "cluster/podrt/shim_input.h"
 #include "codec/json.h"
 
-enum { SYNC_FD = 3, POLL_MEMORY_MS = 250, DRAIN_MS = 2000, RECORD_MAX = 65536, START_MS = 60000 };
+enum { SYNC_FD = 3, POLL_MEMORY_MS = 250, DRAIN_MS = 2000, CHUNK = 8192, PIPES_MAX = 2 * (1 << 20) /* two of the largest that users may have */, RECORD_MAX = 65536, START_MS = 60000 };
 
 /* ---- records ---- */
 
@@ -276,7 +276,7 @@ static int open_streams(struct shim *s, int *ret_out, int *ret_err, struct err *
 
 /* One read; false at the end of the stream. */
 static bool pump(struct shim *s, int fd, enum crilog_stream stream) {
-        char chunk[8192];
+        char chunk[CHUNK];
         ssize_t n = read(fd, chunk, sizeof chunk);
         if (n < 0)
                 return errno == EINTR || errno == EAGAIN;
@@ -376,14 +376,23 @@ static void check_memory(struct shim *s) {
         kill(s->container_pid, SIGKILL);
 }
 
-/* Until the container (or the failed runtime) is gone and its streams are at their end. */
+static bool has_output(const struct shim *s) {
+        struct pollfd p[] = {{.fd = s->out_fd, .events = POLLIN}, {.fd = s->err_fd, .events = POLLIN}};
+        return poll(p, ARRAY_LEN(p), 0) > 0;
+}
+
+/* Until the container (or the failed runtime) is gone and its streams are at their end. Somebody else may hold these: they are not waited for, but what the pipes
+ * have when the time is over is still taken, it may be the container's own last words (this process may have had to wait for a processor or the disk). */
 static void serve(struct shim *s) {
         int64_t deadline = 0;
+        int late = 0;
         for (;;) {
                 bool over = s->container_ended || s->runtime_failed;
                 if (over && deadline == 0)
                         deadline = clock_mono_ms() + DRAIN_MS;
-                if (over && ((s->out_fd < 0 && s->err_fd < 0) || clock_mono_ms() >= deadline))
+                if (over && s->out_fd < 0 && s->err_fd < 0)
+                        return;
+                if (over && clock_mono_ms() >= deadline && (late++ >= PIPES_MAX / CHUNK || !has_output(s)))
                         return;
                 struct pollfd p[4 + SHIM_INPUT_FDS] = {{.fd = s->out_fd, .events = POLLIN}, {.fd = s->err_fd, .events = POLLIN}, {.fd = s->signal_fd, .events = POLLIN},
                                                        {.fd = s->console_fd, .events = POLLIN}};

@@ -133,6 +133,10 @@ static void layers_are_unpacked_once_and_pruned_when_unused(void **state) {
         ok(oci_store_lease(s, s->dir, &used, err));
         oci_prune_result_done(&gone);
         gone = (struct oci_prune_result){0};
+        /* No lease yet, but found just now: a pod may be about to start from it. */
+        ok(oci_store_prune(s, &(struct oci_prune_options){.all = true, .keep_bytes = 1, .min_age_ms = 3600000}, true, &gone, err));
+        assert_int_equal(gone.images.len, 0);
+        assert_true(fs_exists(file));
         ok(oci_store_prune(s, &(struct oci_prune_options){.all = true}, true, &gone, err));
         assert_int_equal(gone.layers, 1);
         assert_int_equal(gone.blobs, 3);
