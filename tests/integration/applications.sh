@@ -20,7 +20,7 @@ Y
 }
 running() { [ "$(kubectl get pod -n "$1" "$2" -o jsonpath='{.status.phase}')" = Running ]; }
 phase() { [ "$(kubectl get pod -n "$1" "$2" -o jsonpath='{.status.phase}')" = "$3" ]; }
-logged() { kubectl logs -n "$1" "$2" | grep -q "$3"; }
+logged() { kubectl logs -n "$1" "$2" | grep "$3" >/dev/null; }
 
 wait_for_go='i=0; while [ ! -e /tmp/go ]; do sleep 0.1; done'
 pod team-a pi-driver driver spark-aaa Never "echo pi line 1; echo pi line 2; echo pi line 3; $wait_for_go; echo pi went; sleep 1000"
@@ -33,6 +33,8 @@ pod team-b again-driver driver spark-eee OnFailure "if [ -e /again/x ]; then ech
 for p in team-a/pi-driver team-a/pi-exec-1 team-a/pi-exec-2 team-a/etl-driver team-b/pi-driver; do eventually 60 running "${p%/*}" "${p#*/}"; done
 eventually 60 phase team-b bad-driver Failed
 eventually 30 logged team-a pi-driver "pi line 3"
+eventually 30 logged team-a pi-exec-1 "exec one"
+eventually 30 logged team-a pi-exec-2 "exec two"
 
 # --- ls
 expect 0 "$FIRESTEEL" ls -A -o name

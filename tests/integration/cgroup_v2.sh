@@ -45,7 +45,7 @@ limits() {
         state=/run/$1 base=$2
         shift 2
         "$@" local up -q
-        "$@" local status | grep -q 'memory limits by the kernel, CPU limits by the kernel' || fail "no limits"
+        "$@" local status | grep 'memory limits by the kernel, CPU limits by the kernel' >/dev/null || fail "no limits"
         k apply -f - <<'Y'
 apiVersion: v1
 kind: Pod

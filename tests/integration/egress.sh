@@ -87,7 +87,7 @@ says 5
 k create service externalname there --external-name=example.test >/dev/null
 k create service externalname inside --external-name=kubernetes.default.svc.cluster.local >/dev/null
 k create service externalname lost --external-name=nobody.test >/dev/null
-eventually 30 py "import socket; socket.gethostbyname('there')"
+eventually 30 py "import socket; socket.gethostbyname('there'); socket.gethostbyname('inside')"
 expect 0 py "import socket; print(socket.gethostbyname_ex('there'), socket.gethostbyname_ex('inside.default.svc.cluster.local'))"
 says "('example.test', ['there.default.svc.cluster.local'], ['198.51.100.1'])"
 says "('kubernetes.default.svc.cluster.local', ['inside.default.svc.cluster.local'], ['10.96.0.1'])"

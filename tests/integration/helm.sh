@@ -30,8 +30,9 @@ expect 1 kubectl get pdb -n metrics metrics-metrics-server
 expect 0 h history metrics -n metrics
 says 'Rollback to 1'
 expect 0 h uninstall metrics -n metrics --wait
-expect 0 kubectl get all -n metrics
-says 'No resources found'
+# Helm waits for what it made; the deployment's replica sets go a little later.
+nothing_left() { [[ $(kubectl get all -n metrics 2>&1) == *'No resources found'* ]]; }
+eventually 30 nothing_left
 expect 1 kubectl get clusterrole system:metrics-metrics-server
 
 # --- an upgrade that the server refuses leaves the release as it was
@@ -92,7 +93,21 @@ metadata: {name: {{ .Release.Name }}-test, annotations: {helm.sh/hook: test}}
 spec:
   restartPolicy: Never
   containers:
-  - {name: c, image: python, command: [python3, -c, "import urllib.request; print(urllib.request.urlopen('http://{{ .Release.Name }}/index.html').read().decode())"]}
+  # Helm's --wait ends with the new pod being ready: the service may lead to the old one for a moment more.
+  - name: c
+    image: python
+    command:
+    - python3
+    - -c
+    - |
+      import time, urllib.request
+      page = ""
+      while page != {{ .Values.message | quote }}:
+          try:
+              page = urllib.request.urlopen("http://{{ .Release.Name }}/index.html", timeout=60).read().decode()
+          except OSError:
+              time.sleep(0.1)
+      print(page)
 Y
 expect 0 h install site "$TEST_TMP/web" --wait --timeout 180s
 says 'STATUS: deployed'

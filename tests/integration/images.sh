@@ -66,7 +66,8 @@ blob=$(basename "$(dirname "$layer")")
 mkdir -p "$store/blobs/sha256"
 head -c 100000 "$layer" >"$store/blobs/sha256/$blob.partial"
 expect 0 "$f" local image pull "$r/team/app:1"
-grep -q "http.response.status=206" "$TEST_TMP/registry.log" || fail "no range was asked for"
+# The registry notes a request when it has been answered.
+eventually 20 grep -q "http.response.status=206" "$TEST_TMP/registry.log"
 
 # --- several at once fetch a layer once
 expect 0 "$f" local image prune --all
@@ -77,6 +78,7 @@ for _ in 1 2 3 4; do
         pids+=($!)
 done
 for p in "${pids[@]}"; do wait "$p" || fail "a pull beside others failed"; done
+eventually 20 grep -q "GET /v2/team/app/blobs/sha256:$blob " "$TEST_TMP/registry.log"
 [ "$(grep -c "GET /v2/team/app/blobs/sha256:$blob " "$TEST_TMP/registry.log")" = 1 ] || fail "the layer was fetched more than once"
 
 # --- files
@@ -111,8 +113,11 @@ is_waiting() { [ "$(reason "$1")" = "$2" ]; }
 phase() { k wait --for=jsonpath='{.status.phase}'="$2" "pod/$1" --timeout=180s >/dev/null || fail "pod $1: $(k describe pod "$1" | tail -n 20)"; }
 
 pod anonymous "$r/team/app:1"
-eventually 30 is_waiting anonymous ErrImagePull
-eventually 30 is_waiting anonymous ImagePullBackOff
+# Each of the two lasts seconds: a watch misses none.
+k get pod anonymous -w -o 'jsonpath={.status.containerStatuses[0].state.waiting.reason}{"\n"}' >"$TEST_TMP/reasons" &
+watcher=$!
+for why in ErrImagePull ImagePullBackOff; do eventually 60 grep -qx $why "$TEST_TMP/reasons"; done
+kill $watcher
 expect 0 k describe pod anonymous
 says 'Pulling image'
 says 'no basic auth credentials'
@@ -156,6 +161,8 @@ k delete pod nonroot --now >/dev/null
 # What a container writes is its own, and the stop signal is the image's.
 pod stays "$r/team/app:1" "command: [sh, -c, 'trap \"echo told; exit 0\" USR1; echo mine >/tmp/mine; echo ready; while :; do sleep 0.1; done']" "$secret"
 k wait --for=condition=Ready pod/stays --timeout=180s >/dev/null
+is_set_up() { k logs stays | grep -x ready >/dev/null; }
+eventually 30 is_set_up
 expect 0 k exec stays -- cat /tmp/mine
 says mine
 expect 0 k exec stays -- cat /etc/resolv.conf

@@ -104,7 +104,7 @@ forward=$!
 eventually 10 grep -q 'Forwarding from 127.0.0.1' "$TEST_TMP/forward"
 port=$(sed -n 's/.*127.0.0.1:\([0-9]*\) .*/\1/p' "$TEST_TMP/forward")
 for _ in 1 2 3; do
-        expect 0 python3 -c "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:$port/etc/', timeout=10).status)"
+        expect 0 python3 -c "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:$port/etc/', timeout=60).status)"
         says 200
 done
 kill $forward
@@ -134,7 +134,7 @@ says configmap/settings
 expect 0 k patch configmap settings -p '{"data":{"c":"d"}}'
 [ "$(k get configmap settings -o jsonpath='{.data.c}')" = d ] || fail "the patch is not there"
 expect 0 k delete namespace elsewhere --timeout=180s
-expect 0 k top node
+eventually 30 k top node # two looks at the node are needed, five seconds apart
 
 # --- what runs survives its server
 pid=$(server_pid)

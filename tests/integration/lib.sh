@@ -14,7 +14,7 @@ mkdir -p "$HOME"
 : "${FIRESTEEL_BIND:=127.$((RANDOM % 254 + 1)).$((RANDOM % 254 + 1)).$((RANDOM % 253 + 2))}"
 export FIRESTEEL_BIND
 export NO_COLOR=1 FIRESTEEL_IMAGES=${FIRESTEEL_IMAGES:-$TEST_TMP/images}
-unset KUBECONFIG
+unset KUBECONFIG KUBERNETES_SERVICE_HOST
 out= code=
 
 fail() {
@@ -79,7 +79,7 @@ need_kubectl() {
 k() { kubectl --kubeconfig "$("$FIRESTEEL" local kubeconfig --name "${instance:-default}")" "$@"; }
 
 clean_up() {
-        local status=$? name
+        local status=$? name job mine
         trap - EXIT
         if [ $status -ne 0 ] && [ $status -ne 77 ]; then
                 for name in $("$FIRESTEEL" local ls -o name 2>/dev/null); do
@@ -87,7 +87,15 @@ clean_up() {
                         tail -n 30 "$XDG_STATE_HOME/firesteel/$name/server.log" 2>/dev/null || true
                 done
         fi
-        [ -z "$(jobs -p)" ] || kill $(jobs -p) 2>/dev/null || true
+        # What they listen on must be free for a test that has the same address.
+        mine=$(jobs -p)
+        [ -z "$mine" ] || kill $mine 2>/dev/null || true
+        for job in $mine; do
+                for _ in {1..100}; do
+                        runs "$job" || break
+                        sleep 0.05
+                done
+        done
         for name in $("$FIRESTEEL" local ls -o name 2>/dev/null); do
                 "$FIRESTEEL" local reset --yes --name "$name" >/dev/null 2>&1 || true
         done

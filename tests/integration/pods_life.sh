@@ -15,7 +15,7 @@ spec: {terminationGracePeriodSeconds: 5, containers: [{name: c, image: busybox, 
 Y
 }
 events() { k get events --field-selector "involvedObject.name=$1" -o 'jsonpath={range .items[*]}{.reason}: {.message}{"\n"}{end}'; }
-has_event() { events "$1" | grep -q -- "$2"; }
+has_event() { events "$1" | grep -- "$2" >/dev/null; }
 field() { k get pod "$1" -o "jsonpath=$2"; }
 is() { [ "$(field "$1" "$2")" = "$3" ]; }
 
@@ -78,13 +78,15 @@ eventually 40 has_event unhooked 'Killing'
 expect 0 k delete pod unhooked --now
 
 # --- probes: started late, not ready, killed and started again
-pod probed "command: [sh, -c, 'sleep 1; touch /tmp/up; python3 -m http.server 8000'], ports: [{name: web, containerPort: 8000}],
- startupProbe: {exec: {command: [test, -e, /tmp/up]}, periodSeconds: 1, failureThreshold: 60}, readinessProbe: {httpGet: {path: /etc/, port: web}, periodSeconds: 1},
- livenessProbe: {tcpSocket: {port: 8000}, periodSeconds: 1}"
+# (As soon as the startup probe lets the others begin there is somebody on the port, and before that one failure would be too many.)
+pod probed "command: [python3, -c, 'import http.server as h, time; time.sleep(1); s = h.HTTPServer((\"\", 8000), h.SimpleHTTPRequestHandler); open(\"/tmp/up\", \"w\"); s.serve_forever()'],
+ ports: [{name: web, containerPort: 8000}], startupProbe: {exec: {command: [test, -e, /tmp/up]}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 60},
+ readinessProbe: {httpGet: {path: /etc/, port: web}, periodSeconds: 1, timeoutSeconds: 20}, livenessProbe: {tcpSocket: {port: 8000}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 1}"
 expect 0 k wait --for=condition=Ready pod/probed --timeout=180s
 is probed '{.status.containerStatuses[0].restartCount}' 0 || fail "the startup probe did not hold the others back"
 pod sick "command: [sleep, '1000'], livenessProbe: {exec: {command: ['false']}, periodSeconds: 1, failureThreshold: 1, terminationGracePeriodSeconds: 1}"
-eventually 60 is sick '{.status.containerStatuses[0].restartCount}' 1
+restarted() { [ "$(field "$1" '{.status.containerStatuses[0].restartCount}')" -ge 1 ]; }
+eventually 60 restarted sick
 eventually 30 has_event sick 'Liveness probe failed'
 expect 0 k delete pod sick probed --now
 

@@ -136,7 +136,7 @@ holder=$!
 eventually 30 test -s "$TEST_TMP/port"
 held=$(cat "$TEST_TMP/port")
 expect 0 service late "type: NodePort, ports: [{port: 80, targetPort: 5000, nodePort: $held}]"
-complained() { k get events --field-selector involvedObject.name=late -o 'jsonpath={.items[*].message}' | grep -q "port $held on $FIRESTEEL_BIND is taken by python3"; }
+complained() { k get events --field-selector involvedObject.name=late -o 'jsonpath={.items[*].message}' | grep "port $held on $FIRESTEEL_BIND is taken by python3" >/dev/null; }
 eventually 30 complained
 eventually 60 both_answer inside tcp "$node" "$held"
 echo >"$TEST_TMP/hold"
