@@ -58,6 +58,7 @@ struct conn {
         int refs;
         enum conn_state state;
         bool running : 1, peer_ended : 1, paused : 1, was_ready : 1;
+        bool overdue : 1; /* the deadline was over at the last sweep */
 };
 
 enum exchange_state { EXCHANGE_WAITING, EXCHANGE_STREAMING, EXCHANGE_DONE };
@@ -199,7 +200,10 @@ static void conn_close(struct conn *c) {
         conn_unref(c);
 }
 
-static void set_deadline(struct conn *c, int64_t ms) { c->deadline_ms = ms ? loop_now_ms(c->server->loop) + ms : 0; }
+static void set_deadline(struct conn *c, int64_t ms) {
+        c->deadline_ms = ms ? loop_now_ms(c->server->loop) + ms : 0;
+        c->overdue = false;
+}
 
 static void conn_linger(struct conn *c) {
         if (c->state != CONN_OPEN)
@@ -582,7 +586,9 @@ static void expire(struct conn *c) {
                 conn_close(c);
 }
 
-/* Deadlines, of all connections at once: cheaper than a timer for each. A peer that takes some of its answer gets more time. */
+/* Deadlines, of all connections at once: cheaper than a timer for each. A peer that takes some of its answer gets more time. A deadline counts at the second
+ * sweep that finds it over: when this process was not running, what the peer sent meanwhile is read in between - closing on it would be a reset, in which the
+ * answer gets lost. */
 static void sweep(void *arg) {
         struct http_server *s = arg;
         int64_t now = loop_now_ms(s->loop);
@@ -593,10 +599,12 @@ static void sweep(void *arg) {
                         c->last_pending = pending;
                         set_deadline(c, s->o.idle_timeout_ms);
                 }
-                if (c->deadline_ms && now >= c->deadline_ms) {
+                bool over = c->deadline_ms && now >= c->deadline_ms;
+                if (over && c->overdue) {
                         expire(c);
                         c = s->conns; /* the list may be another one now */
                 } else {
+                        c->overdue = over;
                         c = c->next;
                 }
         }

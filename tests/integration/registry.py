@@ -303,6 +303,8 @@ try:
                 state = kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].state.waiting.reason}|{.status.containerStatuses[0].state.waiting.message}")
                 if state.startswith(reason + "|"):
                     return state.split("|", 1)[1]
+                if state.startswith("ImagePullBackOff|") and reason + ": " in state:  # two seconds later, with what was said before
+                    return state.split(reason + ": ", 1)[1]
                 time.sleep(0.05)
             check(f"pod {pod} does not wait with {reason}", False, kubectl("describe", "pod", pod))
 

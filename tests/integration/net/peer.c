@@ -39,9 +39,11 @@ static void serve_echo(struct http_exchange *x) {
 struct forward {
         struct ws *ws;
         struct spdy *spdy;
+        struct pipe *pipes; /* those still open */
 };
 
 struct pipe {
+        struct pipe *next;
         struct forward *forward;
         struct spdy_stream *spdy;
         struct stream_connecting *connecting;
@@ -55,6 +57,10 @@ static void forward_output(void *arg, struct sv bytes) { ws_send(((struct forwar
 static void socket_data(void *arg, struct sv data) { spdy_stream_write(((struct pipe *)arg)->spdy, data); }
 
 static void pipe_free(struct pipe *p) {
+        struct pipe **at = &p->forward->pipes;
+        while (*at != p)
+                at = &(*at)->next;
+        *at = p->next;
         stream_connect_cancel(p->connecting);
         stream_free(p->socket);
         str_done(&p->early);
@@ -100,9 +106,11 @@ static void forward_stream(void *arg, struct spdy_stream *s, const struct http_h
         }
         struct pipe *p = NEW(struct pipe);
         p->forward = arg;
+        p->next = p->forward->pipes;
+        p->forward->pipes = p;
         p->spdy = s;
         spdy_stream_set_data(s, p);
-        p->connecting = stream_connect(loop, "127.0.0.1", (int)number, NULL, 5000, connected, p);
+        p->connecting = stream_connect(loop, "127.0.0.1", (int)number, NULL, 120000, connected, p);
 }
 
 static void forward_data(void *arg, struct spdy_stream *s, struct sv data) {
@@ -136,9 +144,11 @@ static void forward_message(void *arg, bool is_text, struct sv message) {
 
 static void forward_closed(void *arg, int code, struct sv reason) {
         struct forward *f = arg;
+        while (f->pipes) /* whose server may not have closed yet */
+                pipe_free(f->pipes);
         ws_free(f->ws);
         spdy_free(f->spdy);
-        free(f); /* pipes still open are left to the end of the process: this is a test's tool */
+        free(f);
 }
 
 static void serve_forward(struct http_exchange *x, const struct http_request *q) {

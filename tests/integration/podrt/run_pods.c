@@ -1,7 +1,7 @@
 /* Runs pods from manifests on a cluster of its own in this process (API server in memory and kubelet, no scheduler: spec.nodeName must be `node`), prints
  * every change of their status and, when all have ended, their logs:
- *     run_pods [--dir DIR] [--spark DIR]... [--delete-after MS] [--pods N] FILE...
- * --pods: how many there are already, from an earlier run in DIR.
+ *     run_pods [--dir DIR] [--spark DIR]... [--delete-running] [--pods N] FILE...
+ * --pods: how many there are already, from an earlier run in DIR. --delete-running: pods are deleted once they run.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ struct run {
         struct object_list finished;
         size_t logged;
         struct strv files;
-        bool posted;
+        bool posted, delete_running;
         int result;
 };
 
@@ -64,6 +64,15 @@ static void next_log(void *arg) {
         }
 }
 
+static void delete_all(void *arg) {
+        struct run *r = arg;
+        AUTO(object_list) struct object_list list = {0};
+        if (api_list(r->api, "pods", NULL, NULL, NULL, &list, NULL) < 0)
+                return;
+        for (size_t i = 0; i < list.len; i++)
+                (void)!api_delete(r->api, "pods", list.items[i]->namespace, list.items[i]->name, NULL, NULL);
+}
+
 static void on_pod(void *arg, const struct api_event *e) {
         struct run *r = arg;
         static const char *const names[] = {"ADDED", "MODIFIED", "DELETED", "SYNCED"};
@@ -86,6 +95,8 @@ static void on_pod(void *arg, const struct api_event *e) {
                                 loop_post(r->loop, next_log, r);
                 }
         }
+        if (r->delete_running && phase && streq(phase, "Running") && !object_is_deleting(e->object))
+                loop_post(r->loop, delete_all, r);
 }
 
 static void on_event(void *arg, const struct api_event *e) {
@@ -133,15 +144,6 @@ static void on_account(void *arg, const struct api_event *e) {
         }
 }
 
-static void delete_all(void *arg) {
-        struct run *r = arg;
-        AUTO(object_list) struct object_list list = {0};
-        if (api_list(r->api, "pods", NULL, NULL, NULL, &list, NULL) < 0)
-                return;
-        for (size_t i = 0; i < list.len; i++)
-                (void)!api_delete(r->api, "pods", list.items[i]->namespace, list.items[i]->name, NULL, NULL);
-}
-
 static void on_signal(void *arg) {
         struct run *r = arg;
         kubelet_stop(r->kubelet, 5, stopped, r);
@@ -156,7 +158,6 @@ int main(int argc, char **argv) {
         struct strv spark = {0};
         char template[] = "/tmp/firesteel-pods-XXXXXX";
         const char *dir = NULL;
-        long delete_after = 0;
         for (int i = 1; i < argc; i++) {
                 if (streq(argv[i], "--dir") && i + 1 < argc)
                         dir = argv[++i];
@@ -164,8 +165,8 @@ int main(int argc, char **argv) {
                         strv_add(&spark, argv[++i]);
                 else if (streq(argv[i], "--pods") && i + 1 < argc)
                         r.pods = strtoul(argv[++i], NULL, 10);
-                else if (streq(argv[i], "--delete-after") && i + 1 < argc)
-                        delete_after = strtol(argv[++i], NULL, 10);
+                else if (streq(argv[i], "--delete-running"))
+                        r.delete_running = true;
                 else
                         strv_add(&r.files, argv[i]);
         }
@@ -211,10 +212,8 @@ int main(int argc, char **argv) {
                 (void)!holder_stop(dir, NULL);
                 return 1;
         }
-        struct timer *timer = delete_after ? timer_new(r.loop, delete_after, 0, delete_all, &r) : NULL;
         struct sigwatch *sig = sigwatch_new(r.loop, SIGINT, on_signal, &r), *term = sigwatch_new(r.loop, SIGTERM, on_signal, &r);
         loop_run(r.loop);
-        timer_free(timer);
         sigwatch_free(sig);
         sigwatch_free(term);
         printf("adopted %zu\n", kubelet_adopted(r.kubelet));

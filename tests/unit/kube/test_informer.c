@@ -48,7 +48,7 @@ static void stop_waiting(void *arg) { fail_msg("timed out; so far: %s", str_cstr
 static void wait_for(struct seen *s, const char *until) {
         s->until = until;
         s->done = str_ends(str_cstr(&s->log), until);
-        struct timer *limit = timer_new(s->api->loop, 20000, 0, stop_waiting, s);
+        struct timer *limit = timer_new(s->api->loop, 100000, 0, stop_waiting, s);
         loop_run_until(s->api->loop, &s->done);
         timer_free(limit);
 }

@@ -30,7 +30,7 @@ static void read_all(struct fake_api *api, const struct podlog_options *options,
         o.on_line = on_line;
         o.on_end = on_end;
         o.arg = s;
-        struct timer *limit = timer_new(api->loop, 20000, 0, stop_waiting, s);
+        struct timer *limit = timer_new(api->loop, 100000, 0, stop_waiting, s);
         AUTO(podlog) struct podlog *p = podlog_start(c, &o);
         loop_run_until(api->loop, &s->done);
         timer_free(limit);

@@ -99,7 +99,7 @@ static void a_local_port_leads_to_the_pods(void **state) {
         c.say = "hello through the cluster";
         start(api, &c, k);
         portlisten_set(listener, c.forward, 4040);
-        (void)stream_connect(api->loop, "127.0.0.1", port, NULL, 5000, on_connected, &c);
+        (void)stream_connect(api->loop, "127.0.0.1", port, NULL, 120000, on_connected, &c);
         loop_run_until(api->loop, &c.done);
         assert_string_equal(str_cstr(&c.got), "HELLO THROUGH THE CLUSTER");
         stream_free(c.stream);
@@ -119,7 +119,7 @@ static void a_port_where_nothing_listens_is_told(void **state) {
         c.say = "x";
         start(api, &c, k);
         portlisten_set(listener, c.forward, 9);
-        (void)stream_connect(api->loop, "127.0.0.1", port, NULL, 5000, on_connected, &c);
+        (void)stream_connect(api->loop, "127.0.0.1", port, NULL, 120000, on_connected, &c);
         loop_run_until(api->loop, &c.done);
         assert_string_equal(err_message(&c.why), "port 9: connection refused");
         stream_free(c.stream);
@@ -136,7 +136,7 @@ static void connections_wait_for_a_session(void **state) {
         int port = 0;
         ok(portlisten_new(api->loop, "127.0.0.1", 0, &listener, &port, test_err()));
         c.say = "early";
-        (void)stream_connect(api->loop, "127.0.0.1", port, NULL, 5000, on_connected, &c);
+        (void)stream_connect(api->loop, "127.0.0.1", port, NULL, 120000, on_connected, &c);
         start(api, &c, k);
         portlisten_set(listener, c.forward, 4040);
         loop_run_until(api->loop, &c.done);

@@ -29,7 +29,7 @@ static const char ended[] = "{\"type\":\"DELETED\",\"object\":{\"metadata\":{\"n
 static void stop_waiting(void *arg) { fail_msg("timed out; so far: %s", str_cstr(&((struct seen *)arg)->log)); }
 
 static void run(struct fake_api *api, struct seen *s) {
-        struct timer *limit = timer_new(api->loop, 20000, 0, stop_waiting, s);
+        struct timer *limit = timer_new(api->loop, 100000, 0, stop_waiting, s);
         loop_run_until(api->loop, &s->done);
         timer_free(limit);
 }

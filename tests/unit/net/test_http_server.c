@@ -114,7 +114,7 @@ static void connect_client(struct fixture *f) {
         stream_free(TAKE(f->client));
         str_clear(&f->got);
         f->ended = false;
-        stream_connect(f->loop, "127.0.0.1", f->port, NULL, 5000, on_connected, f);
+        stream_connect(f->loop, "127.0.0.1", f->port, NULL, 120000, on_connected, f);
         wait_done(f);
 }
 

@@ -157,8 +157,8 @@ static void ends_the_connection_when_a_message_is_too_large(void **state) {
         connect_to(f);
         AUTO(free) char *data = xcalloc(1, 2 << 20);
         ws_send(f->client_side, false, sv_new(data, 2 << 20));
-        wait_for(f);
-        wait_for(f);
+        while (!f->server_close_code || !f->close_code) /* both may come in one turn of the loop */
+                wait_for(f);
         assert_int_equal(f->server_close_code, 1009);
         assert_int_equal(f->close_code, 1009);
 }
