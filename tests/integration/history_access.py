@@ -72,7 +72,7 @@ def passwords_are_asked_for():
         users.write_text("nonsense\n")
         assert s.get("/", basic("bob", "secret"))[0] == 401
         s.process.send_signal(15)
-        lines = [json.loads(line) for line in s.process.stdout]
+        lines = [json.loads(line) for line in s.printed().splitlines()]
         assert {"user": "bob", "status": 403, "method": "GET", "target": "/api/v1/applications/app/jobs"}.items() <= next(x for x in lines if x["status"] == 403).items()
         assert all({"time", "bytes", "us", "peer"} <= x.keys() for x in lines)
     try:

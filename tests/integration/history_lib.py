@@ -31,15 +31,16 @@ class Server:
     """with Server(logs, cache, "--conf", "a=b") as s: s.get("/api/v1/version")"""
 
     def __init__(self, logs, cache, *options, env=None):
-        self.log = tempfile.TemporaryFile("w+")
+        # Files, not pipes: a server that says more than a pipe holds would wait for somebody to read it.
+        self.log, self.output = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
         full = dict(os.environ, XDG_CACHE_HOME=str(cache), HOME=str(cache))
         for name in ("SPARK_HISTORY_OPTS", "SPARK_HOME", "SPARK_CONF_DIR", "APPLICATION_WEB_PROXY_BASE"):
             full.pop(name, None)
         full.update(env or {})
         command = [FIRESTEEL, "history", "--port", "0"] + (["--dir", str(logs)] if logs else []) + list(options)
-        self.process = subprocess.Popen(command, stderr=self.log, stdout=subprocess.PIPE, env=full, text=True)
+        self.process = subprocess.Popen(command, stderr=self.log, stdout=self.output, env=full)
         self.port = None
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             found = re.search(r"at https?://[^:]+:(\d+)/", self.messages())
             if found:
@@ -48,14 +49,24 @@ class Server:
             if self.process.poll() is not None:
                 raise RuntimeError("the server ended: " + self.messages())
             time.sleep(0.02)
+        else:
+            self.process.kill()
+            self.process.wait()
+            raise RuntimeError("the server does not say where it is: " + self.messages())
         self.prefix = ""
 
     def messages(self):
         self.log.seek(0)
         return self.log.read()
 
+    def printed(self):
+        """All that it wrote to its standard output until it ended, which is waited for."""
+        self.process.wait(60)
+        self.output.seek(0)
+        return self.output.read()
+
     def wait_ready(self):
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             if self.get("/readyz")[0] == 200:
                 return self
@@ -93,13 +104,13 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(20)
+            return self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
             raise RuntimeError("the server did not stop: " + self.messages())
         finally:
-            self.process.stdout.close()
+            self.output.close()
             self.log.close()
 
     def __enter__(self):
@@ -111,7 +122,7 @@ class Server:
             assert code == 0, f"the server ended with {code}"
 
 
-def eventually(what, seconds=30):
+def eventually(what, seconds=100):
     until = time.monotonic() + seconds
     while True:
         try:
