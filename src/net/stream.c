@@ -3,10 +3,13 @@
  * What cannot be handed on (nobody listens, paused) is copied, and reading stops, so that it stays small. */
 #include "net/stream.h"
 
+#include <linux/sockios.h>
 #include <openssl/err.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "net/stream-internal.h"
 #include "net/tls-internal.h"
 
@@ -567,9 +570,14 @@ void stream_shutdown(struct stream *s) {
         flush(s);
 }
 
+enum { FINISH_STALL_MS = 60000 };
+
 struct finisher {
         struct stream *stream;
         struct timer *timer;
+        int64_t linger_ms;
+        size_t left;         /* bytes that the peer had not taken at the last look */
+        int64_t progress_ms; /* when it last took some */
         bool peer_ended;
 };
 
@@ -594,7 +602,30 @@ static void finisher_drain(void *arg) {
                 finisher_free(f);
 }
 
-static void finisher_expired(void *arg) { finisher_free(arg); }
+/* What is on its way to the peer, in the kernel too: closing with it there would be a reset for a peer that still sends. */
+static size_t finisher_left(const struct finisher *f) {
+        uv_os_fd_t fd;
+        int in_kernel = 0;
+        size_t left = stream_pending(f->stream);
+        if (uv_fileno(&f->stream->uv.handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0)
+                left += (size_t)in_kernel;
+        return left;
+}
+
+/* A peer that reads slowly is waited for, one that has stopped reading not for ever. */
+static void finisher_expired(void *arg) {
+        struct finisher *f = arg;
+        size_t left = finisher_left(f);
+        int64_t now = clock_mono_ms();
+        if (left != f->left) {
+                f->left = left;
+                f->progress_ms = now;
+        }
+        if (left > 0 && now - f->progress_ms < FINISH_STALL_MS)
+                timer_again(f->timer, f->linger_ms, 0);
+        else
+                finisher_free(f);
+}
 
 void stream_finish(struct stream *s, int64_t linger_ms) {
         if (s->ended && stream_pending(s) == 0) {
@@ -604,6 +635,8 @@ void stream_finish(struct stream *s, int64_t linger_ms) {
         struct finisher *f = NEW(struct finisher);
         f->stream = s;
         f->peer_ended = s->ended;
+        f->linger_ms = linger_ms;
+        f->progress_ms = clock_mono_ms();
         f->timer = timer_new(s->loop, linger_ms, 0, finisher_expired, f);
         struct stream_events ev = {.on_data = finisher_data, .on_end = finisher_end, .on_drain = finisher_drain, .arg = f};
         stream_set_events(s, &ev);
