@@ -36,6 +36,8 @@ used() {
 import json, sys
 seen = set()
 for line in open(sys.argv[1]):
+    if not line.endswith("\n"):
+        break  # the server writes it just now: it is another's
     e = json.loads(line)
     o = e.get("objectRef") or {}
     if e["user"].get("username") != sys.argv[2] or not o.get("resource"):

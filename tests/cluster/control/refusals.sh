@@ -8,6 +8,7 @@ n=refusals-$RANDOM
 # --- Pod Security: refused as Spark makes its pods, accepted with the template that the remedy names
 own_namespace $n-restricted
 kubectl label namespace $n-restricted pod-security.kubernetes.io/enforce=restricted >/dev/null
+eventually 30 sh -c "! kubectl -n $n-restricted run probe --image=$image --dry-run=server" # admission learns of it by a watch
 submit 1 $n-restricted
 says 'violates PodSecurity "restricted:latest"'
 says 'spark.kubernetes.driver.podTemplateFile'
@@ -28,12 +29,14 @@ eventually 30 sh -c "[ -z \"\$(kubectl -n $n-restricted get pods,services -o nam
 
 # --- quotas: of memory, of pods, of what goes before the pod; one that wants limits
 own_namespace $n-quota
-quota() { # HARD
+quota() { # HARD PROBE...: until what the probe asks for is refused by it, and no more by the one before: admission learns of both by a watch
         kubectl -n $n-quota delete resourcequota --all >/dev/null
         kubectl -n $n-quota create quota q --hard="$1" >/dev/null
-        eventually 30 sh -c "kubectl -n $n-quota get quota q -o 'jsonpath={.status.hard}' | grep -q ."
+        eventually 30 sh -c "kubectl -n $n-quota get quota q -o 'jsonpath={.status.hard}' | grep ."
+        eventually 30 sh -c "kubectl -n $n-quota ${*:2} --dry-run=server 2>&1 | grep '${1%=*}[= ]'"
 }
-quota limits.memory=1Gi
+a_pod="run probe --image=$image" a_service='create service clusterip probe --tcp=1'
+quota limits.memory=1Gi "$a_pod"
 submit 1 $n-quota
 says 'exceeded quota: q, requested: limits.memory=1433Mi, used: limits.memory=0, limited: limits.memory=1Gi'
 says 'hint: ask for less (spark.driver.memory'
@@ -41,19 +44,19 @@ nothing_left $n-quota
 submit 0 $n-quota -c spark.driver.memory=512m -c spark.kubernetes.driver.pod.name=small
 kubectl -n $n-quota delete pod small --now >/dev/null
 eventually 30 sh -c "[ -z \"\$(kubectl -n $n-quota get services,configmaps -o name | grep -v kube-root-ca)\" ]"
-quota pods=0
+quota pods=0 "$a_pod"
 submit 1 $n-quota
 says 'exceeded quota: q, requested: pods=1'
 nothing_left $n-quota
-quota services=0
+quota services=0 "$a_service"
 submit 1 $n-quota
 says 'exceeded quota: q, requested: services=1'
 nothing_left $n-quota
-quota configmaps=1 # the cluster's own certificate is one
+quota configmaps=1 create configmap probe # the cluster's own certificate is one
 submit 1 $n-quota
 says 'exceeded quota: q, requested: configmaps=1'
 nothing_left $n-quota
-quota limits.cpu=4
+quota limits.cpu=4 "$a_pod"
 submit 1 $n-quota
 says 'must specify limits.cpu'
 says 'spark.kubernetes.driver.limit.cores'
@@ -101,6 +104,7 @@ jwt() { # SECONDS_FROM_NOW: a token such as the cluster makes
 kubectl -n $n-plain create serviceaccount gone >/dev/null
 gone=$(kubectl -n $n-plain create token gone)
 kubectl -n $n-plain delete serviceaccount gone >/dev/null
+eventually 30 sh -c "! kubectl --kubeconfig '$(kubeconfig_of gone "\"token\": \"$gone\"")' auth whoami"
 expect 0 kubectl --kubeconfig "$(kubeconfig_of good "\"token\": \"$(jwt 3600)\"")" auth whoami # the same kind of token, not expired
 says "system:serviceaccount:$n-plain:default"
 for token in nonsense "$(jwt -60)" "$gone"; do
@@ -154,7 +158,7 @@ spark_submit 1 --conf spark.kubernetes.namespace=$n-range
 says 'maximum memory usage per Container'
 spark_submit 1 --conf spark.kubernetes.namespace=$n-missing
 says "namespaces \"$n-missing\" not found"
-quota services=0 # the pod is there already when the Service is refused
+quota services=0 "$a_service" # the pod is there already when the Service is refused
 spark_submit 1 --conf spark.kubernetes.namespace=$n-quota
 says 'exceeded quota'
 eventually 30 sh -c "[ -z \"\$(kubectl -n $n-quota get pods -o name)\" ]"

@@ -9,6 +9,8 @@ own_namespace $n
 expect 0 "$FIRESTEEL" rbac -n $n --submitter serviceaccount:$n:sender --apply
 kubectl -n $n create serviceaccount sender >/dev/null
 sender=$(kubeconfig_of sender "\"token\": \"$(kubectl -n $n create token sender --duration=1h)\"")
+# The server's authorizer learns of the binding by a watch.
+eventually 30 kubectl --kubeconfig "$sender" -n $n auth can-i create pods -q
 claim=spark.kubernetes.driver.volumes.persistentVolumeClaim.data
 
 # What a submitter does; each line is "name: exit code and output" in $TEST_TMP/did
