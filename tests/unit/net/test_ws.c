@@ -14,6 +14,7 @@ struct fixture {
         char *url;
         struct ws *server_side, *client_side;
         struct str got;
+        size_t bytes;
         int close_code, server_close_code;
         bool done;
         struct err error;
@@ -136,6 +137,30 @@ static void closes_with_a_handshake(void **state) {
         assert_int_equal(f->server_close_code, 1000);
 }
 
+static void count(void *arg, bool is_text, struct sv message) { ((struct fixture *)arg)->bytes += message.len; }
+
+static void read_again(void *arg) {
+        struct fixture *f = arg;
+        ws_pause(f->client_side, false);
+}
+
+static void a_reader_that_pauses_still_gets_everything(void **state) {
+        enum { MESSAGES = 40, LENGTH = 1000000, LONGER_THAN_CLOSING_LINGERS_MS = 3500 };
+        struct fixture *f = *state;
+        connect_to(f);
+        ws_set_events(f->client_side, &(struct ws_events){.on_message = count, .on_close = client_closed, .arg = f});
+        ws_pause(f->client_side, true);
+        AUTO(free) char *data = xcalloc(1, LENGTH);
+        for (int i = 0; i < MESSAGES; i++)
+                ws_send(f->server_side, false, sv_new(data, LENGTH));
+        ws_close(TAKE(f->server_side), 1000, SV_NULL);
+        struct timer *pause = timer_new(f->loop, LONGER_THAN_CLOSING_LINGERS_MS, 0, read_again, f);
+        wait_for(f);
+        timer_free(pause);
+        assert_int_equal(f->close_code, 1000);
+        assert_int_equal(f->bytes, (size_t)MESSAGES * LENGTH);
+}
+
 static void tells_the_client_why_it_was_closed(void **state) {
         struct fixture *f = *state;
         connect_to(f);
@@ -187,6 +212,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(echoes_messages_of_all_sizes),
                 TEST(closes_with_a_handshake),
+                TEST(a_reader_that_pauses_still_gets_everything),
                 TEST(tells_the_client_why_it_was_closed),
                 TEST(reports_a_broken_connection),
                 TEST(ends_the_connection_when_a_message_is_too_large),
