@@ -25,6 +25,8 @@ rights() {
         expect 0 "$FIRESTEEL" rbac -n "$1" --submitter "serviceaccount:$1:sender" "${@:2}" --apply
         kubectl -n "$1" create serviceaccount sender >/dev/null
         sender=$(kubeconfig_of "sender-$1" "\"token\": \"$(kubectl -n "$1" create token sender --duration=2h)\"")
+        # The server's authorizer learns of the binding by a watch.
+        eventually 30 kubectl --kubeconfig "$sender" -n "$1" auth can-i create pods -q
 }
 # What every application here is submitted with
 small=(-c spark.kubernetes.driver.connectionTimeout=120000 -c spark.kubernetes.driver.requestTimeout=120000
