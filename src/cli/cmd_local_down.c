@@ -77,6 +77,8 @@ static int run_down(struct cmd_ctx *ctx, struct err *err) {
                 return local_not_running(&i);
         bool was_running = false, quiet = option_on(&ctx->o, "quiet");
         r = instance_lock_command(&i, &command_lock, err);
+        if (r == -ENOENT)
+                return local_not_running(&i);
         if (r >= 0)
                 r = local_stop(&i, option_int(&ctx->o, "timeout"), quiet, &was_running, err);
         if (r >= 0)
@@ -124,6 +126,8 @@ static int run_reset(struct cmd_ctx *ctx, struct err *err) {
         }
         bool was_running = false;
         r = instance_lock_command(&i, &command_lock, err);
+        if (r == -ENOENT)
+                return local_not_running(&i);
         if (r >= 0)
                 r = local_stop(&i, 10000, false, &was_running, err);
         if (r >= 0) {

@@ -286,9 +286,15 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                 log_err(err);
                 return EXIT_USAGE;
         }
-        r = instance_prepare(&i, err);
-        if (r >= 0)
+        bool is_removed;
+        do {
+                err_clear(err);
+                r = instance_prepare(&i, err);
+                if (r < 0)
+                        return r;
                 r = instance_lock_command(&i, &command_lock, err);
+                is_removed = r == -ENOENT; /* by a `reset` that we waited for: made anew */
+        } while (is_removed);
         if (r < 0)
                 return r;
         int state = instance_running(&i, &server, err);

@@ -207,9 +207,14 @@ uint64_t process_start_ticks(pid_t pid) {
         return p ? strtoull(p + 1, NULL, 10) : 0;
 }
 
+/* Does the name still lead to the file that is open? `reset` takes it away under those who wait for its lock. */
+static bool is_file_of(int fd, const char *path) {
+        struct stat mine, named;
+        return fstat(fd, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+}
+
 /* Open file description locks: not lost when another descriptor of the file is closed, and can be asked about. */
-static int lock_file(const struct instance *i, const char *name, bool wait, int *ret_fd, struct err *err) {
-        AUTO(free) char *path = instance_path(i, name);
+static int lock_once(const char *path, bool wait, int *ret_fd, struct err *err) {
         AUTO(fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0)
                 return err_errno(err, -errno, "%s", path);
@@ -224,6 +229,20 @@ static int lock_file(const struct instance *i, const char *name, bool wait, int 
                 return err_errno(err, -errno, "locking %s", path);
         *ret_fd = TAKE_FD(fd);
         return 0;
+}
+
+static int lock_file(const struct instance *i, const char *name, bool wait, int *ret_fd, struct err *err) {
+        AUTO(free) char *path = instance_path(i, name);
+        for (;;) {
+                AUTO(fd) int fd = -1;
+                int r = lock_once(path, wait, &fd, err);
+                if (r < 0)
+                        return r;
+                if (is_file_of(fd, path)) {
+                        *ret_fd = TAKE_FD(fd);
+                        return 0;
+                }
+        }
 }
 
 int instance_lock(const struct instance *i, int *ret_fd, struct err *err) { return lock_file(i, "lock", false, ret_fd, err); }

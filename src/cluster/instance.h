@@ -96,7 +96,7 @@ DEFINE_AUTO_VALUE(instance_server, struct instance_server, instance_server_done)
 MUST_USE int instance_running(const struct instance *i, struct instance_server *ret, struct err *err);
 /* The lock of the server (-EBUSY when another has it); lives with the descriptor. */
 MUST_USE int instance_lock(const struct instance *i, int *ret_fd, struct err *err);
-/* Serialises `up`, `down` and `reset` of one instance: waits for the lock of that name. */
+/* Serialises `up`, `down` and `reset` of one instance: waits for the lock of that name. -ENOENT when the instance was removed meanwhile. */
 MUST_USE int instance_lock_command(const struct instance *i, int *ret_fd, struct err *err);
 /* Describes the running server; `details` (an object, may be NULL) is merged in. */
 MUST_USE int instance_write_server(const struct instance *i, const struct instance_server *s, yyjson_mut_val *details, struct err *err);

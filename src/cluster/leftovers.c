@@ -147,20 +147,31 @@ static void open_up(const char *path) {
 
 static int remove_there(void *arg, struct str *answer, struct err *err) { return fs_remove_tree(arg, err); }
 
-int leftovers_remove(const struct instance *i, struct err *err) {
+static int remove_all(const char *dir, struct err *err) {
         AUTO(err) struct err first = ERR_INIT;
-        int r = fs_remove_tree(i->dir, &first);
+        int r = fs_remove_tree(dir, &first);
         if (r >= 0)
                 return 0;
         if (r == -EACCES || r == -EPERM) {
                 AUTO(str) struct str none = STR_INIT(0);
-                open_up(i->dir);
+                open_up(dir);
                 /* What containers made may belong to subordinate ids. */
-                if (geteuid() != 0 && userns_run(remove_there, i->dir, &none, NULL) == 0)
+                if (geteuid() != 0 && userns_run(remove_there, (void *)(uintptr_t)dir, &none, NULL) == 0)
                         return 0;
         }
-        r = fs_remove_tree(i->dir, err);
+        r = fs_remove_tree(dir, err);
         if (r == -EACCES || r == -EPERM)
-                err_hint(err, "some files belong to other users of containers; remove %s as root", i->dir);
+                err_hint(err, "some files belong to other users of containers; remove %s as root", dir);
+        return r;
+}
+
+int leftovers_remove(const struct instance *i, struct err *err) {
+        AUTO(free) char *home = xstrndup(i->dir, (size_t)(strrchr(i->dir, '/') - i->dir));
+        AUTO(free) char *gone = xasprintf("%s/.%s.gone", home, i->name);
+        /* The name is free at once: an `up` that does not know of this removal makes a directory of its own instead of working in what is
+         * being taken away, its lock first of all. */
+        int r = remove_all(gone, err);
+        if (r >= 0)
+                r = remove_all(rename(i->dir, gone) < 0 ? i->dir : gone, err);
         return r < 0 ? err_wrap(err, r, "removing instance \"%s\"", i->name) : 0;
 }

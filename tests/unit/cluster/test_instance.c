@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -123,6 +124,38 @@ static void the_lock_and_not_the_file_says_that_it_runs(void **state) {
         close(fd);
 }
 
+/* `up` waits for the lock while `reset` takes the directory away, lock and all: what it then gets must be the lock that others ask for. */
+static void who_waits_while_the_instance_is_removed_gets_the_new_lock(void **state) {
+        AUTO(instance) struct instance i = {0};
+        open_prepared("removed", &i);
+        int held = -1, said[2];
+        assert_int_equal(instance_lock_command(&i, &held, NULL), 0);
+        assert_int_equal(pipe(said), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+                AUTO(err) struct err err = ERR_INIT;
+                int fd = -1, r;
+                struct stat mine, named;
+                close(held);
+                if (write(said[1], "w", 1) != 1)
+                        _exit(1);
+                while ((r = instance_lock_command(&i, &fd, &err)) == -ENOENT && instance_prepare(&i, NULL) == 0)
+                        err_clear(&err);
+                AUTO(free) char *path = instance_path(&i, "command.lock");
+                _exit(r == 0 && fstat(fd, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino ? 0 : 2);
+        }
+        char c;
+        assert_int_equal(read(said[0], &c, 1), 1);
+        usleep(20000); /* most likely it waits by now; if not, there is nothing to see */
+        assert_int_equal(fs_remove_tree(i.dir, NULL), 0);
+        close(held);
+        int status = 1;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        close(said[0]);
+        close(said[1]);
+}
+
 static void a_server_that_has_not_described_itself_is_starting(void **state) {
         AUTO(instance) struct instance i = {0};
         open_prepared("starting", &i);
@@ -210,6 +243,7 @@ int main(void) {
                 cmocka_unit_test(settings_survive),
                 cmocka_unit_test(broken_settings_name_the_file_and_the_line),
                 cmocka_unit_test(the_lock_and_not_the_file_says_that_it_runs),
+                cmocka_unit_test(who_waits_while_the_instance_is_removed_gets_the_new_lock),
                 cmocka_unit_test(a_server_that_has_not_described_itself_is_starting),
                 cmocka_unit_test(the_lock_ends_with_its_process),
                 cmocka_unit_test(one_that_is_being_killed_does_not_run),
