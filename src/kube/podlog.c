@@ -27,6 +27,7 @@ struct podlog {
         int64_t at_last, skip;   /* lines handed out with that stamp; those still to be dropped after resuming */
         bool is_resuming;
         bool is_complete;        /* the last connection was ended by the server, not by an accident */
+        bool was_over;           /* the pod, before that connection was made */
         int64_t retry_ms;
         int depth;
         bool is_freed;
@@ -223,7 +224,10 @@ static void on_looked(void *arg, struct kube_reply *reply, const struct err *err
         yyjson_val *pod = reply ? yyjson_doc_get_root(reply->doc) : NULL;
         if (pod && pod_is_over(pod) && (p->is_complete || p->o.previous)) {
                 end(p, NULL);
-        } else if (pod && pod_is_over(pod)) { /* the connection broke and the pod ended meanwhile: read the rest */
+        } else if (pod && pod_is_over(pod) && !p->was_over) { /* it ended, or began and ended, after that connection: read the rest */
+                p->was_over = true;
+                p->timer = timer_new(kube_client_loop(p->client), 0, 0, connect_now, p);
+        } else if (pod && pod_is_over(pod)) {
                 connect_later(p, true);
         } else {
                 const char *reason = waiting_reason(pod);
@@ -261,8 +265,8 @@ static void on_stream_end(void *arg, const struct err *err) {
         }
         str_clear(&p->line);
         p->in_long_line = false;
-        p->is_complete = !err || err->http_status == 400;
-        /* 400: the container has not started; the pod says whether it ever will. */
+        /* 400: the container has not started; the pod says whether it ever will. It may have come and gone before it is asked. */
+        p->is_complete = !err || (err->http_status == 400 && p->was_over);
         if (err && err->http_status && err->http_status != 400 && err->http_status < 500) {
                 end(p, err);
                 return;

@@ -10,7 +10,7 @@ enum {
         REPORT_MS = 1000,
         LOG_TAIL = 20,
         LOG_LINE_MAX = 2000,  /* of a line kept for the reason of a failure */
-        LOG_GRACE_MS = 5000,  /* how long the end of the log is waited for once the pod has ended */
+        LOG_GRACE_MS = 5000,  /* how long the log's next line is waited for once the pod has ended */
 };
 
 struct waiting {
@@ -182,6 +182,8 @@ static void on_log_line(void *arg, struct sv line) {
         }
         if (w->o->on_log)
                 w->o->on_log(w->o->arg, line);
+        if (w->log_limit && !w->log_ended)
+                timer_again(w->log_limit, LOG_GRACE_MS, 0); /* as long as something comes */
 }
 
 static void on_log_end(void *arg, const struct err *err) {

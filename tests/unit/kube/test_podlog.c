@@ -111,6 +111,42 @@ static void a_container_that_has_not_started_is_waited_for(void **state) {
         str_done(&s.log);
 }
 
+/* Between the refusal and the look at the pod the container came and went. */
+static void too_quick(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {
+        if (!is_log(request))
+                answer(x, 200, "{\"status\":{\"phase\":\"Succeeded\"}}");
+        else if (api->count == 1)
+                answer(x, 400, STATUS(400, "BadRequest", "container is waiting to start: ContainerCreating"));
+        else
+                http_respond(x, 200, "text/plain", SV(T(1) "hello\n"));
+}
+
+static void a_container_that_ran_before_its_pod_was_looked_at_is_read(void **state) {
+        struct fake_api *api = *state;
+        api->handler = too_quick;
+        struct seen s = {0};
+        read_all(api, &(struct podlog_options){.tail_lines = -1, .follow = true}, &s);
+        assert_string_equal(str_cstr(&s.log), "hello|");
+        str_done(&s.log);
+}
+
+static void never_started(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {
+        if (is_log(request))
+                answer(x, 400, STATUS(400, "BadRequest", "container is waiting to start: ContainerCreating"));
+        else
+                answer(x, 200, "{\"status\":{\"phase\":\"Failed\"}}");
+}
+
+static void a_pod_that_failed_without_having_started_has_no_log(void **state) {
+        struct fake_api *api = *state;
+        api->handler = never_started;
+        struct seen s = {0};
+        read_all(api, &(struct podlog_options){.tail_lines = -1, .follow = true}, &s);
+        assert_string_equal(str_cstr(&s.log), "");
+        assert_int_equal(s.status, 0);
+        str_done(&s.log);
+}
+
 static void gone(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {
         answer(x, 404, STATUS(404, "NotFound", "pods \\\"p\\\" not found"));
 }
@@ -151,6 +187,8 @@ int main(void) {
                 with_api(gives_lines_however_they_are_cut),
                 with_api(no_line_is_lost_or_doubled_by_a_broken_connection),
                 with_api(a_container_that_has_not_started_is_waited_for),
+                with_api(a_container_that_ran_before_its_pod_was_looked_at_is_read),
+                with_api(a_pod_that_failed_without_having_started_has_no_log),
                 with_api(no_such_pod_is_an_error),
                 with_api(a_very_long_line_comes_in_bounded_pieces),
         };
