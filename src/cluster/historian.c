@@ -106,6 +106,7 @@ static int spawn(struct historian *h, struct err *err) {
         if (r >= 0)
                 r = procid_open(&h->proc, &h->proc_fd, err);
         if (r < 0) {
+                kill(pid, SIGKILL);
                 waitpid(pid, NULL, 0);
                 return r;
         }

@@ -117,6 +117,8 @@ int holder_start(const struct holder_options *o, struct holder *ret, struct err 
                 r = procid_of(pid, &h.proc, err);
         if (r == 0)
                 r = write_record(o->dir, &h, &o->ranges, err);
+        if (r == 0 && send(ours, &(struct talk){.kind = 'G'}, 1, MSG_NOSIGNAL) < 0)
+                r = err_errno(err, -errno, "talking to the namespace holder");
         if (r < 0) {
                 kill(pid, SIGKILL);
                 waitpid(pid, NULL, 0);
@@ -233,7 +235,8 @@ int holder_main(int argc, char **argv) {
         signal(SIGINT, SIG_IGN);
         signal(SIGCHLD, SIG_IGN);
         struct talk t = {.kind = 'R'};
-        if (send(TALK_FD, &t, 1, MSG_NOSIGNAL) < 0)
+        /* It stays only when it is on record: one whose starter was killed in between would be found by nobody. */
+        if (send(TALK_FD, &t, 1, MSG_NOSIGNAL) < 0 || recv(TALK_FD, &t, sizeof t, 0) < 1)
                 return 1;
         close(TALK_FD);
         reexec_slim();

@@ -100,7 +100,10 @@ int shim_write_exit(const char *dir, const struct shim_exit *e, struct err *err)
 static int await_start(int fd, struct err *err) {
         char word[16];
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int n = poll(&p, 1, START_MS);
+        int n;
+        do /* a signal of the server's may come to this thread */
+                n = poll(&p, 1, START_MS);
+        while (n < 0 && errno == EINTR);
         if (n == 0)
                 return err_set(err, -ETIMEDOUT, "the container runtime did not start the container within %d s", START_MS / 1000);
         ssize_t got = n < 0 ? -1 : read(fd, word, sizeof word);
@@ -137,16 +140,15 @@ int shim_start(const struct shim_spec *spec, struct procid *ret, struct err *err
         if (r < 0)
                 return r;
         close(TAKE_FD(theirs));
-        AUTO(str) struct str text = STR_INIT(0);
         /* A container that ended at once may have taken its shim along; the record of the exit is then already there. */
         if (procid_of(pid, &p, NULL) < 0)
                 p = (struct procid){.pid = pid};
-        str_appendf(&text, "{\"pid\":%d,\"startTicks\":%llu}\n", (int)p.pid, (unsigned long long)p.start_ticks);
-        r = write_record(spec->dir, "shim.json", &text, err);
-        if (r == 0)
-                r = await_start(ours, err);
+        r = await_start(ours, err);
         if (r < 0) {
+                /* Waited for: the next try uses the same directory and name. */
                 kill(pid, SIGTERM);
+                while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                        ;
                 return err_wrap(err, r, "container %s", spec->id);
         }
         *ret = p;
@@ -441,12 +443,25 @@ static void finish(struct shim *s) {
                 say("failed");
 }
 
+/* By the shim itself and before anything runs: a server that is killed just now leaves no container that nobody finds. */
+static int note_self(const struct shim *s, struct err *err) {
+        struct procid p;
+        AUTO(str) struct str text = STR_INIT(0);
+        int r = procid_of(getpid(), &p, err);
+        if (r < 0)
+                return r;
+        str_appendf(&text, "{\"pid\":%d,\"startTicks\":%llu}\n", (int)p.pid, (unsigned long long)p.start_ticks);
+        return write_record(s->dir, "shim.json", &text, err);
+}
+
 static void launch(struct shim *s, const char *log_path) {
         struct err err = ERR_INIT;
         AUTO(fd) int out = -1;
         AUTO(fd) int er = -1;
         AUTO(fd) int in = -1;
-        int r = crilog_open(log_path, CRILOG_DEFAULT_MAX_BYTES, CRILOG_DEFAULT_FILES, &s->log, &err);
+        int r = note_self(s, &err);
+        if (r == 0)
+                r = crilog_open(log_path, CRILOG_DEFAULT_MAX_BYTES, CRILOG_DEFAULT_FILES, &s->log, &err);
         if (r == 0)
                 r = open_streams(s, &out, &er, &err);
         if (r == 0)
