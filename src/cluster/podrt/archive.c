@@ -249,7 +249,9 @@ static void finish_work(void *arg) {
                 waitpid(m->shim.pid, NULL, 0);
         m->exit_code = shim_read_exit(m->dir, &e, NULL) == 0 ? e.exit_code : 255;
         m->result = -EIO;
-        if (m->exit_code == 0 && stat(made, &st) == 0 && st.st_size > 0 && chmod(made, 0644) == 0) {
+        if (access(m->wanted->path, R_OK) == 0) {
+                m->result = 0; /* another instance was faster, and its pods may have it in use */
+        } else if (m->exit_code == 0 && stat(made, &st) == 0 && st.st_size > 0 && chmod(made, 0644) == 0) {
                 /* First the library: who finds the archive finds both. */
                 keep_python(m);
                 m->result = rename(made, m->wanted->path) == 0 ? 0 : -errno;
@@ -321,13 +323,16 @@ static void make(struct archives *a, struct wanted *w) {
         if (podnet_pool_take(&k->addresses, &address, NULL) < 0)
                 return;
         struct making *m = NEW(struct making);
+        /* Instances of one name may share the place for archives and differ in their own. */
+        char mine[SHA256_HEX_SIZE];
+        sha256_hex(sv_of(k->dir), mine);
         *m = (struct making){.archives = a,
                              .wanted = w,
                              .dir = fs_join(k->dir, "archive"),
                              .net_dir = fs_join(k->dir, "archive-ns"),
                              .log = fs_join(k->dir, "archive.log"),
                              .id = xasprintf("archive-%s", k->node_name),
-                             .scratch = xasprintf("%s.%s", w->path, k->node_name),
+                             .scratch = xasprintf("%s.%.16s", w->path, mine),
                              .address = address,
                              .ranges = k->o.ranges,
                              .watch_fd = -1,
