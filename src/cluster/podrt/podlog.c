@@ -123,10 +123,12 @@ static void take(struct pod_log *l, struct sv data) {
 }
 
 /* The file was rotated when another one has its name. */
-static bool reopen_if_rotated(struct pod_log *l) {
+static bool is_rotated(const struct pod_log *l) {
         struct stat named, open_one;
-        if (stat(l->path, &named) < 0 || fstat(l->fd, &open_one) < 0 || named.st_ino == open_one.st_ino)
-                return false;
+        return stat(l->path, &named) == 0 && fstat(l->fd, &open_one) == 0 && named.st_ino != open_one.st_ino;
+}
+
+static bool reopen(struct pod_log *l) {
         int fd = open(l->path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return false;
@@ -185,6 +187,9 @@ static void read_some(struct pod_log *l) {
         bool running = is_still_running(l);
         char chunk[CHUNK];
         ssize_t n = read(l->fd, chunk, sizeof chunk);
+        bool rotated = n == 0 && is_rotated(l);
+        if (rotated) /* what was written between the read and the rotation */
+                n = read(l->fd, chunk, sizeof chunk);
         if (n > 0) {
                 take(l, sv_new(chunk, (size_t)n));
                 if (l->left == 0 && !l->closed)
@@ -193,7 +198,7 @@ static void read_some(struct pod_log *l) {
                         post(l);
                 return;
         }
-        if (reopen_if_rotated(l))
+        if (rotated && reopen(l))
                 post(l);
         else if (!l->follow || !running)
                 end(l);
