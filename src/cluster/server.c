@@ -47,6 +47,7 @@ struct server {
         struct scheduler *scheduler;
         struct sigwatch *on_term, *on_int;
         int signals; /* received so far */
+        bool pods_are_over;
 };
 
 
@@ -290,6 +291,7 @@ static void stopped(void *arg) {
 
 static void pods_ended(void *arg) {
         struct server *s = arg;
+        s->pods_are_over = true;
         http_server_stop(s->http, HTTP_GRACE_MS, stopped, s);
 }
 
@@ -300,7 +302,7 @@ static void on_signal(void *arg) {
                 log_info("ending");
                 stop_controllers(s);
                 kubelet_stop(s->kubelet, POD_GRACE_S, pods_ended, s);
-        } else if (s->signals == 2) {
+        } else if (s->signals == 2 && !s->pods_are_over) {
                 log_info("ending at once");
                 kubelet_stop(s->kubelet, 0, pods_ended, s);
         }

@@ -1,5 +1,6 @@
 /* Taking over what a former kubelet left: from the pod's status in the API and the records of the shims. */
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -10,6 +11,8 @@
 #include "cluster/podrt/ociroot.h"
 #include "codec/ktime.h"
 #include "codec/sha256.h"
+
+enum { END_MS = 5000 };
 
 static int64_t time_of(yyjson_val *o, const char *key) {
         int64_t us = 0;
@@ -105,6 +108,8 @@ static void adopt_container(struct container *c) {
                         probes_start(c);
                 }
         }
+        if (!procid_is_alive(&c->shim))
+                c->shim = (struct procid){0}; /* not ours to wait for, and its number may be another's by now */
         /* Ended meanwhile: the record is read at once, from the loop. */
         container_watch(c);
 }
@@ -159,7 +164,9 @@ static void end_container_dir(const char *dir) {
         struct shim_started started;
         int fd = -1;
         if (shim_find(dir, &shim, NULL) == 0 && procid_open(&shim, &fd, NULL) == 0) {
+                struct pollfd ended = {.fd = fd, .events = POLLIN};
                 syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0); /* ends its container */
+                (void)!poll(&ended, 1, END_MS); /* it writes into the directory until then, which is to be removed */
                 close(fd);
         } else if (shim_read_started(dir, &started, NULL) == 0 && procid_open(&started.proc, &fd, NULL) == 0) {
                 syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);

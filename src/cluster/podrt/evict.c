@@ -58,6 +58,8 @@ static void look_done(void *arg) {
         struct look *l = arg;
         struct pod *p = map_get(&l->kubelet->pods, l->uid);
         kubelet_job_done(l->kubelet);
+        if (p)
+                p->is_measured = false;
         vec_foreach(m, &l->list) {
                 if (p && m->used > m->limit && !p->is_ending && !p->is_finished)
                         pod_evict(p, m->message);
@@ -104,6 +106,7 @@ static void look_at(struct pod *p) {
                 free(l);
                 return;
         }
+        p->is_measured = true;
         p->kubelet->jobs++;
         loop_work(p->kubelet->o.loop, look_work, look_done, l);
 }
@@ -112,7 +115,7 @@ static void on_look(void *arg) {
         struct kubelet *k = arg;
         map_foreach(e, &k->pods) {
                 struct pod *p = e->value;
-                if (p->volumes_ready && !p->is_finished && !p->is_ending)
+                if (p->volumes_ready && !p->is_measured && !p->is_finished && !p->is_ending)
                         look_at(p);
         }
 }

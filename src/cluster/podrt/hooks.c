@@ -8,6 +8,7 @@
 
 struct hook_run {
         struct container *container;
+        int attempt; /* of the container: the run that the hook is about */
         struct http_client *http;
         struct tls_context *tls;
         struct timer *timer;
@@ -21,9 +22,14 @@ static void over(struct hook_run *h, bool ok, const char *why) {
         if (h->http)
                 http_client_free(h->http);
         tls_context_free(h->tls);
+        bool is_same_run = h->attempt == c->attempt;
         free(h);
         c->pod->jobs--;
-        done(c, ok, why);
+        /* One that ended meanwhile may run again: that run is not to be told to end, nor counts as started. */
+        if (is_same_run)
+                done(c, ok, why);
+        else
+                pod_sync(c->pod);
 }
 
 static void exec_over(void *arg, int code, struct sv out, const struct err *err) {
@@ -51,7 +57,7 @@ bool container_hook(struct container *c, const char *name, int64_t limit_ms, voi
         if (!hook || yyjson_obj_size(hook) == 0)
                 return false;
         struct hook_run *h = NEW(struct hook_run);
-        *h = (struct hook_run){.container = c, .done = done};
+        *h = (struct hook_run){.container = c, .attempt = c->attempt, .done = done};
         c->pod->jobs++;
         if ((way = yyjson_obj_get(hook, "exec"))) {
                 container_exec(c, yyjson_obj_get(way, "command"), limit_ms, exec_over, h);

@@ -41,6 +41,7 @@ struct kubelet {
         void *stopped_arg;
         bool has_cgroups;
         unsigned jobs; /* on workers */
+        bool is_quiet; /* the last job is back; for kubelet_free() */
 };
 
 enum container_state { CONTAINER_WAITING, CONTAINER_RUNNING, CONTAINER_TERMINATED };
@@ -102,6 +103,7 @@ struct pod {
         bool uses_host_network;
         struct volume_plan *volumes; /* NULL until they were set up */
         bool volumes_ready;
+        bool volumes_stale; /* what they show changed while a worker wrote it */
         VEC(struct container *) containers; /* init containers first, in order */
         bool is_refused;     /* pods cannot run here, and this one has been told so */
         bool is_busy;        /* a worker prepares sandbox or volumes */
@@ -109,6 +111,7 @@ struct pod {
         bool is_ending;      /* containers are being ended */
         bool is_finished;    /* terminal: nothing will run any more */
         bool is_cleaned;
+        bool is_measured;    /* a worker sums up what it has on disk */
         const char *end_reason; /* status.reason: DeadlineExceeded, Terminated; static; NULL */
         char *end_message;
         int64_t end_grace_s;
@@ -184,7 +187,8 @@ struct http_headers;
 char *probe_url(const struct container *c, yyjson_val *get, struct http_headers *headers);
 
 /* hooks.c */
-/* Runs the hook postStart or preStop; false when there is none. done once, not inside the call; the pod counts a job until then. */
+/* Runs the hook postStart or preStop; false when there is none. done once, not inside the call, and not when the
+ * container is in another run by then; the pod counts a job until then. */
 bool container_hook(struct container *c, const char *name, int64_t limit_ms, void (*done)(struct container *c, bool ok, const char *why));
 
 /* podlog.c, podexec.c */
@@ -200,6 +204,7 @@ void services_free(struct services *s);
 void services_refresh(struct services *s); /* pods or services changed */
 /* The hosts file of a pod. */
 void services_hosts(const struct services *s, const struct pod *p, struct str *ret);
+void services_update_hosts(const struct services *s, const struct pod *p); /* writes it when it changed */
 
 /* node.c */
 struct node *node_new(struct kubelet *k);

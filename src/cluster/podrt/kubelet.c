@@ -462,9 +462,10 @@ static void config_changed(struct kubelet *k, const char *resource, const struct
                         (*c)->next_start_ms = 0;
                         is_waiting = true;
                 }
-                if (is_waiting)
+                bool is_used = volumes_use(p->object, resource, e->object->name);
+                if (is_waiting && !(p->is_busy && is_used))
                         pod_sync(p);
-                else if (volumes_use(p->object, resource, e->object->name))
+                else if (is_used)
                         pod_refresh_volumes(p);
         }
 }
@@ -588,6 +589,7 @@ static void check_stopped(struct kubelet *k) {
 
 void kubelet_job_done(struct kubelet *k) {
         k->jobs--;
+        k->is_quiet = k->jobs == 0;
         check_stopped(k);
 }
 
@@ -609,9 +611,18 @@ void kubelet_stop(struct kubelet *k, int64_t grace_s, void (*done)(void *arg), v
         loop_post(k->o.loop, on_stop_tick, k);
 }
 
+/* Workers come back to the kubelet: what began after the last pod's end (a look at usage, the removal of a pod that a client deleted). */
+static void await_workers(struct kubelet *k) {
+        while (k->jobs > 0) {
+                k->is_quiet = false;
+                loop_run_until(k->o.loop, &k->is_quiet);
+        }
+}
+
 void kubelet_free(struct kubelet *k) {
         if (!k)
                 return;
+        await_workers(k);
         if (k->pod_watch)
                 api_watch_stop(k->pod_watch);
         if (k->config_watch)

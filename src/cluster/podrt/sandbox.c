@@ -133,9 +133,14 @@ static void prepare_done(void *arg) {
                 if (j->makes_sandbox) {
                         p->has_sandbox = true;
                         pod_save(p);
+                        services_update_hosts(p->kubelet->services, p); /* what changed while the worker was at it */
                 }
         }
         prepare_free(j);
+        if (p->volumes_stale) {
+                p->volumes_stale = false;
+                pod_refresh_volumes(p);
+        }
         pod_sync(p);
 }
 
@@ -272,7 +277,11 @@ void pod_plan_tokens(struct pod *p) {
 void pod_refresh_volumes(struct pod *p) {
         struct volume_plan *plan = NULL;
         struct volume_env env = {.api = p->kubelet->api, .dir = p->dir};
-        if (!p->volumes_ready || p->is_busy || p->is_finished || p->is_ending)
+        if (p->is_busy) {
+                p->volumes_stale = true; /* looked at again when the worker is back */
+                return;
+        }
+        if (!p->volumes_ready || p->is_finished || p->is_ending)
                 return;
         pod_facts(p, &env.facts);
         if (volumes_plan(&env, p->object, &plan, NULL) < 0)

@@ -195,21 +195,20 @@ void services_hosts(const struct services *s, const struct pod *p, struct str *r
         svctable_hosts(&s->table, &h, CLUSTER_DOMAIN, ret);
 }
 
-static void update_hosts(struct services *s) {
-        map_foreach(entry, &s->kubelet->pods) {
-                struct pod *p = entry->value;
-                if (!p->has_sandbox || p->is_cleaned || p->is_finished)
-                        continue;
-                AUTO(free) char *path = fs_join(p->dir, "hosts");
-                AUTO(str) struct str text = STR_INIT(0);
-                AUTO(str) struct str old = STR_INIT(16 << 20);
-                services_hosts(s, p, &text);
-                /* A few hundred bytes in the page cache: not worth a worker. In place, because containers have the file bind-mounted. */
-                if (fs_read(path, 16 << 20, &old, NULL) == 0 && sv_eq(str_sv(&old), str_sv(&text)))
-                        continue;
-                (void)!fs_write(path, str_sv(&text), 0644, NULL);
-        }
+void services_update_hosts(const struct services *s, const struct pod *p) {
+        if (!p->has_sandbox || p->is_cleaned || p->is_finished)
+                return;
+        AUTO(free) char *path = fs_join(p->dir, "hosts");
+        AUTO(str) struct str text = STR_INIT(0);
+        AUTO(str) struct str old = STR_INIT(16 << 20);
+        services_hosts(s, p, &text);
+        /* A few hundred bytes in the page cache: not worth a worker. In place, because containers have the file bind-mounted. */
+        if (fs_read(path, 16 << 20, &old, NULL) == 0 && sv_eq(str_sv(&old), str_sv(&text)))
+                return;
+        (void)!fs_write(path, str_sv(&text), 0644, NULL);
 }
+
+static void update_hosts(struct services *s) { map_foreach(entry, &s->kubelet->pods) services_update_hosts(s, entry->value); }
 
 static void refresh(void *arg) {
         struct services *s = arg;
