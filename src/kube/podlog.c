@@ -28,6 +28,7 @@ struct podlog {
         bool is_resuming;
         bool is_complete;        /* the last connection was ended by the server, not by an accident */
         bool was_over;           /* the pod, before that connection was made */
+        bool has_data;           /* came by that connection */
         int64_t retry_ms;
         int depth;
         bool is_freed;
@@ -132,6 +133,7 @@ static void on_data(void *arg, struct sv data) {
         struct podlog *p = arg;
         p->depth++;
         p->retry_ms = 0;
+        p->has_data = true;
         while (data.len > 0 && !p->is_freed) {
                 ssize_t end = sv_find_char(data, '\n');
                 struct sv piece = sv_new(data.data, end < 0 ? data.len : (size_t)end);
@@ -265,8 +267,9 @@ static void on_stream_end(void *arg, const struct err *err) {
         }
         str_clear(&p->line);
         p->in_long_line = false;
-        /* 400: the container has not started; the pod says whether it ever will. It may have come and gone before it is asked. */
-        p->is_complete = !err || (err->http_status == 400 && p->was_over);
+        /* 400: the container has not started; nothing: the pod may not have a node yet. The pod says whether it ever will. It may have come and
+         * gone before it is asked. */
+        p->is_complete = p->was_over ? !err || err->http_status == 400 : !err && p->has_data;
         if (err && err->http_status && err->http_status != 400 && err->http_status < 500) {
                 end(p, err);
                 return;
@@ -280,6 +283,7 @@ static void connect_now(void *arg) {
                 timer_free(TAKE(p->timer));
         AUTO(str) struct str query = STR_INIT(0);
         query_add(&query, "container", p->container);
+        p->has_data = false;
         p->is_resuming = p->last_text != NULL;
         p->skip = p->at_last;
         if (p->o.follow) {

@@ -130,6 +130,23 @@ static void a_container_that_ran_before_its_pod_was_looked_at_is_read(void **sta
         str_done(&s.log);
 }
 
+/* The same with a pod that had no node yet. */
+static void too_quick_from_nowhere(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {
+        if (is_log(request) && api->count == 1)
+                http_respond(x, 204, "text/plain", SV(""));
+        else
+                too_quick(api, x, request);
+}
+
+static void a_pod_that_got_its_node_and_ran_meanwhile_is_read(void **state) {
+        struct fake_api *api = *state;
+        api->handler = too_quick_from_nowhere;
+        struct seen s = {0};
+        read_all(api, &(struct podlog_options){.tail_lines = -1, .follow = true}, &s);
+        assert_string_equal(str_cstr(&s.log), "hello|");
+        str_done(&s.log);
+}
+
 static void never_started(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {
         if (is_log(request))
                 answer(x, 400, STATUS(400, "BadRequest", "container is waiting to start: ContainerCreating"));
@@ -188,6 +205,7 @@ int main(void) {
                 with_api(no_line_is_lost_or_doubled_by_a_broken_connection),
                 with_api(a_container_that_has_not_started_is_waited_for),
                 with_api(a_container_that_ran_before_its_pod_was_looked_at_is_read),
+                with_api(a_pod_that_got_its_node_and_ran_meanwhile_is_read),
                 with_api(a_pod_that_failed_without_having_started_has_no_log),
                 with_api(no_such_pod_is_an_error),
                 with_api(a_very_long_line_comes_in_bounded_pieces),
