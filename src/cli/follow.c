@@ -8,13 +8,21 @@
 #include "submit/why.h"
 
 enum { SHOWN_FINDINGS = 2, SHOWN_FIXES = 3, SHOWN_LINES = 15 };
+/* How long a pod may be unschedulable before it is worth a word: Spark creates an executor's claims after its pod. */
+enum { UNSCHEDULABLE_MS = 2000 };
+
+/* A pod, or one of several, that waits. */
+struct waits {
+        char *said;       /* the last reason that was told */
+        int64_t since_ms; /* unschedulable since then; -1: it is not */
+};
 
 struct following {
         const struct follow_options *o;
         struct progress *progress;
         char *step; /* what the current step is called; NULL before the first */
         bool is_running;
-        char *noted[2]; /* what was said about driver and executors that wait */
+        struct waits driver, executor;
 };
 
 static void set_step(struct following *f, const char *text) {
@@ -26,18 +34,22 @@ static void set_step(struct following *f, const char *text) {
 }
 
 /* Without a terminal nobody sees the line that changes: what will not go away by itself is said once. */
-static void note_waiting(struct following *f, int which, const char *reason, const char *message) {
-        static const char *const passing[] = {"ContainerCreating", "PodInitializing", "Pending", "Scheduled"};
-        for (size_t i = 0; i < ARRAY_LEN(passing); i++)
-                if (!reason || streq(reason, passing[i]))
-                        return;
-        /* ErrImagePull and ImagePullBackOff take turns. */
-        if (f->o->quiet || terminal_of(2)->is_tty || !message || streq_null(f->noted[which], reason) || (f->noted[which] && str_starts(reason, "ImagePull")))
+static void note_waiting(struct following *f, struct waits *w, int64_t now_ms, const char *reason, const char *message) {
+        static const char *const passing[] = {"ContainerCreating", "PodInitializing", "Pending", "Scheduled", NULL};
+        bool is_unschedulable = streq_null(reason, "Unschedulable");
+        if (!is_unschedulable)
+                w->since_ms = -1;
+        else if (w->since_ms < 0)
+                w->since_ms = now_ms;
+        if (!reason || str_is_one_of(reason, passing) || (is_unschedulable && now_ms - w->since_ms < UNSCHEDULABLE_MS))
                 return;
-        free(f->noted[which]);
-        f->noted[which] = xstrdup(reason);
+        /* ErrImagePull and ImagePullBackOff take turns. */
+        if (f->o->quiet || terminal_of(2)->is_tty || !message || streq_null(w->said, reason) || (w->said && str_starts(reason, "ImagePull")))
+                return;
+        free(w->said);
+        w->said = xstrdup(reason);
         progress_hide(f->progress);
-        fprintf(stderr, "  %s waits: %s: %s\n", which ? "an executor" : "the driver", reason, message);
+        fprintf(stderr, "  %s waits: %s: %s\n", w == &f->driver ? "the driver" : "an executor", reason, message);
 }
 
 static void running_text(const struct wait_state *s, struct str *out) {
@@ -62,7 +74,7 @@ static void on_state(void *arg, const struct wait_state *s) {
         struct following *f = arg;
         if (streq(s->phase, "Pending")) {
                 set_step(f, "Starting the driver");
-                note_waiting(f, 0, s->reason, s->message);
+                note_waiting(f, &f->driver, s->elapsed_ms, s->reason, s->message);
                 progress_update(f->progress, "%s%s%s", s->reason ? s->reason : "", s->message ? ": " : "", s->message ? s->message : "");
                 return;
         }
@@ -73,7 +85,7 @@ static void on_state(void *arg, const struct wait_state *s) {
         }
         if (!streq(s->phase, "Running"))
                 return;
-        note_waiting(f, 1, s->executor_reason, s->executor_message);
+        note_waiting(f, &f->executor, s->elapsed_ms, s->executor_reason, s->executor_message);
         AUTO(str) struct str text = STR_INIT(0);
         running_text(s, &text);
         set_step(f, "Running");
@@ -190,7 +202,7 @@ int follow_app(const struct follow_options *o, struct err *err) {
         if (r >= 0)
                 r = tell(&f, &result, err);
         free(f.step);
-        free(f.noted[0]);
-        free(f.noted[1]);
+        free(f.driver.said);
+        free(f.executor.said);
         return r;
 }

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "base/fs.h"
+#include "cluster/podrt/decom.h"
 #include "cluster/podrt/entrypoint.h"
 #include "cluster/podrt/holder.h"
 #include "cluster/podrt/shim.h"
@@ -18,6 +19,7 @@ static const struct {
     {REEXEC_HOLDER, holder_main},
     {REEXEC_SHIM, shim_main},
     {REEXEC_ENTRYPOINT, entrypoint_main},
+    {REEXEC_DECOM, decom_main},
 };
 
 bool reexec_dispatch(int argc, char **argv, int *ret) {

@@ -3,8 +3,10 @@
  *     firesteel-holder   keeps the namespaces of an instance (holder.h)
  *     firesteel-shim     keeps one container (shim.h)
  *     entrypoint.sh      PID 1 of a Spark container (entrypoint.h)
+ *     decom.sh           the preStop hook of an executor (decom.h)
  *
- * The name is argv[0]'s last part, so that `ps` tells them apart and a bind mount of the program at /opt/entrypoint.sh just works.
+ * The name is argv[0]'s last part, so that `ps` tells them apart and a bind mount of the program at /opt/entrypoint.sh or /opt/decom.sh
+ * just works.
  * main() must ask reexec_dispatch() before it initialises anything: these processes live long and are many, and stay small that way.
  */
 #ifndef FIRESTEEL_CLUSTER_PODRT_REEXEC_H
@@ -18,6 +20,7 @@
 #define REEXEC_HOLDER "firesteel-holder"
 #define REEXEC_SHIM "firesteel-shim"
 #define REEXEC_ENTRYPOINT "entrypoint.sh"
+#define REEXEC_DECOM "decom.sh"
 
 /* True when argv[0] names a hidden face, which has then run; its exit code is in *ret. */
 bool reexec_dispatch(int argc, char **argv, int *ret);

@@ -226,7 +226,8 @@ int rootfs_make(const struct rootfs_spec *spec, struct bundle *b, struct err *er
         if ((r = add_file(root, b, "/etc/hosts", spec->hosts_file, false, err)) < 0 ||
             (r = add_file(root, b, "/etc/resolv.conf", spec->resolv_file, false, err)) < 0 ||
             (r = add_file(root, b, "/etc/hostname", spec->hostname_file, false, err)) < 0 ||
-            (r = add_file(root, b, "/opt/entrypoint.sh", spec->program, true, err)) < 0)
+            (r = add_file(root, b, "/opt/entrypoint.sh", spec->program, true, err)) < 0 ||
+            (r = add_file(root, b, "/opt/decom.sh", spec->program, true, err)) < 0)
                 return r;
         free(b->rootfs);
         b->rootfs = TAKE(root);

@@ -19,7 +19,7 @@ struct rootfs_spec {
         const char *hosts_file;   /* bind-mounted at /etc/hosts, resolv.conf and hostname likewise; NULL = none */
         const char *resolv_file;
         const char *hostname_file;
-        const char *program;      /* bind-mounted at /opt/entrypoint.sh; NULL = none */
+        const char *program;      /* bind-mounted at /opt/entrypoint.sh and /opt/decom.sh; NULL = none */
         uint32_t uid, gid;        /* owner of work directories; an unknown one gets a line in passwd */
 };
 
