@@ -59,6 +59,7 @@ struct history {
         struct listing *listing;
         struct map views; /* of the listing: "mask of directories" -> struct listing, for those who may not see all */
         bool scanning, scanned, stopping, cleaning;
+        bool scan_again; /* asked for while one was going on, which may have looked too early */
         struct timer *scan_timer, *clean_timer;
         struct map models; /* log_record.key -> struct loaded */
         struct map loads;  /* log_record.key -> struct load */

@@ -164,11 +164,14 @@ static void scan_done(void *arg) {
         listing_unref(s->before);
         free(s);
         let_in(h);
-        if (!h->stopping)
+        if (h->scan_again)
+                history_scan(h);
+        else if (!h->stopping)
                 timer_again(h->scan_timer, h->conf->update_interval_ms > MIN_INTERVAL_MS ? h->conf->update_interval_ms : MIN_INTERVAL_MS, 0);
 }
 
 void history_scan(struct history *h) {
+        h->scan_again = h->scanning;
         if (h->scanning || h->stopping)
                 return;
         h->scanning = true;

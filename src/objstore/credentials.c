@@ -12,7 +12,7 @@
 
 enum {
         REFRESH_MS = 5 * 60 * 1000,
-        METADATA_TIMEOUT_MS = 2000, /* it is on the same machine, or there is none */
+        METADATA_TIMEOUT_MS = 2000, /* at the usual address: it is on the same machine, or there is none */
         REMOTE_TIMEOUT_MS = 20 * 1000,
         MAX_ANSWER = 256 * 1024,
         MAX_TOKEN = 64 * 1024,
@@ -437,11 +437,16 @@ static void on_metadata_keys(void *arg, struct http_response *response, const st
                 finish_parsed(c, parse_json, str_sv(&response->body), "the instance metadata service");
 }
 
+/* Whoever names a service has one: then a busy machine is no reason to go without it. */
+static int64_t metadata_timeout(const struct aws_chain *c) {
+        return aws_env_get(&c->env, "AWS_EC2_METADATA_SERVICE_ENDPOINT") ? REMOTE_TIMEOUT_MS : METADATA_TIMEOUT_MS;
+}
+
 static void get_metadata(struct aws_chain *c, const char *role, on_done_fn on_done) {
         AUTO(http_headers) struct http_headers h = {0};
         http_headers_add(&h, "X-aws-ec2-metadata-token", c->metadata_token);
         AUTO(free) char *url = xasprintf("%s/latest/meta-data/iam/security-credentials/%s", c->metadata_url, role);
-        start_call(c, c->direct, "GET", url, &h, SV_NULL, METADATA_TIMEOUT_MS, on_done);
+        start_call(c, c->direct, "GET", url, &h, SV_NULL, metadata_timeout(c), on_done);
 }
 
 static void on_metadata_role(void *arg, struct http_response *response, const struct err *err) {
@@ -488,7 +493,7 @@ static int from_metadata(struct aws_chain *c, struct err *err) {
         AUTO(http_headers) struct http_headers h = {0};
         http_headers_add(&h, "X-aws-ec2-metadata-token-ttl-seconds", "21600");
         AUTO(free) char *url = xasprintf("%s/latest/api/token", c->metadata_url);
-        start_call(c, c->direct, "PUT", url, &h, SV_NULL, METADATA_TIMEOUT_MS, on_metadata_token);
+        start_call(c, c->direct, "PUT", url, &h, SV_NULL, metadata_timeout(c), on_metadata_token);
         return 1;
 }
 
@@ -595,7 +600,7 @@ struct aws_chain *aws_chain_new(struct loop *l, const struct aws_chain_options *
         struct aws_chain *c = NEW(struct aws_chain);
         c->loop = l;
         c->http = o->http;
-        struct http_client_options direct = {.connect_timeout_ms = METADATA_TIMEOUT_MS};
+        struct http_client_options direct = {.connect_timeout_ms = REMOTE_TIMEOUT_MS};
         c->direct = http_client_new(l, &direct);
         c->env = o->env;
         c->region = xstrdup_null(o->region);

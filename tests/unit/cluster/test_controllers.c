@@ -26,7 +26,7 @@ struct world {
         int64_t deadline_ms;
 };
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 100000 };
 
 static int tear_down(void **state) {
         struct world *w = *state;
