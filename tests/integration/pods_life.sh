@@ -109,6 +109,37 @@ expect 0 k logs memory
 says 'No space left'
 says tmpfs
 
+# --- a ConfigMap that changes while a worker writes the volume that shows it
+k config view --raw -o json >"$TEST_TMP/access.json"
+python3 - "$TEST_TMP/access.json" <<'P'
+import base64, http.client, json, ssl, sys, time
+access = json.load(open(sys.argv[1]))
+cluster = access["clusters"][0]["cluster"]
+tls = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+server = http.client.HTTPSConnection(cluster["server"].split("//")[1], context=tls)
+def ask(method, path, body):
+    server.request(method, "/api/v1/namespaces/default/" + path, json.dumps(body), {
+        "Authorization": "Bearer " + access["users"][0]["user"]["token"],
+        "Content-Type": "application/merge-patch+json" if method == "PATCH" else "application/json"})
+    answer = server.getresponse()
+    text = answer.read()
+    assert answer.status < 300, text
+for i in range(8):
+    ask("POST", "configmaps", {"metadata": {"name": f"quick{i}"}, "data": {"v": "1"}})
+    ask("POST", "pods", {"metadata": {"name": f"quick{i}"}, "spec": {
+        "terminationGracePeriodSeconds": 0, "volumes": [{"name": "c", "configMap": {"name": f"quick{i}"}}],
+        "containers": [{"name": "main", "image": "busybox", "command": ["sleep", "600"], "volumeMounts": [{"name": "c", "mountPath": "/c"}]}]}})
+    time.sleep(0.004 * i)  # at another moment of each pod's start
+    for v in ("2", "3", "4"):
+        ask("PATCH", f"configmaps/quick{i}", {"data": {"v": v}})
+P
+shows_last() { [ "$(k exec "$1" -- cat /c/v)" = 4 ]; }
+for i in 0 1 2 3 4 5 6 7; do
+        expect 0 k wait --for=condition=Ready pod/quick$i --timeout=180s
+        eventually 20 shows_last quick$i
+done
+for i in 0 1 2 3 4 5 6 7; do k delete --wait=false pod/quick$i cm/quick$i >/dev/null; done
+
 # --- a claim, parts of volumes, the pod's own facts
 k apply -f - >/dev/null <<'Y'
 apiVersion: v1
