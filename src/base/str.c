@@ -112,7 +112,8 @@ enum { HUGE_FROM = 2 << 20 };
 
 /* Filling tens of megabytes page by page costs as much as the text itself: large pages are asked for. The kernel may decline. */
 static void ask_for_large_pages(char *data, size_t cap) {
-        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)data + page - 1) & ~(page - 1), to = ((uintptr_t)data + cap) & ~(page - 1);
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)data + page - 1) & ~(page - 1),
+                  to = ((uintptr_t)data + cap) & ~(page - 1);
         (void)!madvise((void *)from, to - from, MADV_HUGEPAGE);
 }
 

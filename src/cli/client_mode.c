@@ -94,7 +94,9 @@ static char *home_of_instances(void) {
 /* CACHE/spark/VERSION; of several the last by name. */
 static char *home_of_cache(void) {
         const char *own = getenv("FIRESTEEL_CACHE"), *xdg = getenv("XDG_CACHE_HOME");
-        AUTO(free) char *dir = own && *own ? xasprintf("%s/spark", own) : xdg && *xdg ? xasprintf("%s/firesteel/spark", xdg) : fs_absolute("~/.cache/firesteel/spark");
+        AUTO(free) char *dir = own && *own   ? xasprintf("%s/spark", own)
+                               : xdg && *xdg ? xasprintf("%s/firesteel/spark", xdg)
+                                             : fs_absolute("~/.cache/firesteel/spark");
         AUTO(strv) struct strv found = {0};
         DIR *d = opendir(dir);
         for (struct dirent *e; d && (e = readdir(d));) {
@@ -123,7 +125,9 @@ static int find_spark(struct driving *d, struct err *err) {
                 d->home = home_of_cache();
         if (!d->home) {
                 err_set(err, -ENOENT, "client mode runs the driver on this machine, and there is no Spark here");
-                err_hint(err, "set SPARK_HOME, or pip install pyspark (looked at: SPARK_HOME, python3's pyspark, firesteel local's --spark-home, the cache)");
+                err_hint(
+                        err,
+                        "set SPARK_HOME, or pip install pyspark (looked at: SPARK_HOME, python3's pyspark, firesteel local's --spark-home, the cache)");
                 return -ENOENT;
         }
         bool known;
@@ -151,7 +155,8 @@ static int private_file(struct driving *d, const char *key, const char *name, st
         return r;
 }
 
-/* Files, because a command line can be read by everybody. Plugins of kubeconfigs are asked by Spark's own client, which reads the same file. */
+/* Files, because a command line can be read by everybody. Plugins of kubeconfigs are asked by Spark's own client, which reads the same
+ * file. */
 static int add_credentials(struct driving *d, struct err *err) {
         const struct kube_access *a = &d->m->session->access;
         const char *file = option_str(&d->m->ctx->o, "kubeconfig");
@@ -176,8 +181,9 @@ static int add_credentials(struct driving *d, struct err *err) {
 
 /* ---- where the driver is ---- */
 
-/* Holds a free port until the driver has it, seconds later, and beyond: two that bind with SO_REUSEADDR, as Java does, get along while at most one listens. Who
- * looks for a port without being `asked` for it binds without, and so leaves out those that another driver is about to take. */
+/* Holds a free port until the driver has it, seconds later, and beyond: two that bind with SO_REUSEADDR, as Java does, get along while at
+ * most one listens. Who looks for a port without being `asked` for it binds without, and so leaves out those that another driver is about
+ * to take. */
 static bool hold_port(struct driving *d, int port, bool asked) {
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
         const int yes = 1;
@@ -221,7 +227,8 @@ static int plan_proxy(struct driving *d, struct err *err) {
         bool always = when && streq(when, "always");
         if (conf_of(d, "spark.driver.host")) {
                 if (always)
-                        return err_set(err, -EINVAL, "--driver-proxy=always and spark.driver.host=%s contradict each other", conf_of(d, "spark.driver.host"));
+                        return err_set(err, -EINVAL, "--driver-proxy=always and spark.driver.host=%s contradict each other",
+                                       conf_of(d, "spark.driver.host"));
                 return 0;
         }
         if (given)
@@ -237,7 +244,8 @@ static int plan_proxy(struct driving *d, struct err *err) {
         char suffix[9];
         rand_kube_suffix(suffix, 8);
         d->proxy_name = xasprintf("firesteel-driver-%s", suffix);
-        d->proxy = (struct driver_proxy){.namespace_ = conf_of(d, "spark.kubernetes.namespace"), .name = d->proxy_name, .address = d->address};
+        d->proxy =
+                (struct driver_proxy){.namespace_ = conf_of(d, "spark.kubernetes.namespace"), .name = d->proxy_name, .address = d->address};
         r = take_port(d, "spark.driver.port", DRIVER_PROXY_DRIVER_PORT, err, &d->proxy.driver_port);
         if (r >= 0)
                 r = take_port(d, "spark.driver.blockManager.port", DRIVER_PROXY_BLOCK_PORT, err, &d->proxy.block_port);
@@ -268,8 +276,8 @@ static void make_argv(struct driving *d) {
         strv_add(&d->argv, "client");
         for (int i = 0; i < SUBMIT_ARGS; i++) {
                 const char *name = submit_options[i].name + 2;
-                if (i == SUBMIT_MASTER || i == SUBMIT_DEPLOY_MODE || i == SUBMIT_CONF || i == SUBMIT_KILL || i == SUBMIT_STATUS || i == SUBMIT_HELP ||
-                    i == SUBMIT_VERSION || i == SUBMIT_USAGE_ERROR || !option_given(o, name))
+                if (i == SUBMIT_MASTER || i == SUBMIT_DEPLOY_MODE || i == SUBMIT_CONF || i == SUBMIT_KILL || i == SUBMIT_STATUS ||
+                    i == SUBMIT_HELP || i == SUBMIT_VERSION || i == SUBMIT_USAGE_ERROR || !option_given(o, name))
                         continue;
                 strv_add(&d->argv, submit_options[i].name);
                 if (submit_options[i].value)
@@ -333,7 +341,8 @@ static int drive(struct driving *d, struct err *err) {
         struct loop *loop = d->m->session->loop;
         setenv("SPARK_HOME", d->home, 1);
         setenv("FIRESTEEL_HANDED_OVER", "1", 1); /* should that spark-submit be this program again */
-        int r = child_start(loop, &(struct child_spec){.argv = (const char *const *)d->argv.items, .inherit_stdio = true}, on_end, d, &d->child, err);
+        int r = child_start(loop, &(struct child_spec){.argv = (const char *const *)d->argv.items, .inherit_stdio = true}, on_end, d,
+                            &d->child, err);
         if (r < 0)
                 return err_wrap(err, r, "starting %s", d->argv.items[0]);
         if (d->has_proxy)
@@ -383,8 +392,9 @@ static int run_driver(struct driving *d, struct err *err) {
         if (d->told_signal)
                 return 128 + d->told_signal;
         if (!d->m->quiet)
-                fprintf(stderr, "Driver of Spark %s on this machine (%s), executors in %s%s%s%s\n", d->version.number, d->home, d->m->args->values[SUBMIT_MASTER],
-                        d->has_proxy ? ", which reach it by " : "", d->has_proxy ? conf_of(d, "spark.driver.host") : "", d->has_proxy ? "" : " directly");
+                fprintf(stderr, "Driver of Spark %s on this machine (%s), executors in %s%s%s%s\n", d->version.number, d->home,
+                        d->m->args->values[SUBMIT_MASTER], d->has_proxy ? ", which reach it by " : "",
+                        d->has_proxy ? conf_of(d, "spark.driver.host") : "", d->has_proxy ? "" : " directly");
         return drive(d, err);
 }
 

@@ -1,8 +1,8 @@
-/* firesteel submit --deploy-mode client: the user's own Spark runs the driver on this machine, and gets told what it needs to be reached by its
- * executors: where it is, by which credentials it asks for pods, which image they have.
+/* firesteel submit --deploy-mode client: the user's own Spark runs the driver on this machine, and gets told what it needs to be reached by
+ * its executors: where it is, by which credentials it asks for pods, which image they have.
  *
- * The driver is a child of ours and has our terminal. When it has ended, however that came about, the Service that led to it and the private
- * files with credentials are removed. What the user has set is never replaced. */
+ * The driver is a child of ours and has our terminal. When it has ended, however that came about, the Service that led to it and the
+ * private files with credentials are removed. What the user has set is never replaced. */
 #ifndef FIRESTEEL_CLI_CLIENT_MODE_H
 #define FIRESTEEL_CLI_CLIENT_MODE_H
 

@@ -77,7 +77,8 @@ static void explain(struct err *err) {
         AUTO(strv) struct strv errors = {0};
         AUTO(doctor_findings) struct doctor_findings findings = {0};
         strv_add(&errors, err_message(err));
-        if (doctor_match(&(struct doctor_facts){.role = "driver", .exit_code = -1, .errors = &errors}, &findings, NULL) < 0 || !findings.len)
+        if (doctor_match(&(struct doctor_facts){.role = "driver", .exit_code = -1, .errors = &errors}, &findings, NULL) < 0 ||
+            !findings.len)
                 return;
         AUTO(str) struct str hint = STR_INIT(0);
         for (const char *const *fix = findings.items[0].rule->fixes; *fix; fix++)

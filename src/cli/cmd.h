@@ -1,12 +1,14 @@
 /* Commands. A command is one const struct cmd in one file cmd_<verb>.c plus one line in cmds.c; help, manual pages and
- * shell completion come from the same entry. Commands nest (`local up`): a command with `subs` may run itself, too, without arguments (`history`, `history show`).
+ * shell completion come from the same entry. Commands nest (`local up`): a command with `subs` may run itself, too, without arguments
+ * (`history`, `history show`).
  *
  *     static int run(struct cmd_ctx *ctx, struct err *err) {
  *             const char *ns = option_str(&ctx->o, "namespace");
  *             ...
  *             return EXIT_OK;         // or any other exit code (cli/exit.h) after telling the user why,
  *     }                               // or a negative errno with err set: printed once, exit code 1
- *     const struct cmd cmd_kill = {.name = "kill", .summary = "Stop an application", .args = "NAME...", .min_args = 1, .max_args = -1, ...};
+ *     const struct cmd cmd_kill = {.name = "kill", .summary = "Stop an application", .args = "NAME...", .min_args = 1, .max_args = -1,
+ * ...};
  *
  * A command parses, calls one function of a layer below, prints.
  */

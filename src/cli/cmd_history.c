@@ -97,7 +97,8 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
         if (r >= 0) {
                 struct sigwatch *on_int = sigwatch_new(running.loop, SIGINT, on_signal, &running);
                 struct sigwatch *on_term = sigwatch_new(running.loop, SIGTERM, on_signal, &running);
-                log_info("History Server of %s at %s://%s:%d/", conf.log_dir, conf.tls ? "https" : "http", o.bind, history_port(running.history));
+                log_info("History Server of %s at %s://%s:%d/", conf.log_dir, conf.tls ? "https" : "http", o.bind,
+                         history_port(running.history));
                 loop_run(running.loop);
                 sigwatch_free(on_int);
                 sigwatch_free(on_term);
@@ -108,17 +109,22 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
 }
 
 static const struct option options[] = {
-        {"dir", 'd', OPTION_STRING, "DIR", "where the event logs are: a directory or s3a://bucket/prefix; several are separated by commas (default: spark.history.fs.logDirectory)", .complete = "dir"},
+        {"dir", 'd', OPTION_STRING, "DIR",
+         "where the event logs are: a directory or s3a://bucket/prefix; several are separated by commas (default: spark.history.fs.logDirectory)",
+         .complete = "dir"},
         {"bind", 0, OPTION_STRING, "ADDRESS", "address to listen on; several are separated by commas", "127.0.0.1"},
         {"port", 'p', OPTION_INT, "PORT", "port to listen on, 0 for any (default: spark.history.ui.port, 18080)", .max = 65535},
         {"listen-fd", 0, OPTION_INT, "FD", "a listening socket to serve on", .hidden = true},
         {"conf", 'c', OPTION_LIST, "KEY=VALUE", "a setting by Spark's name; may be given several times"},
-        {"properties-file", 0, OPTION_STRING, "FILE", "settings in the form of spark-defaults.conf (default: that of SPARK_CONF_DIR or SPARK_HOME)", .complete = "file"},
+        {"properties-file", 0, OPTION_STRING, "FILE",
+         "settings in the form of spark-defaults.conf (default: that of SPARK_CONF_DIR or SPARK_HOME)", .complete = "file"},
         {"user-header", 0, OPTION_STRING, "NAME", "request header in which a trusted proxy names the user"},
         {"group-header", 0, OPTION_STRING, "NAME", "request header in which a trusted proxy names the user's groups, separated by commas"},
-        {"trusted-proxy", 0, OPTION_LIST, "ADDRESS", "address of a proxy whose headers count, besides this machine; may be given several times"},
+        {"trusted-proxy", 0, OPTION_LIST, "ADDRESS",
+         "address of a proxy whose headers count, besides this machine; may be given several times"},
         {"htpasswd", 0, OPTION_STRING, "FILE", "ask for a user and password of this file, as htpasswd writes it", .complete = "file"},
-        {"readers", 0, OPTION_LIST, "DIR=NAME,...", "who may see the logs of a directory: users, groups with @ in front, or * for all who are known; may be given several times"},
+        {"readers", 0, OPTION_LIST, "DIR=NAME,...",
+         "who may see the logs of a directory: users, groups with @ in front, or * for all who are known; may be given several times"},
         {"access-log", 0, OPTION_SWITCH, NULL, "write a JSON line for each request to standard output"},
         {"cleaner-dry-run", 0, OPTION_SWITCH, NULL, "the cleaner only says what it would remove"},
         {0},
@@ -126,7 +132,8 @@ static const struct option options[] = {
 
 static const struct cmd_example examples[] = {
         {"logs of a directory", "firesteel history --dir /var/log/spark-events"},
-        {"with Spark's own settings", "SPARK_HISTORY_OPTS='-Dspark.history.fs.logDirectory=s3a://logs/spark' firesteel history --bind 0.0.0.0"},
+        {"with Spark's own settings",
+         "SPARK_HISTORY_OPTS='-Dspark.history.fs.logDirectory=s3a://logs/spark' firesteel history --bind 0.0.0.0"},
         {0},
 };
 

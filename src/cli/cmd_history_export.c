@@ -36,7 +36,8 @@ static const struct option options[] = {
         {0},
 };
 
-static const struct cmd_example examples[] = {{"every task with its metrics", "firesteel history export app.zstd --what tasks --format csv > tasks.csv"}, {0}};
+static const struct cmd_example examples[] = {
+        {"every task with its metrics", "firesteel history export app.zstd --what tasks --format csv > tasks.csv"}, {0}};
 
 const struct cmd cmd_history_export = {
         .name = "export",
@@ -45,8 +46,9 @@ const struct cmd cmd_history_export = {
         .min_args = 1,
         .max_args = 1,
         .args_complete = "file",
-        .description = "Replays an event log and writes its tasks, stages, executors, SQL executions or jobs as CSV or JSON lines to standard output. "
-                       "Nothing is left out, however many there are.",
+        .description =
+                "Replays an event log and writes its tasks, stages, executors, SQL executions or jobs as CSV or JSON lines to standard output. "
+                "Nothing is left out, however many there are.",
         .options = options,
         .examples = examples,
         .run = run,

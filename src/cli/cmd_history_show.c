@@ -22,8 +22,9 @@ const struct cmd cmd_history_show = {
         .min_args = 1,
         .max_args = 1,
         .args_complete = "file",
-        .description = "Replays an event log (a file, or the folder of a rolled one) and prints what the application did: times, jobs, the slowest "
-                       "stages, what failed.",
+        .description =
+                "Replays an event log (a file, or the folder of a rolled one) and prints what the application did: times, jobs, the slowest "
+                "stages, what failed.",
         .examples = examples,
         .run = run,
 };

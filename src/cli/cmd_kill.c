@@ -68,8 +68,8 @@ static int kill_matching(struct killing *k, const char *argument, bool all_names
                 }
         }
         if (k->found == before) {
-                fprintf(stderr, "No %sapplication %s in %s%s.\n", is_pattern ? "active " : "", pattern, namespace_ ? "namespace " : "any namespace",
-                        namespace_ ? namespace_ : "");
+                fprintf(stderr, "No %sapplication %s in %s%s.\n", is_pattern ? "active " : "", pattern,
+                        namespace_ ? "namespace " : "any namespace", namespace_ ? namespace_ : "");
                 if (!all_namespaces && !strchr(argument, ':'))
                         fprintf(stderr, "  hint: other namespaces are searched with -A, or by NAMESPACE:NAME\n");
         }
@@ -139,13 +139,15 @@ const struct cmd cmd_kill = {
         .args = "[NAMESPACE:]NAME...",
         .min_args = 1,
         .max_args = -1,
-        .description = "Deletes the driver pod; its executors, service and configuration go with it. NAME is a driver pod's name, an application's id "
-                       "(spark-...) or its name, and may be a pattern with * and ? (quote it): a pattern takes active applications only, and "
-                       "only those of one namespace unless -A is given.\n\n"
-                       "\"spark-submit --kill\" keeps the original's behaviour.",
+        .description =
+                "Deletes the driver pod; its executors, service and configuration go with it. NAME is a driver pod's name, an application's id "
+                "(spark-...) or its name, and may be a pattern with * and ? (quote it): a pattern takes active applications only, and "
+                "only those of one namespace unless -A is given.\n\n"
+                "\"spark-submit --kill\" keeps the original's behaviour.",
         .options = (const struct option[]){CMD_OPTIONS_CLUSTER,
                                            {"all-namespaces", 'A', OPTION_SWITCH, NULL, "look in all namespaces"},
-                                           {"grace", 0, OPTION_DURATION, "TIME", "time that the driver has to end (default: the pod's own, 30s)"},
+                                           {"grace", 0, OPTION_DURATION, "TIME",
+                                            "time that the driver has to end (default: the pod's own, 30s)"},
                                            {"now", 0, OPTION_SWITCH, NULL, "no time at all: the driver is killed at once"},
                                            {"wait", 0, OPTION_SWITCH, NULL, "return when the driver is gone"},
                                            {"timeout", 0, OPTION_DURATION, "TIME", "how long to wait", "2m"},

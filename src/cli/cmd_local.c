@@ -13,7 +13,9 @@
 #include "codec/quantity.h"
 #include "net/http_client.h"
 
-int local_open(const struct cmd_ctx *ctx, struct instance *ret, struct err *err) { return instance_open(option_str(&ctx->o, "name"), ret, err); }
+int local_open(const struct cmd_ctx *ctx, struct instance *ret, struct err *err) {
+        return instance_open(option_str(&ctx->o, "name"), ret, err);
+}
 
 char *local_context_name(const struct instance *i) {
         return streq(i->name, "default") ? xstrdup("firesteel") : xasprintf("firesteel-%s", i->name);
@@ -110,7 +112,10 @@ int local_apply_options(const struct cmd_ctx *ctx, struct instance_settings *s, 
                 free(s->bind);
                 s->bind = xstrdup(bind);
         } else if (usual && *usual && !hostport_is_loopback(usual)) {
-                return err_set(err, -EINVAL, "%s, from FIRESTEEL_BIND or the instance's settings, is no loopback address (127.x.y.z): no other is listened on", usual);
+                return err_set(
+                        err, -EINVAL,
+                        "%s, from FIRESTEEL_BIND or the instance's settings, is no loopback address (127.x.y.z): no other is listened on",
+                        usual);
         }
         int r = apply_quantity(ctx, "memory", 64 * 1024 * 1024, false, &s->memory_bytes, err);
         if (r >= 0)
@@ -123,7 +128,8 @@ int local_apply_options(const struct cmd_ctx *ctx, struct instance_settings *s, 
                 strv_add(&s->insecure_registries, list[i]);
         for (size_t i = 0, n = option_list(&ctx->o, "resolver", &list); r >= 0 && i < n; i++) {
                 if (!resolver_is_valid(list[i]))
-                        return err_set(err, -EINVAL, "--resolver %s: not an IPv4 address, with or without a port (1.1.1.1, 127.0.0.1:5353)", list[i]);
+                        return err_set(err, -EINVAL, "--resolver %s: not an IPv4 address, with or without a port (1.1.1.1, 127.0.0.1:5353)",
+                                       list[i]);
                 strv_add(&s->resolvers, list[i]);
         }
         const char *const *homes;
@@ -148,7 +154,8 @@ int local_get(const struct instance *i, const struct instance_server *s, const c
         AUTO(http_response) struct http_response response = {0};
         AUTO(free) char *url = xasprintf("https://%s:%d%s", s->bind, s->port, path);
         http_headers_addf(&headers, "Authorization", "Bearer %s", pki.admin_token);
-        r = http_call_wait(c, l, &(struct http_call_options){.method = "GET", .url = url, .headers = &headers, .timeout_ms = 10000}, &response, err);
+        r = http_call_wait(c, l, &(struct http_call_options){.method = "GET", .url = url, .headers = &headers, .timeout_ms = 10000},
+                           &response, err);
         if (r < 0)
                 return err_wrap(err, r, "the server of instance \"%s\" does not answer", i->name);
         if (response.status != 200)
@@ -174,7 +181,8 @@ void local_hint_running(struct err *err) {
 int local_not_running(const struct instance *i) {
         AUTO(err) struct err e = ERR_INIT;
         err_set(&e, -ESRCH, instance_exists(i) ? "instance \"%s\" is not running" : "there is no instance \"%s\"", i->name);
-        err_hint(&e, streq(i->name, "default") ? "\"firesteel local up\" starts it" : "\"firesteel local up --name %s\" starts it", i->name);
+        err_hint(&e, streq(i->name, "default") ? "\"firesteel local up\" starts it" : "\"firesteel local up --name %s\" starts it",
+                 i->name);
         log_err(&e);
         return EXIT_NOT_FOUND;
 }

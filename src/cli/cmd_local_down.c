@@ -93,8 +93,9 @@ static int run_down(struct cmd_ctx *ctx, struct err *err) {
 const struct cmd cmd_local_down = {
         .name = "down",
         .summary = "Stop an instance: its pods, its network, its server",
-        .description = "Pods get their termination grace. Objects stay and are there again after the next \"up\"; pods that nothing restarts "
-                       "are then Failed. Not running is success.",
+        .description =
+                "Pods get their termination grace. Objects stay and are there again after the next \"up\"; pods that nothing restarts "
+                "are then Failed. Not running is success.",
         .options = (const struct option[]){LOCAL_OPTION_NAME,
                                            {"timeout", 0, OPTION_DURATION, "TIME", "after this long pods get no more grace", "40s"},
                                            {"quiet", 'q', OPTION_SWITCH, NULL, "print nothing but errors"},
@@ -118,7 +119,8 @@ static int run_reset(struct cmd_ctx *ctx, struct err *err) {
                 return local_not_running(&i);
         if (!option_on(&ctx->o, "yes")) {
                 if (!isatty(0))
-                        return cmd_usage_error(ctx, "this removes all of instance \"%s\"; without a terminal to ask on it wants --yes", i.name);
+                        return cmd_usage_error(ctx, "this removes all of instance \"%s\"; without a terminal to ask on it wants --yes",
+                                               i.name);
                 if (!confirmed(&i)) {
                         log_info("nothing was removed");
                         return EXIT_FAILED;

@@ -26,7 +26,8 @@ static void put_image(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct oci_r
 
 /* The images named (all when names is NULL), in the format asked for. */
 static void print_images(const struct oci_records *all, const struct strv *names, enum output_format format) {
-        static const struct grid_column columns[] = {{"NAME", .shrink = true}, {"DIGEST"}, {"SIZE", .right = true}, {"SOURCE"}, {"USED", .right = true}, {0}};
+        static const struct grid_column columns[] = {{"NAME", .shrink = true}, {"DIGEST"}, {"SIZE", .right = true}, {"SOURCE"},
+                                                     {"USED", .right = true},  {0}};
         AUTO(grid) struct grid *t = grid_new(columns);
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *list = yyjson_mut_arr(doc);
@@ -59,7 +60,8 @@ static int show(const struct oci_store *s, const struct strv *names, enum output
                 return r;
         print_images(&all, names, format);
         if (format == OUTPUT_TABLE && !all.list.len)
-                log_info("there are no images; \"firesteel local image pull NAME\" or \"load FILE\" brings one (pods also pull by themselves)");
+                log_info(
+                        "there are no images; \"firesteel local image pull NAME\" or \"load FILE\" brings one (pods also pull by themselves)");
         return EXIT_OK;
 }
 
@@ -97,7 +99,8 @@ static void on_pull_progress(void *arg, size_t layers_done, size_t layers, int64
         progress_bar(p->progress, bytes_done, bytes, "%s of %s, %zu of %zu parts", done, total, layers_done, layers);
 }
 
-static int pull_one(const struct cmd_ctx *ctx, const struct oci_store *s, const char *text, const struct oci_logins *logins, struct strv *names, struct err *err) {
+static int pull_one(const struct cmd_ctx *ctx, const struct oci_store *s, const char *text, const struct oci_logins *logins,
+                    struct strv *names, struct err *err) {
         AUTO(oci_reference) struct oci_reference name = {0};
         AUTO(strv) struct strv insecure = {0};
         struct oci_pull_result result = {0};
@@ -108,7 +111,8 @@ static int pull_one(const struct cmd_ctx *ctx, const struct oci_store *s, const 
         int r = oci_reference_parse(text, &name, err);
         if (r < 0)
                 return r;
-        AUTO(progress) struct progress *p = progress_new(option_on(&ctx->o, "quiet") || output_format_of(option_str(&ctx->o, "output")) != OUTPUT_TABLE);
+        AUTO(progress) struct progress *p =
+                progress_new(option_on(&ctx->o, "quiet") || output_format_of(option_str(&ctx->o, "output")) != OUTPUT_TABLE);
         struct pulling pulling = {.progress = p};
         progress_step(p, "Pulling %s", name.name);
         if (name.transport == OCI_REGISTRY) {
@@ -197,13 +201,17 @@ static const struct cmd cmd_load = {
         .min_args = 1,
         .max_args = 1,
         .args_complete = "file",
-        .description = "Takes what \"docker save\", \"podman save\", skopeo, buildah or buildkit write: a docker archive, an OCI layout or a tar of one, "
-                       "also compressed. Pods then find the image under its name; imagePullPolicy must be IfNotPresent or Never (a tag other than "
-                       "\"latest\" makes it so).",
-        .options = (const struct option[]){{"tag", 't', OPTION_STRING, "NAME", "the name, for an image that has none or should have another"},
-                                           CMD_OPTION_OUTPUT,
-                                           {0}},
-        .examples = (const struct cmd_example[]){{NULL, "docker save my/spark:1 | gzip > spark.tgz && firesteel local image load spark.tgz"}, {0}},
+        .description =
+                "Takes what \"docker save\", \"podman save\", skopeo, buildah or buildkit write: a docker archive, an OCI layout or a tar of one, "
+                "also compressed. Pods then find the image under its name; imagePullPolicy must be IfNotPresent or Never (a tag other than "
+                "\"latest\" makes it so).",
+        .options =
+                (const struct option[]){{"tag", 't', OPTION_STRING, "NAME", "the name, for an image that has none or should have another"},
+                                        CMD_OPTION_OUTPUT,
+                                        {0}},
+        .examples =
+                (const struct cmd_example[]){{NULL, "docker save my/spark:1 | gzip > spark.tgz && firesteel local image load spark.tgz"},
+                                             {0}},
         .run = run_load,
 };
 
@@ -211,7 +219,9 @@ static const struct cmd cmd_load = {
 
 static void tell_stuck(const struct oci_store *s, const struct oci_prune_result *result) {
         if (result->stuck)
-                log_warn("%zu unpacked layers below %s/layers could not be removed: files in them belong to other users (remove them as root)", result->stuck, s->dir);
+                log_warn(
+                        "%zu unpacked layers below %s/layers could not be removed: files in them belong to other users (remove them as root)",
+                        result->stuck, s->dir);
 }
 
 static int run_rm(struct cmd_ctx *ctx, struct err *err) {
@@ -305,10 +315,11 @@ static const struct cmd cmd_prune = {
         .name = "prune",
         .summary = "Remove what no image and no pod needs",
         .description = "Servers do it by themselves when the file system is more than 85 % full, until it is at 80 %.",
-        .options = (const struct option[]){{"all", 'a', OPTION_SWITCH, NULL, "also images that no pod uses"},
-                                           {"keep", 0, OPTION_STRING, "QUANTITY", "as --all, the longest unused first, until so much is left"},
-                                           CMD_OPTION_OUTPUT,
-                                           {0}},
+        .options =
+                (const struct option[]){{"all", 'a', OPTION_SWITCH, NULL, "also images that no pod uses"},
+                                        {"keep", 0, OPTION_STRING, "QUANTITY", "as --all, the longest unused first, until so much is left"},
+                                        CMD_OPTION_OUTPUT,
+                                        {0}},
         .run = run_prune,
 };
 
@@ -317,7 +328,8 @@ static const struct cmd *const subs[] = {&cmd_ls, &cmd_pull, &cmd_load, &cmd_rm,
 const struct cmd cmd_local_image = {
         .name = "image",
         .summary = "Images in the cache: ls, pull, load, rm, prune",
-        .description = "Images from registries and files, kept under ~/.cache/firesteel/images and shared by all instances. Names such as apache/spark and "
-                       "busybox that lead to the machine's own file system need none of this; an image of such a name in the cache comes first.",
+        .description =
+                "Images from registries and files, kept under ~/.cache/firesteel/images and shared by all instances. Names such as apache/spark and "
+                "busybox that lead to the machine's own file system need none of this; an image of such a name in the cache comes first.",
         .subs = subs,
 };

@@ -124,8 +124,9 @@ static void print_history(yyjson_mut_val *root) {
         const char *url = mjson_get_str(history, "url");
         char memory[16];
         bytes_human(mjson_get_int(history, "residentBytes", 0), memory);
-        AUTO(free) char *state = mjson_get_int(history, "pid", 0) ? xasprintf("process %lld, %s", (long long)mjson_get_int(history, "pid", 0), memory)
-                                                                  : xstrdup("starts with the first visit");
+        AUTO(free) char *state = mjson_get_int(history, "pid", 0)
+                                         ? xasprintf("process %lld, %s", (long long)mjson_get_int(history, "pid", 0), memory)
+                                         : xstrdup("starts with the first visit");
         AUTO(free) char *text = url ? xasprintf("%s (%s)", url, state) : xstrdup("off");
         if (!history)
                 return;
@@ -188,8 +189,8 @@ static int run_status(struct cmd_ctx *ctx, struct err *err) {
                 local_not_running(&i);
                 int64_t left = mjson_get_int(root, "leftoverProcesses", 0);
                 if (left > 0)
-                        log_info("  its server was killed and left %lld process%s: \"up\" takes them over, \"down\" ends them", (long long)left,
-                                 left == 1 ? "" : "es");
+                        log_info("  its server was killed and left %lld process%s: \"up\" takes them over, \"down\" ends them",
+                                 (long long)left, left == 1 ? "" : "es");
         }
         return state == 0 ? EXIT_NOT_FOUND : EXIT_OK;
 }

@@ -130,7 +130,8 @@ static int wait_ready(const struct instance *i, pid_t pid, int fd, int64_t timeo
                 char chunk[4096];
                 int64_t left = until - clock_mono_ms();
                 if (left <= 0)
-                        return err_set(err, -ETIMEDOUT, "the server was not ready within %lld s; it goes on starting", (long long)timeout_ms / 1000);
+                        return err_set(err, -ETIMEDOUT, "the server was not ready within %lld s; it goes on starting",
+                                       (long long)timeout_ms / 1000);
                 struct pollfd pfd = {.fd = fd, .events = POLLIN};
                 if (poll(&pfd, 1, left < 100 ? (int)left : 100) == 0) {
                         progress_update(p, "%s", "");
@@ -168,10 +169,11 @@ static int put_into(const char *file, const struct instance *i, const struct ins
                 return r;
         AUTO(free) char *name = local_context_name(i);
         AUTO(free) char *url = xasprintf("https://%s:%d", s->bind, s->port);
-        r = kubeconfig_put(file,
-                           &(struct kubeconfig_entry){
-                                   .name = name, .server = url, .ca_pem = sv_of(pki.ca_cert), .token = pki.admin_token, .make_current = make_current},
-                           err);
+        r = kubeconfig_put(
+                file,
+                &(struct kubeconfig_entry){
+                        .name = name, .server = url, .ca_pem = sv_of(pki.ca_cert), .token = pki.admin_token, .make_current = make_current},
+                err);
         return r < 0 ? err_wrap(err, r, "merging the cluster into %s", file) : 0;
 }
 
@@ -220,7 +222,8 @@ static void explain(const struct instance *i, const struct instance_server *s, b
 /* Does the running server serve another directory, or at another port, than the one asked for? */
 static bool is_other_history(const struct cmd_ctx *ctx, const struct instance_server *s) {
         yyjson_val *history = yyjson_obj_get(yyjson_doc_get_root(s->doc), "history");
-        const char *url = json_get_str(history, "url"), *logs = json_get_str(history, "eventLogs"), *port = option_str(&ctx->o, "history-port");
+        const char *url = json_get_str(history, "url"), *logs = json_get_str(history, "eventLogs"),
+                   *port = option_str(&ctx->o, "history-port");
         AUTO(free) char *dir = option_given(&ctx->o, "event-logs") ? fs_absolute(option_str(&ctx->o, "event-logs")) : NULL;
         AUTO(free) char *wanted = port ? xasprintf("http://%s:%s/", s->bind, port) : NULL;
         if (dir && !streq_null(dir, logs))
@@ -232,10 +235,12 @@ static bool is_other_history(const struct cmd_ctx *ctx, const struct instance_se
 static int refuse_changes(const struct cmd_ctx *ctx, const struct instance *i, const struct instance_server *s, struct err *err) {
         bool other_port = option_given(&ctx->o, "port") && option_int(&ctx->o, "port") != s->port;
         bool other_bind = option_given(&ctx->o, "bind") && !streq(option_str(&ctx->o, "bind"), s->bind);
-        if (!other_port && !other_bind && !is_other_history(ctx, s) && !option_given(&ctx->o, "memory") && !option_given(&ctx->o, "cpus") && !option_given(&ctx->o, "spark-home") &&
-            !option_given(&ctx->o, "no-egress") && !option_given(&ctx->o, "insecure-registry") && !option_given(&ctx->o, "resolver"))
+        if (!other_port && !other_bind && !is_other_history(ctx, s) && !option_given(&ctx->o, "memory") && !option_given(&ctx->o, "cpus") &&
+            !option_given(&ctx->o, "spark-home") && !option_given(&ctx->o, "no-egress") && !option_given(&ctx->o, "insecure-registry") &&
+            !option_given(&ctx->o, "resolver"))
                 return 0;
-        err_set(err, -EBUSY, "instance \"%s\" is already running (https://%s:%d) and takes other settings only when it starts", i->name, s->bind, s->port);
+        err_set(err, -EBUSY, "instance \"%s\" is already running (https://%s:%d) and takes other settings only when it starts", i->name,
+                s->bind, s->port);
         err_hint(err, "\"firesteel local down --name %s\" first", i->name);
         return -EBUSY;
 }
@@ -246,7 +251,9 @@ static int wait_other(const struct instance *i, struct instance_server *s, int64
         int r;
         while ((r = instance_running(i, s, err)) == 2 && clock_mono_ms() < until)
                 poll(NULL, 0, 20);
-        return r == 2 ? err_set(err, -ETIMEDOUT, "another process has been starting instance \"%s\" for %lld s", i->name, (long long)timeout_ms / 1000) : r;
+        return r == 2 ? err_set(err, -ETIMEDOUT, "another process has been starting instance \"%s\" for %lld s", i->name,
+                                (long long)timeout_ms / 1000)
+                      : r;
 }
 
 static int start(struct cmd_ctx *ctx, const struct instance *i, struct instance_server *server, struct err *err) {
@@ -313,7 +320,8 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                 char age[40];
                 local_age(server.started_ms, age);
                 if (!option_on(&ctx->o, "quiet"))
-                        log_info("instance \"%s\" is already running at https://%s:%d (process %d, for %s)", i.name, server.bind, server.port, (int)server.pid, age);
+                        log_info("instance \"%s\" is already running at https://%s:%d (process %d, for %s)", i.name, server.bind,
+                                 server.port, (int)server.pid, age);
         } else {
                 r = start(ctx, &i, &server, err);
                 if (r == -ETIMEDOUT) {
@@ -339,8 +347,9 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
 const struct cmd cmd_local_up = {
         .name = "up",
         .summary = "Start an instance and wait until it is ready",
-        .description = "Starts the server in the background. Running already is success. After a crash it goes on with what it had, and takes "
-                       "over the pods that still run.",
+        .description =
+                "Starts the server in the background. Running already is success. After a crash it goes on with what it had, and takes "
+                "over the pods that still run.",
         .options = (const struct option[]){LOCAL_OPTION_NAME,
                                            LOCAL_OPTIONS_SERVER,
                                            {"merge", 0, OPTION_SWITCH, NULL, "add the cluster to your kubeconfig and make it current"},

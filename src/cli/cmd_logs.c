@@ -59,7 +59,8 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                 return s.interrupted ? EXIT_INTERRUPTED : r;
         const struct spark_app *app = choose(&apps, pattern);
         if (!app) {
-                fprintf(stderr, "No application %s in %s%s.\n", pattern, namespace_ ? "namespace " : "any namespace", namespace_ ? namespace_ : "");
+                fprintf(stderr, "No application %s in %s%s.\n", pattern, namespace_ ? "namespace " : "any namespace",
+                        namespace_ ? namespace_ : "");
                 return EXIT_NOT_FOUND;
         }
         AUTO(strv) struct strv ids = {0};
@@ -73,7 +74,8 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                         strv_split(&ids, executors[i], ',');
         }
         bool driver = count == 0 || option_on(&ctx->o, "driver");
-        struct printing p = {.prefixed = all || ids.len + driver > 1, .live = terminal_of(1)->is_tty || option_on(&ctx->o, "follow"), .session = &s};
+        struct printing p = {
+                .prefixed = all || ids.len + driver > 1, .live = terminal_of(1)->is_tty || option_on(&ctx->o, "follow"), .session = &s};
         r = applog_run(&(struct applog_options){
                 .client = s.client,
                 .namespace_ = app->namespace_,
@@ -108,9 +110,10 @@ const struct cmd cmd_logs = {
         .args = "[NAMESPACE:]NAME",
         .min_args = 1,
         .max_args = 1,
-        .description = "Prints the driver's log, or that of executors. NAME is a driver pod's name, an application's id or its name. With -f it goes on "
-                       "through broken connections and restarts until the application has ended; executors that start later join in.\n\n"
-                       "When several pods are read, every line begins with where it comes from.",
+        .description =
+                "Prints the driver's log, or that of executors. NAME is a driver pod's name, an application's id or its name. With -f it goes on "
+                "through broken connections and restarts until the application has ended; executors that start later join in.\n\n"
+                "When several pods are read, every line begins with where it comes from.",
         .options = (const struct option[]){CMD_OPTIONS_CLUSTER,
                                            {"all-namespaces", 'A', OPTION_SWITCH, NULL, "look in all namespaces"},
                                            {"follow", 'f', OPTION_SWITCH, NULL, "go on as more is said"},

@@ -130,8 +130,8 @@ static void print_table(const struct listing *l, const struct apps *apps) {
                         add_row(t, app);
         }
         if (grid_rows(t) == 0)
-                fprintf(stderr, "No %sapplications in %s%s.\n", l->active_only ? "active " : "", l->all_namespaces ? "any namespace" : "namespace ",
-                        l->all_namespaces ? "" : l->session.namespace_);
+                fprintf(stderr, "No %sapplications in %s%s.\n", l->active_only ? "active " : "",
+                        l->all_namespaces ? "any namespace" : "namespace ", l->all_namespaces ? "" : l->session.namespace_);
         else
                 grid_print(t, stdout);
 }
@@ -263,7 +263,8 @@ static int orphans(struct listing *l, const char *namespace_, bool remove, struc
                         printf("%s:%s%s\n", in, slash + 1, remove ? " deleted" : "");
         }
         if (r >= 0 && found.len == 0)
-                fprintf(stderr, "No driver proxy without its driver in %s%s.\n", namespace_ ? "namespace " : "any namespace", namespace_ ? namespace_ : "");
+                fprintf(stderr, "No driver proxy without its driver in %s%s.\n", namespace_ ? "namespace " : "any namespace",
+                        namespace_ ? namespace_ : "");
         return r < 0 && l->session.interrupted ? EXIT_INTERRUPTED : r;
 }
 
@@ -305,9 +306,10 @@ const struct cmd cmd_ls = {
         .name = "ls",
         .alias = "list",
         .summary = "List Spark applications",
-        .description = "Lists the applications whose pods are in the cluster, whoever submitted them: state, age, executors (running of wanted), "
-                       "executors pending and failed, cores and memory that their pods hold.\n\n"
-                       "The number wanted is read from the driver's configuration; it is a range with dynamic allocation.",
+        .description =
+                "Lists the applications whose pods are in the cluster, whoever submitted them: state, age, executors (running of wanted), "
+                "executors pending and failed, cores and memory that their pods hold.\n\n"
+                "The number wanted is read from the driver's configuration; it is a range with dynamic allocation.",
         .options = (const struct option[]){CMD_OPTIONS_CLUSTER,
                                            {"all-namespaces", 'A', OPTION_SWITCH, NULL, "applications of all namespaces"},
                                            {"active", 0, OPTION_SWITCH, NULL, "only those that have not ended"},

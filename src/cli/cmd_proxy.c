@@ -40,7 +40,8 @@ static void on_ready(void *arg) {
         if (p->was_up)
                 fprintf(stderr, "connected again\n");
         else
-                printf("http://127.0.0.1:%d leads to port %d of %s:%s; Ctrl-C ends it\n", p->local_port, p->pod_port, p->namespace_, p->pod);
+                printf("http://127.0.0.1:%d leads to port %d of %s:%s; Ctrl-C ends it\n", p->local_port, p->pod_port, p->namespace_,
+                       p->pod);
         fflush(stdout);
         p->was_up = true;
 }
@@ -96,10 +97,12 @@ static int find_driver(struct proxying *p, const char *argument, bool all, struc
                 ended = ended ? ended : app;
         }
         if (ended)
-                fprintf(stderr, "%s:%s is %s: only a running driver can be reached (firesteel history shows applications that have ended)\n",
+                fprintf(stderr,
+                        "%s:%s is %s: only a running driver can be reached (firesteel history shows applications that have ended)\n",
                         ended->namespace_, app_driver_name(ended), ended->state);
         else
-                fprintf(stderr, "No application %s in %s%s.\n", pattern, namespace_ ? "namespace " : "any namespace", namespace_ ? namespace_ : "");
+                fprintf(stderr, "No application %s in %s%s.\n", pattern, namespace_ ? "namespace " : "any namespace",
+                        namespace_ ? namespace_ : "");
         return EXIT_NOT_FOUND;
 }
 
@@ -108,7 +111,8 @@ static int find_driver(struct proxying *p, const char *argument, bool all, struc
 static void print_conf(const struct driver_proxy *p) {
         printf("spark.driver.host=%s.%s.svc\nspark.driver.bindAddress=%s\nspark.driver.port=%d\nspark.driver.blockManager.port=%d\nspark.ui.port=%d\n"
                "spark.kubernetes.namespace=%s\nspark.port.maxRetries=0\n",
-               p->name, p->namespace_, str_starts(p->address, "127.") ? "127.0.0.1" : "0.0.0.0", p->driver_port, p->block_port, p->ui_port, p->namespace_);
+               p->name, p->namespace_, str_starts(p->address, "127.") ? "127.0.0.1" : "0.0.0.0", p->driver_port, p->block_port, p->ui_port,
+               p->namespace_);
 }
 
 static int change_driver_proxy(struct cmd_ctx *ctx, struct err *err) {
@@ -153,7 +157,8 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                 r = find_driver(&p, ctx->o.args.items[0], option_on(&ctx->o, "all-namespaces"), err);
         if (r != 0)
                 return r < 0 && p.session.interrupted ? EXIT_INTERRUPTED : r;
-        r = portlisten_new(p.session.loop, option_str(&ctx->o, "address"), (int)option_int(&ctx->o, "local-port"), &p.listener, &p.local_port, err);
+        r = portlisten_new(p.session.loop, option_str(&ctx->o, "address"), (int)option_int(&ctx->o, "local-port"), &p.listener,
+                           &p.local_port, err);
         if (r < 0)
                 return r;
         portlisten_on_error(p.listener, on_error, &p);
@@ -169,23 +174,28 @@ const struct cmd cmd_proxy = {
         .args = "[[NAMESPACE:]NAME]",
         .min_args = 0,
         .max_args = 1,
-        .description = "Listens on a port of this machine and leads connections to a port of the driver, through the API server; broken connections to the "
-                       "cluster are made again. NAME is a driver pod's name, an application's id or its name.\n\n"
-                       "With --driver it makes or removes the way in the other direction, for a driver that you start here yourself (a notebook): a Service "
-                       "of that name by which executor pods reach this machine. It prints the configuration that the driver needs, and stays until "
-                       "--delete. firesteel submit --deploy-mode client makes and removes its own.",
-        .options = (const struct option[]){CMD_OPTIONS_CLUSTER,
-                                           {"all-namespaces", 'A', OPTION_SWITCH, NULL, "look in all namespaces"},
-                                           {"port", 'p', OPTION_INT, "PORT", "port of the driver", "4040", .min = 1, .max = 65535},
-                                           {"local-port", 'l', OPTION_INT, "PORT", "port of this machine; 0 takes a free one", "4040", .min = 0, .max = 65535},
-                                           {"address", 0, OPTION_STRING, "ADDRESS", "address of this machine to listen on", "127.0.0.1"},
-                                           {"driver", 0, OPTION_STRING, "NAME", "Service for pods to reach a driver on this machine"},
-                                           {"create", 0, OPTION_SWITCH, NULL, "with --driver: make it and print the driver's configuration"},
-                                           {"delete", 0, OPTION_SWITCH, NULL, "with --driver: remove it"},
-                                           {"driver-port", 0, OPTION_INT, "PORT", "with --create: spark.driver.port", "7078", .min = 1, .max = 65535},
-                                           {"block-manager-port", 0, OPTION_INT, "PORT", "with --create: spark.driver.blockManager.port", "7079", .min = 1, .max = 65535},
-                                           {"driver-address", 0, OPTION_STRING, "ADDRESS", "with --create: this machine's address for pods (default: the one that reaches the API server)"},
-                                           {0}},
+        .description =
+                "Listens on a port of this machine and leads connections to a port of the driver, through the API server; broken connections to the "
+                "cluster are made again. NAME is a driver pod's name, an application's id or its name.\n\n"
+                "With --driver it makes or removes the way in the other direction, for a driver that you start here yourself (a notebook): a Service "
+                "of that name by which executor pods reach this machine. It prints the configuration that the driver needs, and stays until "
+                "--delete. firesteel submit --deploy-mode client makes and removes its own.",
+        .options =
+                (const struct option[]){
+                        CMD_OPTIONS_CLUSTER,
+                        {"all-namespaces", 'A', OPTION_SWITCH, NULL, "look in all namespaces"},
+                        {"port", 'p', OPTION_INT, "PORT", "port of the driver", "4040", .min = 1, .max = 65535},
+                        {"local-port", 'l', OPTION_INT, "PORT", "port of this machine; 0 takes a free one", "4040", .min = 0, .max = 65535},
+                        {"address", 0, OPTION_STRING, "ADDRESS", "address of this machine to listen on", "127.0.0.1"},
+                        {"driver", 0, OPTION_STRING, "NAME", "Service for pods to reach a driver on this machine"},
+                        {"create", 0, OPTION_SWITCH, NULL, "with --driver: make it and print the driver's configuration"},
+                        {"delete", 0, OPTION_SWITCH, NULL, "with --driver: remove it"},
+                        {"driver-port", 0, OPTION_INT, "PORT", "with --create: spark.driver.port", "7078", .min = 1, .max = 65535},
+                        {"block-manager-port", 0, OPTION_INT, "PORT", "with --create: spark.driver.blockManager.port", "7079", .min = 1,
+                         .max = 65535},
+                        {"driver-address", 0, OPTION_STRING, "ADDRESS",
+                         "with --create: this machine's address for pods (default: the one that reaches the API server)"},
+                        {0}},
         .examples = (const struct cmd_example[]){{"The Spark page of a running job", "firesteel proxy nightly-report"},
                                                  {"Spark Connect", "firesteel proxy connect-server -p 15002 -l 15002"},
                                                  {"Executors for a notebook", "firesteel proxy --driver my-notebook --create"},

@@ -69,20 +69,24 @@ static const char *const formats[] = {"yaml", "json", NULL};
 const struct cmd cmd_rbac = {
         .name = "rbac",
         .summary = "Print or apply the rights that Spark drivers need",
-        .description = "Prints a ServiceAccount, a Role with the verbs that a Spark driver uses and no others, and their binding; with --apply it creates or "
-                       "updates them. Submit with spark.kubernetes.authenticate.driver.serviceAccountName=NAME.\n\n"
-                       "--submitter also makes a Role for those who submit, watch and kill applications; --client-mode one more for drivers that they run "
-                       "themselves (submit --deploy-mode client, notebooks): the driver's verbs and those of the driver proxy.",
-        .options = (const struct option[]){CMD_OPTIONS_CLUSTER,
-                                           {"service-account", 0, OPTION_STRING, "NAME", "name of the drivers' service account", "spark"},
-                                           {"submitter", 0, OPTION_STRING, "WHO", "who may submit: USER, group:NAME or serviceaccount:[NAMESPACE:]NAME"},
-                                           {"client-mode", 0, OPTION_SWITCH, NULL, "with --submitter: also what a driver on the submitter's own machine needs"},
-                                           {"create-namespace", 0, OPTION_SWITCH, NULL, "the namespace as well"},
-                                           {"no-pvc", 0, OPTION_SWITCH, NULL, "no rights to volume claims: executors have no volumes on demand"},
-                                           {"statefulset", 0, OPTION_SWITCH, NULL, "also for the allocator that uses StatefulSets"},
-                                           {"apply", 0, OPTION_SWITCH, NULL, "create or update them in the cluster"},
-                                           {"output", 'o', OPTION_CHOICE, "FORMAT", "yaml or json", "yaml", formats},
-                                           {0}},
+        .description =
+                "Prints a ServiceAccount, a Role with the verbs that a Spark driver uses and no others, and their binding; with --apply it creates or "
+                "updates them. Submit with spark.kubernetes.authenticate.driver.serviceAccountName=NAME.\n\n"
+                "--submitter also makes a Role for those who submit, watch and kill applications; --client-mode one more for drivers that they run "
+                "themselves (submit --deploy-mode client, notebooks): the driver's verbs and those of the driver proxy.",
+        .options =
+                (const struct option[]){
+                        CMD_OPTIONS_CLUSTER,
+                        {"service-account", 0, OPTION_STRING, "NAME", "name of the drivers' service account", "spark"},
+                        {"submitter", 0, OPTION_STRING, "WHO", "who may submit: USER, group:NAME or serviceaccount:[NAMESPACE:]NAME"},
+                        {"client-mode", 0, OPTION_SWITCH, NULL,
+                         "with --submitter: also what a driver on the submitter's own machine needs"},
+                        {"create-namespace", 0, OPTION_SWITCH, NULL, "the namespace as well"},
+                        {"no-pvc", 0, OPTION_SWITCH, NULL, "no rights to volume claims: executors have no volumes on demand"},
+                        {"statefulset", 0, OPTION_SWITCH, NULL, "also for the allocator that uses StatefulSets"},
+                        {"apply", 0, OPTION_SWITCH, NULL, "create or update them in the cluster"},
+                        {"output", 'o', OPTION_CHOICE, "FORMAT", "yaml or json", "yaml", formats},
+                        {0}},
         .examples = (const struct cmd_example[]){{"Look first", "firesteel rbac -n spark-jobs --create-namespace"},
                                                  {"Then do it", "firesteel rbac -n spark-jobs --create-namespace --apply"},
                                                  {0}},

@@ -110,8 +110,15 @@ static void print_progress(const struct log_progress *p) {
 }
 
 static void print_executors(const struct spark_app *app) {
-        static const struct grid_column columns[] = {{"  EXECUTOR"},          {"PHASE"}, {"NODE"},  {"CORES", .right = true}, {"MEMORY", .right = true},
-                                                      {"AGE", .right = true}, {"POD", .shrink = true}, {"WHY", .shrink = true}, {NULL}};
+        static const struct grid_column columns[] = {{"  EXECUTOR"},
+                                                     {"PHASE"},
+                                                     {"NODE"},
+                                                     {"CORES", .right = true},
+                                                     {"MEMORY", .right = true},
+                                                     {"AGE", .right = true},
+                                                     {"POD", .shrink = true},
+                                                     {"WHY", .shrink = true},
+                                                     {NULL}};
         if (app->executors.len == 0)
                 return;
         AUTO(grid) struct grid *t = grid_new(columns);
@@ -157,7 +164,8 @@ static void print_app(const struct showing *s, const struct spark_app *app) {
         print_state(app);
         field("Namespace", "%s", app->namespace_);
         if (app->driver) {
-                const char *node = json_str_at(app->driver, "/spec/nodeName"), *account = json_str_at(app->driver, "/spec/serviceAccountName");
+                const char *node = json_str_at(app->driver, "/spec/nodeName"),
+                           *account = json_str_at(app->driver, "/spec/serviceAccountName");
                 const char *image = json_get_str(pod_spark_container(app->driver), "image");
                 field("Driver", "%s%s%s", meta_name(app->driver), node ? " on " : "", node ? node : "");
                 field("Image", "%s", image ? image : "-");
@@ -240,7 +248,8 @@ static int show_matching(struct showing *s, const char *argument, bool all_names
                 }
         }
         if (s->found == before) {
-                fprintf(stderr, "No application %s in %s%s.\n", pattern, namespace_ ? "namespace " : "any namespace", namespace_ ? namespace_ : "");
+                fprintf(stderr, "No application %s in %s%s.\n", pattern, namespace_ ? "namespace " : "any namespace",
+                        namespace_ ? namespace_ : "");
                 if (!all_namespaces && !strchr(argument, ':'))
                         fprintf(stderr, "  hint: other namespaces are searched with -A, or by NAMESPACE:NAME\n");
         }
@@ -248,7 +257,8 @@ static int show_matching(struct showing *s, const char *argument, bool all_names
 }
 
 static int run(struct cmd_ctx *ctx, struct err *err) {
-        AUTO(showing) struct showing s = {.format = output_format_of(option_str(&ctx->o, "output")), .with_log = !option_on(&ctx->o, "no-log")};
+        AUTO(showing) struct showing s = {.format = output_format_of(option_str(&ctx->o, "output")),
+                                          .with_log = !option_on(&ctx->o, "no-log")};
         int r = session_open(&s.session, ctx, err);
         if (r < 0)
                 return r;
@@ -273,16 +283,20 @@ const struct cmd cmd_status = {
         .args = "[NAMESPACE:]NAME...",
         .min_args = 1,
         .max_args = -1,
-        .description = "Shows the driver, its executors, restarts, why something is not running, and progress as the driver's log tells it. NAME is a "
-                       "driver pod's name, an application's id (spark-...) or its name, or a pattern of them with * and ? (quote it), which stays in "
-                       "one namespace unless -A is given.\n\n"
-                       "\"spark-submit --status\" prints the original's block.",
+        .description =
+                "Shows the driver, its executors, restarts, why something is not running, and progress as the driver's log tells it. NAME is a "
+                "driver pod's name, an application's id (spark-...) or its name, or a pattern of them with * and ? (quote it), which stays in "
+                "one namespace unless -A is given.\n\n"
+                "\"spark-submit --status\" prints the original's block.",
         .options = (const struct option[]){CMD_OPTIONS_CLUSTER,
                                            {"all-namespaces", 'A', OPTION_SWITCH, NULL, "look in all namespaces"},
-                                           {"no-log", 0, OPTION_SWITCH, NULL, "do not read the driver's log: no progress, no causes of a failure"},
+                                           {"no-log", 0, OPTION_SWITCH, NULL,
+                                            "do not read the driver's log: no progress, no causes of a failure"},
                                            CMD_OPTION_OUTPUT,
                                            {0}},
-        .examples = (const struct cmd_example[]){{NULL, "firesteel status spark-pi"}, {"For a script", "firesteel status spark-pi -o json | jq -r .state"}, {0}},
+        .examples = (const struct cmd_example[]){{NULL, "firesteel status spark-pi"},
+                                                 {"For a script", "firesteel status spark-pi -o json | jq -r .state"},
+                                                 {0}},
         .see_also = "firesteel-ls(1), firesteel-logs(1), firesteel-kill(1)",
         .run = run,
 };

@@ -20,7 +20,8 @@ static const char *const output_formats[] = {"yaml", "json", "name", NULL};
 static const char *const proxy_whens[] = {"auto", "always", "never", NULL};
 static const struct option own_options[OWN_OPTIONS] = {
         CMD_OPTIONS_CLUSTER,
-        {"spark-version", 0, OPTION_STRING, "VERSION", "release of Spark whose rules apply (default: $SPARK_HOME's, the image tag's, the newest)"},
+        {"spark-version", 0, OPTION_STRING, "VERSION",
+         "release of Spark whose rules apply (default: $SPARK_HOME's, the image tag's, the newest)"},
         {"no-wait", 0, OPTION_SWITCH, NULL, "return once the driver pod is created"},
         {"follow", 'f', OPTION_SWITCH, NULL, "print the driver's log while waiting"},
         {"timeout", 0, OPTION_DURATION, "TIME", "stop waiting after this time; the application goes on"},
@@ -28,12 +29,16 @@ static const struct option own_options[OWN_OPTIONS] = {
         {"dry-run", 0, OPTION_SWITCH, NULL, "print the objects instead of creating them; nothing is uploaded"},
         {"output", 'o', OPTION_CHOICE, "FORMAT", "format of --dry-run, and of what is printed: yaml, json or name", NULL, output_formats},
         {"strict", 0, OPTION_SWITCH, NULL, "refuse configuration keys that this release of Spark does not know"},
-        {"batch", 0, OPTION_STRING, "FILE", "submit many: one spark-submit command line a line, - for standard input; nothing is waited for", .complete = "file"},
-        {"parallel", 0, OPTION_INT, "N", "with --batch: so many submissions on their way at a time", "8", .min = 1, .max = BATCH_IN_FLIGHT_MAX},
+        {"batch", 0, OPTION_STRING, "FILE",
+         "submit many: one spark-submit command line a line, - for standard input; nothing is waited for", .complete = "file"},
+        {"parallel", 0, OPTION_INT, "N", "with --batch: so many submissions on their way at a time", "8", .min = 1,
+         .max = BATCH_IN_FLIGHT_MAX},
         {"fail-fast", 0, OPTION_SWITCH, NULL, "with --batch: start no further line after the first failure"},
         {"quiet", 'q', OPTION_SWITCH, NULL, "print failures only"},
-        {"driver-proxy", 0, OPTION_CHOICE, "WHEN", "client mode: make a Service that leads pods to the driver on this machine", "auto", proxy_whens},
-        {"driver-address", 0, OPTION_STRING, "ADDRESS", "client mode: address of this machine for pods (default: the one that reaches the API server)"},
+        {"driver-proxy", 0, OPTION_CHOICE, "WHEN", "client mode: make a Service that leads pods to the driver on this machine", "auto",
+         proxy_whens},
+        {"driver-address", 0, OPTION_STRING, "ADDRESS",
+         "client mode: address of this machine for pods (default: the one that reaches the API server)"},
 };
 
 struct submitting {
@@ -60,7 +65,8 @@ static int take_options(struct submitting *t, struct err *err) {
         const struct options *o = &t->ctx->o;
         for (int i = 0; i < SUBMIT_ARGS; i++) {
                 const char *name = submit_options[i].name + 2;
-                if (i == SUBMIT_KILL || i == SUBMIT_STATUS || i == SUBMIT_HELP || i == SUBMIT_VERSION || i == SUBMIT_USAGE_ERROR || !option_given(o, name))
+                if (i == SUBMIT_KILL || i == SUBMIT_STATUS || i == SUBMIT_HELP || i == SUBMIT_VERSION || i == SUBMIT_USAGE_ERROR ||
+                    !option_given(o, name))
                         continue;
                 const char *const *values;
                 size_t count = i == SUBMIT_CONF ? option_list(o, name, &values) : 0;
@@ -200,7 +206,9 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
         int r = read_arguments(&t, err);
         const char *mode = t.job.args.values[SUBMIT_DEPLOY_MODE];
         if (r >= 0 && mode && streq(mode, "client"))
-                return client_mode_run(&(struct client_mode){.ctx = ctx, .session = &t.session, .args = &t.job.args, .in = &t.job.in, .quiet = t.quiet}, err);
+                return client_mode_run(
+                        &(struct client_mode){.ctx = ctx, .session = &t.session, .args = &t.job.args, .in = &t.job.in, .quiet = t.quiet},
+                        err);
         if (r >= 0)
                 r = build(&t, err);
         if (r < 0)
@@ -212,7 +220,10 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
                 return r;
         t.progress = progress_new(t.quiet);
         progress_step(t.progress, "Submitting %s", t.job.s->app_name);
-        r = submit_run(&(struct submit_options){.client = t.session.client, .conf = &t.job.conf, .in = &t.job.in, .say = on_say, .progress = on_upload, .arg = &t}, t.job.s, NULL, err);
+        r = submit_run(
+                &(struct submit_options){
+                        .client = t.session.client, .conf = &t.job.conf, .in = &t.job.in, .say = on_say, .progress = on_upload, .arg = &t},
+                t.job.s, NULL, err);
         if (r < 0 && t.session.interrupted) {
                 progress_hide(t.progress);
                 log_err(err);
@@ -229,7 +240,8 @@ static int run(struct cmd_ctx *ctx, struct err *err) {
         return r < 0 && t.session.interrupted ? EXIT_INTERRUPTED : r;
 }
 
-/* spark-submit's options by name, in its order; then ours. Made when the program starts, because the first part lives in another layer's table. */
+/* spark-submit's options by name, in its order; then ours. Made when the program starts, because the first part lives in another layer's
+ * table. */
 static struct option options[SUBMIT_ARGS + OWN_OPTIONS + 1];
 
 static void __attribute__((constructor)) make_options(void) {
@@ -274,10 +286,13 @@ const struct cmd cmd_submit = {
         .options = options,
         .examples =
                 (const struct cmd_example[]){
-                        {"A job whose code is in the image", "firesteel submit --name pi --class org.apache.spark.examples.SparkPi -c "
-                                                             "spark.kubernetes.container.image=apache/spark:4.1.4 local:///opt/spark/examples/jars/spark-examples.jar"},
-                        {"See what would be created", "firesteel submit --dry-run -c spark.kubernetes.container.image=my/image local:///app/main.py"},
-                        {"A thousand jobs", "firesteel submit --batch jobs.txt -c spark.kubernetes.container.image=apache/spark:4.1.4 -o json"},
+                        {"A job whose code is in the image",
+                         "firesteel submit --name pi --class org.apache.spark.examples.SparkPi -c "
+                         "spark.kubernetes.container.image=apache/spark:4.1.4 local:///opt/spark/examples/jars/spark-examples.jar"},
+                        {"See what would be created",
+                         "firesteel submit --dry-run -c spark.kubernetes.container.image=my/image local:///app/main.py"},
+                        {"A thousand jobs",
+                         "firesteel submit --batch jobs.txt -c spark.kubernetes.container.image=apache/spark:4.1.4 -o json"},
                         {0},
                 },
         .see_also = "firesteel-logs(1), firesteel-status(1), firesteel-kill(1)",

@@ -44,7 +44,8 @@ static void note_waiting(struct following *f, struct waits *w, int64_t now_ms, c
         if (!reason || str_is_one_of(reason, passing) || (is_unschedulable && now_ms - w->since_ms < UNSCHEDULABLE_MS))
                 return;
         /* ErrImagePull and ImagePullBackOff take turns. */
-        if (f->o->quiet || terminal_of(2)->is_tty || !message || streq_null(w->said, reason) || (w->said && str_starts(reason, "ImagePull")))
+        if (f->o->quiet || terminal_of(2)->is_tty || !message || streq_null(w->said, reason) ||
+            (w->said && str_starts(reason, "ImagePull")))
                 return;
         free(w->said);
         w->said = xstrdup(reason);
@@ -105,7 +106,8 @@ static void on_log(void *arg, struct sv line) {
 
 static void print_finding(const struct doctor_finding *finding, FILE *out) {
         const struct doctor_rule *rule = finding->rule;
-        fprintf(out, "  %s%s%s [%s, %s]\n", style_begin(fileno(out), STYLE_BOLD), rule->title, style_end(fileno(out)), rule->id, doctor_severity_name(rule->severity));
+        fprintf(out, "  %s%s%s [%s, %s]\n", style_begin(fileno(out), STYLE_BOLD), rule->title, style_end(fileno(out)), rule->id,
+                doctor_severity_name(rule->severity));
         if (finding->evidence)
                 fprintf(out, "    seen    %.300s\n", finding->evidence);
         fprintf(out, "    cause   %s\n", rule->cause);
@@ -178,7 +180,8 @@ static int tell(struct following *f, const struct wait_result *result, struct er
                 fprintf(stderr, "\n%s goes on running.\n", o->app_name);
                 break;
         }
-        fprintf(stderr, "  follow it: firesteel logs -f %s:%s\n  kill it:   firesteel kill %s:%s\n", o->namespace_, o->pod, o->namespace_, o->pod);
+        fprintf(stderr, "  follow it: firesteel logs -f %s:%s\n  kill it:   firesteel kill %s:%s\n", o->namespace_, o->pod, o->namespace_,
+                o->pod);
         return result->outcome == WAIT_TIMED_OUT ? EXIT_TIMED_OUT : EXIT_INTERRUPTED;
 }
 

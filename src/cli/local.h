@@ -9,21 +9,23 @@
 #define LOCAL_OPTION_NAME                                                                                                                  \
         { "name", 0, OPTION_STRING, "NAME", "which instance", "default", .complete = "instance" }
 #define LOCAL_OPTIONS_SERVER                                                                                                               \
-        {"port", 'p', OPTION_INT, "PORT", "port of the API server (default: 6443 or the next free one, then remembered)", .min = 1,        \
-         .max = 65535},                                                                                                                    \
-                {"bind", 0, OPTION_STRING, "ADDRESS", "loopback address to listen on (default: $FIRESTEEL_BIND, else 127.0.0.1)"},                               \
-                {"event-logs", 0, OPTION_STRING, "DIR", "event logs for the History Server (default: the instance's own directory)", .complete = "dir"},     \
-                {"history-port", 0, OPTION_STRING, "PORT", "port of the History Server, auto or off (default: 18080 or the next free one)"},  \
+        {"port",   'p',         OPTION_INT, "PORT", "port of the API server (default: 6443 or the next free one, then remembered)",        \
+         .min = 1, .max = 65535},                                                                                                          \
+                {"bind", 0, OPTION_STRING, "ADDRESS", "loopback address to listen on (default: $FIRESTEEL_BIND, else 127.0.0.1)"},         \
+                {"event-logs",     0, OPTION_STRING, "DIR", "event logs for the History Server (default: the instance's own directory)",   \
+                 .complete = "dir"},                                                                                                       \
+                {"history-port", 0, OPTION_STRING, "PORT",                                                                                 \
+                 "port of the History Server, auto or off (default: 18080 or the next free one)"},                                         \
                 {"memory", 0, OPTION_STRING, "QUANTITY", "memory the node offers, e.g. 8Gi (default: the machine's)"},                     \
                 {"cpus", 0, OPTION_STRING, "QUANTITY", "processors the node offers, e.g. 4 or 2500m (default: the machine's)"},            \
-                {"no-egress", 0, OPTION_SWITCH, NULL, "pods reach nothing outside the cluster"},                                            \
-                {"resolver", 0, OPTION_LIST, "ADDRESS[:PORT]", "asked for names outside the cluster (default: the host's)"},                \
-                {"insecure-registry", 0, OPTION_LIST, "HOST[:PORT]", "a registry of images that speaks plain HTTP"},                        \
-        {                                                                                                                                  \
+                {"no-egress", 0, OPTION_SWITCH, NULL, "pods reach nothing outside the cluster"},                                           \
+                {"resolver", 0, OPTION_LIST, "ADDRESS[:PORT]", "asked for names outside the cluster (default: the host's)"},               \
+                {"insecure-registry", 0, OPTION_LIST, "HOST[:PORT]", "a registry of images that speaks plain HTTP"}, {                     \
                 "spark-home", 0, OPTION_LIST, "[VERSION=]DIR", "a Spark installation for images apache/spark:VERSION", .complete = "dir"   \
         }
 
-extern const struct cmd cmd_local_up, cmd_local_down, cmd_local_status, cmd_local_logs, cmd_local_reset, cmd_local_kubeconfig, cmd_local_ls, cmd_local_serve, cmd_local_image;
+extern const struct cmd cmd_local_up, cmd_local_down, cmd_local_status, cmd_local_logs, cmd_local_reset, cmd_local_kubeconfig, cmd_local_ls,
+        cmd_local_serve, cmd_local_image;
 
 /* Opens the instance that --name names. */
 MUST_USE int local_open(const struct cmd_ctx *ctx, struct instance *ret, struct err *err);

@@ -88,7 +88,8 @@ static int take_value(const struct option *o, struct option_value *v, const char
                         return err_set(err, -EINVAL, "%s takes a number, not \"%s\"", shown, text);
                 if (v->number < o->min || (o->max && v->number > o->max)) {
                         if (o->max)
-                                return err_set(err, -EINVAL, "%s must be between %lld and %lld, not %s", shown, (long long)o->min, (long long)o->max, text);
+                                return err_set(err, -EINVAL, "%s must be between %lld and %lld, not %s", shown, (long long)o->min,
+                                               (long long)o->max, text);
                         return err_set(err, -EINVAL, "%s must be at least %lld, not %s", shown, (long long)o->min, text);
                 }
                 break;

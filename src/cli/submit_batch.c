@@ -71,7 +71,8 @@ static void on_warning(void *arg, size_t line, const char *text) {
 static void common_words(const struct options *o, struct strv *ret) {
         for (int i = 0; i < SUBMIT_ARGS; i++) {
                 const char *name = submit_options[i].name + 2, *const *values;
-                if (i == SUBMIT_KILL || i == SUBMIT_STATUS || i == SUBMIT_HELP || i == SUBMIT_VERSION || i == SUBMIT_USAGE_ERROR || !option_given(o, name))
+                if (i == SUBMIT_KILL || i == SUBMIT_STATUS || i == SUBMIT_HELP || i == SUBMIT_VERSION || i == SUBMIT_USAGE_ERROR ||
+                    !option_given(o, name))
                         continue;
                 size_t count = i == SUBMIT_CONF ? option_list(o, name, &values) : 1;
                 for (size_t j = 0; j < count; j++) {
@@ -87,7 +88,8 @@ static int check(struct cmd_ctx *ctx) {
         static const char *const others[] = {"follow", "timeout", "exit-code", "dry-run", "driver-proxy", "driver-address"};
         const struct options *o = &ctx->o;
         if (o->args.len)
-                return cmd_usage_error(ctx, "--batch reads its jobs from a file, %s has no place here (options hold for every line)", o->args.items[0]);
+                return cmd_usage_error(ctx, "--batch reads its jobs from a file, %s has no place here (options hold for every line)",
+                                       o->args.items[0]);
         for (size_t i = 0; i < ARRAY_LEN(others); i++)
                 if (option_given(o, others[i]))
                         return cmd_usage_error(ctx, "--%s has no meaning with --batch, which does not wait", others[i]);
@@ -107,7 +109,9 @@ int submit_batch_run(struct cmd_ctx *ctx, const struct submit_job_options *o, st
                 return err_errno(err, -errno, "%s", path);
         AUTO(strv) struct strv common = {0};
         AUTO(session) struct session s = {0};
-        struct batching b = {.as_json = format && streq(format, "json"), .names_only = format && streq(format, "name"), .quiet = option_on(&ctx->o, "quiet")};
+        struct batching b = {.as_json = format && streq(format, "json"),
+                             .names_only = format && streq(format, "name"),
+                             .quiet = option_on(&ctx->o, "quiet")};
         struct batch_counts counts = {0};
         common_words(&ctx->o, &common);
         session_listen(&s);

@@ -69,12 +69,15 @@ int admit_namespace(const struct op *op, enum admission_op what, struct draft *d
         if (object_is_deleting(ns)) {
                 const char *name = mmeta_name(d->root);
                 AUTO(str) struct str details = STR_INIT(0);
-                int r = status_forbidden(err, op->res, name, "unable to create new content in namespace %s because it is being terminated", op->ns);
+                int r = status_forbidden(err, op->res, name, "unable to create new content in namespace %s because it is being terminated",
+                                         op->ns);
                 if (!err)
                         return r;
                 str_append(&details, err->details, strlen(err->details) - 1);
-                str_appendf(&details, ",\"causes\":[{\"reason\":\"NamespaceTerminating\",\"message\":\"namespace %s is being terminated\",\"field\":\"metadata.namespace\"}]}",
-                            op->ns);
+                str_appendf(
+                        &details,
+                        ",\"causes\":[{\"reason\":\"NamespaceTerminating\",\"message\":\"namespace %s is being terminated\",\"field\":\"metadata.namespace\"}]}",
+                        op->ns);
                 free(err->details);
                 err->details = str_take(&details);
                 return r;
@@ -148,10 +151,11 @@ int admit_priority(const struct op *op, enum admission_op what, struct draft *d,
         value = class ? object_int(class, "/value", 0) : 0;
         policy = class ? object_str(class, "/preemptionPolicy") : NULL;
         if (given && yyjson_mut_get_sint(given) != value)
-                return status_forbidden(err, op->res, mmeta_name(d->root),
-                                        "the integer value of priority (%lld) must not be provided in pod spec; priority admission controller computed "
-                                        "%lld from the given PriorityClass name",
-                                        (long long)yyjson_mut_get_sint(given), (long long)value);
+                return status_forbidden(
+                        err, op->res, mmeta_name(d->root),
+                        "the integer value of priority (%lld) must not be provided in pod spec; priority admission controller computed "
+                        "%lld from the given PriorityClass name",
+                        (long long)yyjson_mut_get_sint(given), (long long)value);
         mjson_set_int(d->doc, spec, "priority", value);
         default_str(d->doc, spec, "preemptionPolicy", policy ? policy : "PreemptLowerPriority");
         return 0;
@@ -273,8 +277,8 @@ int admit_service_account(const struct op *op, enum admission_op what, struct dr
         }
         account = find(op, "serviceaccounts", op->ns, name);
         if (!account)
-                return status_forbidden(err, op->res, mmeta_name(d->root), "error looking up service account %s/%s: serviceaccount \"%s\" not found", op->ns,
-                                        name, name);
+                return status_forbidden(err, op->res, mmeta_name(d->root),
+                                        "error looking up service account %s/%s: serviceaccount \"%s\" not found", op->ns, name, name);
         mjson_set_str(d->doc, spec, "serviceAccountName", name);
         mjson_set_str(d->doc, spec, "serviceAccount", name);
         automount = yyjson_mut_obj_get(spec, "automountServiceAccountToken");

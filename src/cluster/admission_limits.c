@@ -79,26 +79,32 @@ static void check_one(const struct bound *b, const char *name, const struct quan
                 if (!request)
                         strv_addf(b->why, "minimum %s usage per %s is %s.  No request is specified", name, b->type, bound_text);
                 else if (quantity_cmp(*request, min) < 0)
-                        quantity_format(*request, have), strv_addf(b->why, "minimum %s usage per %s is %s, but request is %s", name, b->type, bound_text, have);
+                        quantity_format(*request, have),
+                                strv_addf(b->why, "minimum %s usage per %s is %s, but request is %s", name, b->type, bound_text, have);
                 else if (limit && quantity_cmp(*limit, min) < 0)
-                        quantity_format(*limit, have), strv_addf(b->why, "minimum %s usage per %s is %s, but limit is %s", name, b->type, bound_text, have);
+                        quantity_format(*limit, have),
+                                strv_addf(b->why, "minimum %s usage per %s is %s, but limit is %s", name, b->type, bound_text, have);
         }
         if (has_max) {
                 quantity_format(max, bound_text);
                 if (!limit)
                         strv_addf(b->why, "maximum %s usage per %s is %s.  No limit is specified", name, b->type, bound_text);
                 else if (quantity_cmp(*limit, max) > 0)
-                        quantity_format(*limit, have), strv_addf(b->why, "maximum %s usage per %s is %s, but limit is %s", name, b->type, bound_text, have);
+                        quantity_format(*limit, have),
+                                strv_addf(b->why, "maximum %s usage per %s is %s, but limit is %s", name, b->type, bound_text, have);
                 else if (request && quantity_cmp(*request, max) > 0)
-                        quantity_format(*request, have), strv_addf(b->why, "maximum %s usage per %s is %s, but request is %s", name, b->type, bound_text, have);
+                        quantity_format(*request, have),
+                                strv_addf(b->why, "maximum %s usage per %s is %s, but request is %s", name, b->type, bound_text, have);
         }
         if (amount(yyjson_obj_get(b->limit, "maxLimitRequestRatio"), name, &ratio)) {
                 double observed = request && limit && request->nano ? (double)limit->nano / (double)request->nano : 0;
                 quantity_format(ratio, bound_text);
                 if (!request || !limit)
-                        strv_addf(b->why, "%s max limit to request ratio per %s is %s, but no request is specified or request is 0", name, b->type, bound_text);
+                        strv_addf(b->why, "%s max limit to request ratio per %s is %s, but no request is specified or request is 0", name,
+                                  b->type, bound_text);
                 else if (observed > (double)ratio.nano / 1e9)
-                        strv_addf(b->why, "%s max limit to request ratio per %s is %s, but provided ratio is %f", name, b->type, bound_text, observed);
+                        strv_addf(b->why, "%s max limit to request ratio per %s is %s, but provided ratio is %f", name, b->type, bound_text,
+                                  observed);
         }
 }
 
@@ -148,9 +154,11 @@ static void check_claim(const struct bound *b, yyjson_val *claim) {
                 return;
         quantity_format(request, have);
         if (amount(yyjson_obj_get(b->limit, "min"), "storage", &bound_value) && quantity_cmp(request, bound_value) < 0)
-                quantity_format(bound_value, text), strv_addf(b->why, "minimum storage usage per PersistentVolumeClaim is %s, but request is %s", text, have);
+                quantity_format(bound_value, text),
+                        strv_addf(b->why, "minimum storage usage per PersistentVolumeClaim is %s, but request is %s", text, have);
         if (amount(yyjson_obj_get(b->limit, "max"), "storage", &bound_value) && quantity_cmp(request, bound_value) > 0)
-                quantity_format(bound_value, text), strv_addf(b->why, "maximum storage usage per PersistentVolumeClaim is %s, but request is %s", text, have);
+                quantity_format(bound_value, text),
+                        strv_addf(b->why, "maximum storage usage per PersistentVolumeClaim is %s, but request is %s", text, have);
 }
 
 int check_limit_range(const struct op *op, enum admission_op what, yyjson_val *object, struct object *old, struct err *err) {

@@ -51,7 +51,8 @@ void api_free(struct api *a) {
 
 struct loop *api_loop(struct api *a) { return a->s->loop; }
 
-static int make_op(struct api *a, const char *resource, const char *ns, const char *name, const char *subresource, struct op *ret, struct err *err) {
+static int make_op(struct api *a, const char *resource, const char *ns, const char *name, const char *subresource, struct op *ret,
+                   struct err *err) {
         struct resource *res = registry_by_id(&a->s->registry, resource);
         if (!res || !res->objects) {
                 err_http(err, -ENOENT, 404, "NotFound", "the server could not find the requested resource (%s)", resource);
@@ -90,7 +91,8 @@ struct object *api_peek(struct api *a, const char *resource, const char *ns, con
         return res && res->objects ? collection_find(res->objects, ns ? ns : "", name) : NULL;
 }
 
-int api_list(struct api *a, const char *resource, const char *ns, const char *labels, const char *fields, struct object_list *ret, struct err *err) {
+int api_list(struct api *a, const char *resource, const char *ns, const char *labels, const char *fields, struct object_list *ret,
+             struct err *err) {
         struct resource *res = registry_by_id(&a->s->registry, resource);
         AUTO(list_query) struct list_query q = {0};
         struct op op = {.s = a->s, .res = res, .ns = ns};
@@ -125,7 +127,8 @@ int api_create(struct api *a, const char *resource, const char *ns, yyjson_mut_v
         return r < 0 ? r : hand_over(made, ret);
 }
 
-static int update(struct api *a, const char *resource, yyjson_mut_val *object, const char *subresource, struct object **ret, struct err *err) {
+static int update(struct api *a, const char *resource, yyjson_mut_val *object, const char *subresource, struct object **ret,
+                  struct err *err) {
         AUTO(mjson) yyjson_mut_doc *doc = copy_of(object);
         struct object *made = NULL;
         struct op op;
@@ -143,8 +146,8 @@ int api_update_status(struct api *a, const char *resource, yyjson_mut_val *objec
         return update(a, resource, object, "status", ret, err);
 }
 
-int api_patch(struct api *a, const char *resource, const char *ns, const char *name, const char *subresource, enum api_patch type, struct sv patch,
-              struct object **ret, struct err *err) {
+int api_patch(struct api *a, const char *resource, const char *ns, const char *name, const char *subresource, enum api_patch type,
+              struct sv patch, struct object **ret, struct err *err) {
         struct object *made = NULL;
         struct op op;
         int r = make_op(a, resource, ns, name, subresource, &op, err);
@@ -157,7 +160,8 @@ int api_patch(struct api *a, const char *resource, const char *ns, const char *n
         return r < 0 ? r : hand_over(made, ret);
 }
 
-int api_patchf(struct api *a, const char *resource, const char *ns, const char *name, const char *subresource, struct err *err, const char *fmt, ...) {
+int api_patchf(struct api *a, const char *resource, const char *ns, const char *name, const char *subresource, struct err *err,
+               const char *fmt, ...) {
         va_list ap;
         va_start(ap, fmt);
         AUTO(free) char *patch = xvasprintf(fmt, ap);
@@ -207,7 +211,8 @@ int api_delete(struct api *a, const char *resource, const char *ns, const char *
         if (r < 0)
                 return r;
         if (o)
-                options = (struct delete_options){.grace_s = o->grace_s, .propagation = o->propagation, .uid = o->uid, .resource_version = o->resource_version};
+                options = (struct delete_options){
+                        .grace_s = o->grace_s, .propagation = o->propagation, .uid = o->uid, .resource_version = o->resource_version};
         r = op_delete(&op, &options, &last, &gone, err);
         return r < 0 ? r : hand_over(last, NULL);
 }
@@ -236,7 +241,9 @@ static void call(struct api_watch *w, enum api_event_type type, struct object *o
 static void on_event(void *arg, const struct store_event *e) {
         struct api_watch *w = arg;
         bool now = e->change != STORE_DELETED && list_query_matches(&w->query, e->object);
-        bool before = e->change == STORE_ADDED ? false : list_query_matches(&w->query, e->change == STORE_DELETED ? (e->old ? e->old : e->object) : e->old);
+        bool before = e->change == STORE_ADDED
+                              ? false
+                              : list_query_matches(&w->query, e->change == STORE_DELETED ? (e->old ? e->old : e->object) : e->old);
 
         if (now && !before)
                 call(w, API_ADDED, e->object, NULL);
@@ -271,7 +278,8 @@ static void watch_begin(void *arg) {
         (void)!store_watch(w->api->s->store, res->objects, resource_is_namespaced(res) ? w->ns : NULL, false, 0, &ev, &w->watcher, NULL);
 }
 
-struct api_watch *api_watch_start(struct api *a, const char *resource, const char *ns, const char *labels, const char *fields, api_watch_fn fn, void *arg) {
+struct api_watch *api_watch_start(struct api *a, const char *resource, const char *ns, const char *labels, const char *fields,
+                                  api_watch_fn fn, void *arg) {
         struct api_watch *w = NEW(struct api_watch);
         w->api = a;
         w->resource = xstrdup(resource);
@@ -312,9 +320,11 @@ static void count_up(struct api *a, const char *ns, struct object *event) {
                 log_debug("event %s: %s", event->name, err_message(&why));
 }
 
-static void record(struct api *a, const struct object *about, const char *field_path, const char *type, const char *reason, const char *message) {
+static void record(struct api *a, const struct object *about, const char *field_path, const char *type, const char *reason,
+                   const char *message) {
         const char *ns = *about->namespace ? about->namespace : "default";
-        AUTO(free) char *key = xasprintf("%s/%s/%s/%s/%s/%s", about->uid, ns, field_path ? field_path : "", type, reason, message), *name = NULL;
+        AUTO(free) char *key = xasprintf("%s/%s/%s/%s/%s/%s", about->uid, ns, field_path ? field_path : "", type, reason, message),
+                        *name = NULL;
         AUTO(mjson) yyjson_mut_doc *doc = NULL;
         AUTO(err) struct err why = ERR_INIT;
         const char *known = map_get(&a->said, key);
@@ -367,7 +377,8 @@ void api_event(struct api *a, const struct object *about, const char *type, cons
         record(a, about, NULL, type, reason, message);
 }
 
-void api_event_at(struct api *a, const struct object *about, const char *field_path, const char *type, const char *reason, const char *fmt, ...) {
+void api_event_at(struct api *a, const struct object *about, const char *field_path, const char *type, const char *reason, const char *fmt,
+                  ...) {
         va_list ap;
         va_start(ap, fmt);
         AUTO(free) char *message = xvasprintf(fmt, ap);
@@ -375,8 +386,8 @@ void api_event_at(struct api *a, const struct object *about, const char *field_p
         record(a, about, field_path, type, reason, message);
 }
 
-int api_issue_token(struct api *a, const char *ns, const char *service_account, const char *audience, int64_t lifetime_s, const char *pod_name,
-                    const char *pod_uid, char **ret_token, int64_t *ret_expires_s, struct err *err) {
+int api_issue_token(struct api *a, const char *ns, const char *service_account, const char *audience, int64_t lifetime_s,
+                    const char *pod_name, const char *pod_uid, char **ret_token, int64_t *ret_expires_s, struct err *err) {
         struct object *account = api_peek(a, "serviceaccounts", ns, service_account);
         const char *audiences[] = {audience, NULL};
         struct token_request request = {

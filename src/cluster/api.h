@@ -43,7 +43,8 @@ MUST_USE int api_create(struct api *a, const char *resource, const char *ns, yyj
 MUST_USE int api_update(struct api *a, const char *resource, yyjson_mut_val *object, struct object **ret, struct err *err);
 MUST_USE int api_update_status(struct api *a, const char *resource, yyjson_mut_val *object, struct object **ret, struct err *err);
 enum api_patch { API_PATCH_MERGE, API_PATCH_JSON, API_PATCH_STRATEGIC, API_PATCH_APPLY /* forced */ };
-/* subresource: NULL, "status", "scale" (the patch is of the object, not of a Scale), "finalize" (namespaces: spec.finalizers). A patch that changes nothing writes nothing. */
+/* subresource: NULL, "status", "scale" (the patch is of the object, not of a Scale), "finalize" (namespaces: spec.finalizers). A patch that
+ * changes nothing writes nothing. */
 MUST_USE int api_patch(struct api *a, const char *resource, const char *ns, const char *name, const char *subresource, enum api_patch type,
                        struct sv patch, struct object **ret, struct err *err);
 MUST_USE int api_patchf(struct api *a, const char *resource, const char *ns, const char *name, const char *subresource, struct err *err,

@@ -5,8 +5,8 @@
  *     http_server_new(loop, &(struct http_server_options){.tls = tls, .handler = apiserver_handle, .arg = s});
  *
  * All state is in memory, on the loop's thread; every write is in the SQLite log before anybody hears of it (store.h).
- * Without an HTTP server it is used in-process by api.h. Life cycle: new, then use, then apiserver_stop() (waits for the last commit), then free;
- * api handles are freed before.
+ * Without an HTTP server it is used in-process by api.h. Life cycle: new, then use, then apiserver_stop() (waits for the last commit), then
+ * free; api handles are freed before.
  */
 #ifndef FIRESTEEL_CLUSTER_APISERVER_H
 #define FIRESTEEL_CLUSTER_APISERVER_H
@@ -35,9 +35,10 @@ MUST_USE int apiserver_new(struct loop *l, const struct apiserver_options *o, st
 void apiserver_free(struct apiserver *s);
 DEFINE_AUTO_PTR(apiserver, struct apiserver, apiserver_free)
 void apiserver_set_pod_backend(struct apiserver *s, const struct pod_backend *backend); /* borrowed */
-/* How to connect to addresses outside the cluster, for a server in a network namespace of its own: done once, never from within, with a stream that is the
- * callee's, or err. */
-typedef void apiserver_connect_fn(void *arg, const char *host, int port, void (*done)(void *done_arg, struct stream *s, const struct err *err), void *done_arg);
+/* How to connect to addresses outside the cluster, for a server in a network namespace of its own: done once, never from within, with a
+ * stream that is the callee's, or err. */
+typedef void apiserver_connect_fn(void *arg, const char *host, int port,
+                                  void (*done)(void *done_arg, struct stream *s, const struct err *err), void *done_arg);
 void apiserver_set_connect(struct apiserver *s, apiserver_connect_fn *connect, void *arg);
 /* The handler for http_server_options; arg is the apiserver. */
 void apiserver_handle(struct http_exchange *x, const struct http_request *request, void *arg);

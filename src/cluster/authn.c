@@ -44,7 +44,8 @@ static void set_extra(struct user *u, const char *key, const char *value) {
                 map_set(&u->extra, key, xstrdup(value));
 }
 
-int authenticate_token(struct apiserver *s, struct sv token, const struct strv *audiences, struct user *ret, struct strv *ret_audiences, struct err *err) {
+int authenticate_token(struct apiserver *s, struct sv token, const struct strv *audiences, struct user *ret, struct strv *ret_audiences,
+                       struct err *err) {
         AUTO(token_claims) struct token_claims c = {0};
         AUTO(free) char *id = NULL;
         bool matched = false;
@@ -78,8 +79,8 @@ int authenticate_token(struct apiserver *s, struct sv token, const struct strv *
         return 0;
 }
 
-static int may_impersonate(struct apiserver *s, const struct user *u, const char *resource, const char *group, const char *ns, const char *name,
-                           struct err *err) {
+static int may_impersonate(struct apiserver *s, const struct user *u, const char *resource, const char *group, const char *ns,
+                           const char *name, struct err *err) {
         struct access a = {.verb = "impersonate", .group = group, .resource = resource, .ns = ns, .name = name};
         return rbac_check(s, u, &a, err);
 }
@@ -89,13 +90,15 @@ static int check_no_user(const struct http_request *request, struct err *err) {
         vec_foreach(h, &request->headers.list) {
                 struct sv name = sv_of(h->name);
                 if (name.len >= 12 && sv_ieq(sv_new(name.data, 12), SV("Impersonate-")) && !sv_ieq(name, SV("Impersonate-User")))
-                        return err_http(err, -EINVAL, 500, "InternalError", "Internal error occurred: requested %s without impersonating a user", h->name);
+                        return err_http(err, -EINVAL, 500, "InternalError",
+                                        "Internal error occurred: requested %s without impersonating a user", h->name);
         }
         return 0;
 }
 
 /* Impersonate-Uid and Impersonate-Extra-KEY. */
-static int impersonate_details(struct apiserver *s, const struct http_request *request, const struct user *u, struct user *other, struct err *err) {
+static int impersonate_details(struct apiserver *s, const struct http_request *request, const struct user *u, struct user *other,
+                               struct err *err) {
         static const char extra[] = "Impersonate-Extra-";
         const size_t n = sizeof(extra) - 1;
         int r = 0;

@@ -5,11 +5,12 @@
 #include "cluster/rbac.h"
 
 #define ROOT_CA "kube-root-ca.crt"
-#define ROOT_CA_NOTE                                                                                                                     \
-        "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or "   \
+#define ROOT_CA_NOTE                                                                                                                           \
+        "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or " \
         "kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."
 
-static int ensure(struct api *as, const char *resource, const char *ns, const char *name, struct err *err, const char *fmt, ...) PRINTF(6, 7);
+static int ensure(struct api *as, const char *resource, const char *ns, const char *name, struct err *err, const char *fmt, ...)
+        PRINTF(6, 7);
 static int ensure(struct api *as, const char *resource, const char *ns, const char *name, struct err *err, const char *fmt, ...) {
         AUTO(json) yyjson_doc *doc = NULL;
         AUTO(mjson) yyjson_mut_doc *edit = NULL;
@@ -30,21 +31,24 @@ static int ensure(struct api *as, const char *resource, const char *ns, const ch
 
 static int ensure_service(struct apiserver *s, struct err *err) {
         AUTO(free) char *ip = addresses_first(s->addresses);
-        int r = ensure(s->self, "services", "default", "kubernetes", err,
-                       "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"component\":\"apiserver\",\"provider\":\"kubernetes\"}},\"spec\":{\"clusterIP\":\"%s\","
-                       "\"ports\":[{\"name\":\"https\",\"port\":443,\"targetPort\":%d}]}}",
-                       ip, s->advertise_port);
+        int r = ensure(
+                s->self, "services", "default", "kubernetes", err,
+                "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"component\":\"apiserver\",\"provider\":\"kubernetes\"}},\"spec\":{\"clusterIP\":\"%s\","
+                "\"ports\":[{\"name\":\"https\",\"port\":443,\"targetPort\":%d}]}}",
+                ip, s->advertise_port);
         if (r == 0)
-                r = ensure(s->self, "endpoints", "default", "kubernetes", err,
-                           "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"endpointslice.kubernetes.io/skip-mirror\":\"true\"}},"
-                           "\"subsets\":[{\"addresses\":[{\"ip\":\"%s\"}],\"ports\":[{\"name\":\"https\",\"port\":%d,\"protocol\":\"TCP\"}]}]}",
-                           s->advertise_address, s->advertise_port);
+                r = ensure(
+                        s->self, "endpoints", "default", "kubernetes", err,
+                        "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"endpointslice.kubernetes.io/skip-mirror\":\"true\"}},"
+                        "\"subsets\":[{\"addresses\":[{\"ip\":\"%s\"}],\"ports\":[{\"name\":\"https\",\"port\":%d,\"protocol\":\"TCP\"}]}]}",
+                        s->advertise_address, s->advertise_port);
         if (r == 0)
-                r = ensure(s->self, "endpointslices.discovery.k8s.io", "default", "kubernetes", err,
-                           "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"kubernetes.io/service-name\":\"kubernetes\"}},\"addressType\":\"IPv4\","
-                           "\"endpoints\":[{\"addresses\":[\"%s\"],\"conditions\":{\"ready\":true}}],"
-                           "\"ports\":[{\"name\":\"https\",\"port\":%d,\"protocol\":\"TCP\"}]}",
-                           s->advertise_address, s->advertise_port);
+                r = ensure(
+                        s->self, "endpointslices.discovery.k8s.io", "default", "kubernetes", err,
+                        "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"kubernetes.io/service-name\":\"kubernetes\"}},\"addressType\":\"IPv4\","
+                        "\"endpoints\":[{\"addresses\":[\"%s\"],\"conditions\":{\"ready\":true}}],"
+                        "\"ports\":[{\"name\":\"https\",\"port\":%d,\"protocol\":\"TCP\"}]}",
+                        s->advertise_address, s->advertise_port);
         return r;
 }
 
@@ -54,7 +58,8 @@ int bootstrap(struct apiserver *s, struct err *err) {
                 const char *name, *text;
                 int value;
         } classes[] = {
-                {"system-cluster-critical", "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.", 2000000000},
+                {"system-cluster-critical",
+                 "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.", 2000000000},
                 {"system-node-critical", "Used for system critical pods that must not be moved from their current node.", 2000001000},
         };
         int r = 0;
@@ -62,8 +67,9 @@ int bootstrap(struct apiserver *s, struct err *err) {
         for (size_t i = 0; i < ARRAY_LEN(namespaces) && r == 0; i++)
                 r = ensure(s->self, "namespaces", NULL, namespaces[i], err, "{\"metadata\":{\"name\":\"%s\"}}", namespaces[i]);
         for (size_t i = 0; i < ARRAY_LEN(classes) && r == 0; i++)
-                r = ensure(s->self, "priorityclasses.scheduling.k8s.io", NULL, classes[i].name, err, "{\"metadata\":{\"name\":\"%s\"},\"value\":%d,\"description\":\"%s\"}",
-                           classes[i].name, classes[i].value, classes[i].text);
+                r = ensure(s->self, "priorityclasses.scheduling.k8s.io", NULL, classes[i].name, err,
+                           "{\"metadata\":{\"name\":\"%s\"},\"value\":%d,\"description\":\"%s\"}", classes[i].name, classes[i].value,
+                           classes[i].text);
         if (r == 0)
                 r = ensure_service(s, err);
         if (r == 0)

@@ -458,7 +458,8 @@ static void find_unknown(struct decode *d, yyjson_mut_val *v, const struct schem
         }
 }
 
-int decode_typed(yyjson_mut_doc *doc, yyjson_mut_val *value, struct schema schema, struct strv *strict, yyjson_mut_val **ret, struct err *err) {
+int decode_typed(yyjson_mut_doc *doc, yyjson_mut_val *value, struct schema schema, struct strv *strict, yyjson_mut_val **ret,
+                 struct err *err) {
         struct decode d = {.doc = doc, .strict = strict, .err = err};
         yyjson_mut_val *out = NULL;
         int r;

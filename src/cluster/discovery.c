@@ -147,7 +147,8 @@ static void add_aggregated(yyjson_mut_doc *doc, yyjson_mut_val *list, const stru
                 yyjson_mut_val *sub = yyjson_mut_obj(doc);
                 yyjson_mut_arr_append(mjson_arr(doc, o, "subresources"), sub);
                 mjson_set_str(doc, sub, "subresource", s->name);
-                mjson_set(doc, sub, "responseKind", response_kind(doc, s->group ? s->group : group, s->version ? s->version : version, s->kind));
+                mjson_set(doc, sub, "responseKind",
+                          response_kind(doc, s->group ? s->group : group, s->version ? s->version : version, s->kind));
                 add_verbs(doc, sub, NULL, s->verbs);
         }
 }
@@ -233,8 +234,10 @@ static void core_versions(struct request *q) {
 static void version_info(struct request *q) {
         AUTO(str) struct str body = STR_INIT(0);
         str_append_s(&body, "{\n  \"major\": \"1\",\n  \"minor\": \"34\",\n  \"emulationMajor\": \"1\",\n  \"emulationMinor\": \"34\",\n"
-                            "  \"minCompatibilityMajor\": \"1\",\n  \"minCompatibilityMinor\": \"33\",\n  \"gitVersion\": \"" KUBE_VERSION "+firesteel\",\n"
-                            "  \"gitCommit\": \"" FIRESTEEL_VERSION "\",\n  \"gitTreeState\": \"clean\",\n  \"buildDate\": \"1970-01-01T00:00:00Z\",\n"
+                            "  \"minCompatibilityMajor\": \"1\",\n  \"minCompatibilityMinor\": \"33\",\n  \"gitVersion\": \"" KUBE_VERSION
+                            "+firesteel\",\n"
+                            "  \"gitCommit\": \"" FIRESTEEL_VERSION
+                            "\",\n  \"gitTreeState\": \"clean\",\n  \"buildDate\": \"1970-01-01T00:00:00Z\",\n"
                             "  \"goVersion\": \"none\",\n  \"compiler\": \"c\",\n  \"platform\": \"linux/amd64\"\n}");
         answer(q, 200, "application/json", &body, 0);
 }
@@ -316,7 +319,8 @@ static int serve_groups(struct request *q, struct err *err) {
                 size_t i, n;
                 mjson_set_str(doc, root, "kind", "APIGroup");
                 mjson_set_str(doc, root, "apiVersion", "v1");
-                yyjson_mut_obj_foreach(o, i, n, key, value) mjson_set(doc, root, yyjson_mut_get_str(key), yyjson_mut_val_mut_copy(doc, value));
+                yyjson_mut_obj_foreach (o, i, n, key, value)
+                        mjson_set(doc, root, yyjson_mut_get_str(key), yyjson_mut_val_mut_copy(doc, value));
                 answer_json(q, 200, root, 0);
                 return 0;
         }

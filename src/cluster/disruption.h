@@ -1,4 +1,5 @@
-/* PodDisruptionBudgets: how many pods of a budget may be evicted now. Computed from the pods as they are, so that two evictions in a row both count. */
+/* PodDisruptionBudgets: how many pods of a budget may be evicted now. Computed from the pods as they are, so that two evictions in a row
+ * both count. */
 #ifndef FIRESTEEL_CLUSTER_DISRUPTION_H
 #define FIRESTEEL_CLUSTER_DISRUPTION_H
 

@@ -39,14 +39,16 @@ static inline bool differs_beyond(yyjson_val *a, yyjson_val *b, const char *cons
                 mjson_remove(yyjson_mut_doc_get_root(rest_a), members[i]);
                 mjson_remove(yyjson_mut_doc_get_root(rest_b), members[i]);
         }
-        AUTO(json) yyjson_doc *frozen_a = mjson_freeze(yyjson_mut_doc_get_root(rest_a)), *frozen_b = mjson_freeze(yyjson_mut_doc_get_root(rest_b));
+        AUTO(json) yyjson_doc *frozen_a = mjson_freeze(yyjson_mut_doc_get_root(rest_a)),
+                              *frozen_b = mjson_freeze(yyjson_mut_doc_get_root(rest_b));
         return !json_equal(yyjson_doc_get_root(frozen_a), yyjson_doc_get_root(frozen_b));
 }
 
 /* Loops over the elements of a list member, mutable and not. */
-#define MUT_EACH(item, object, key)                                                                                    \
-        for (yyjson_mut_arr_iter it_##item = yyjson_mut_arr_iter_with((object) ? yyjson_mut_obj_get((object), (key)) : NULL); it_##item.arr; it_##item.arr = NULL) \
-                for (yyjson_mut_val *item; (item = yyjson_mut_arr_iter_next(&it_##item));)
+#define MUT_EACH(item, object, key)                                                                                                        \
+        for (yyjson_mut_arr_iter it_##item = yyjson_mut_arr_iter_with((object) ? yyjson_mut_obj_get((object), (key)) : NULL);              \
+             it_##item.arr; it_##item.arr = NULL)                                                                                          \
+                for (yyjson_mut_val * item; (item = yyjson_mut_arr_iter_next(&it_##item));)
 #define EACH(item, i, array)                                                                                           \
         for (size_t i = 0, n_##item = yyjson_arr_size(array); i < n_##item; i = n_##item)                              \
                 for (yyjson_val *item = yyjson_arr_get_first(array); i < n_##item; item = unsafe_yyjson_get_next(item), i++)

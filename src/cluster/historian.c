@@ -136,7 +136,8 @@ static void on_end(void *arg) {
         if (WIFSIGNALED(status))
                 log_warn("the History Server was killed by signal %d; the next visit starts it again", WTERMSIG(status));
         else
-                log_warn("the History Server ended with exit code %d (see history.log); the next visit starts it again", WEXITSTATUS(status));
+                log_warn("the History Server ended with exit code %d (see history.log); the next visit starts it again",
+                         WEXITSTATUS(status));
         h->proc = (struct procid){0};
         if (clock_mono_ms() - h->started_ms >= STEADY_MS) {
                 h->failures = 0;
@@ -186,7 +187,8 @@ static int take_port(struct historian *h, struct instance_settings *s, struct er
                 if (r != -EADDRINUSE)
                         return err_move(err, &why);
         }
-        return err_set(err, -EADDRINUSE, "History Server: no free port between %d and %d on %s", FIRST_PORT, FIRST_PORT + PORTS_TRIED - 1, s->bind);
+        return err_set(err, -EADDRINUSE, "History Server: no free port between %d and %d on %s", FIRST_PORT, FIRST_PORT + PORTS_TRIED - 1,
+                       s->bind);
 }
 
 int historian_open(const struct instance *i, struct instance_settings *s, struct historian **ret, struct err *err) {

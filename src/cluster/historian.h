@@ -4,8 +4,8 @@
  *     historian_watch(h, loop)               // from now on a visit starts the process
  *     historian_stop(h); historian_free(h)
  *
- * This process listens, the first visit starts the other one, which gets the socket; when that ends, the next visit starts it again. So it costs
- * nothing until somebody looks, and no visitor is turned away. It runs inside the instance's namespaces: a socket keeps the network
+ * This process listens, the first visit starts the other one, which gets the socket; when that ends, the next visit starts it again. So it
+ * costs nothing until somebody looks, and no visitor is turned away. It runs inside the instance's namespaces: a socket keeps the network
  * that it was made in, and in there it may read what pods of any user wrote, also when an ordinary user started the instance.
  *
  *     DIR/events/        event logs, unless the settings name another directory
@@ -23,8 +23,8 @@
 
 struct historian;
 
-/* Ends a process that a killed server left, makes the directory, takes the port: the one in the settings (-EADDRINUSE names who has it), else the one
- * of last time or the next free one, which is then remembered in the settings. *ret is NULL when the settings say off. */
+/* Ends a process that a killed server left, makes the directory, takes the port: the one in the settings (-EADDRINUSE names who has it),
+ * else the one of last time or the next free one, which is then remembered in the settings. *ret is NULL when the settings say off. */
 MUST_USE int historian_open(const struct instance *i, struct instance_settings *s, struct historian **ret, struct err *err);
 void historian_watch(struct historian *h, struct loop *l);
 /* Ends the process, with a moment for answers under way. */

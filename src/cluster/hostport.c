@@ -12,7 +12,8 @@ bool hostport_is_loopback(const char *address) {
         return inet_pton(AF_INET, address, &a) == 1 && ntohl(a.s_addr) >> 24 == 127;
 }
 
-/* Is that where `local` of such a table listens, or everywhere? Addresses are hexadecimal words of this machine's byte order; `address` NULL: any. */
+/* Is that where `local` of such a table listens, or everywhere? Addresses are hexadecimal words of this machine's byte order; `address`
+ * NULL: any. */
 static bool is_at(const char *local, const char *address) {
         struct in_addr a;
         char wanted[16];

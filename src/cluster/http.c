@@ -58,8 +58,10 @@ static int serve_resource(struct request *q, struct err *err) {
                 enum verb verb;
                 int (*handler)(struct request *q, struct err *err);
         } handlers[] = {
-                {VERB_GET, verb_get},       {VERB_LIST, verb_list},   {VERB_WATCH, verb_watch},   {VERB_CREATE, verb_create},
-                {VERB_UPDATE, verb_update}, {VERB_PATCH, verb_patch}, {VERB_DELETE, verb_delete}, {VERB_DELETECOLLECTION, verb_delete_collection},
+                {VERB_GET, verb_get},       {VERB_LIST, verb_list},
+                {VERB_WATCH, verb_watch},   {VERB_CREATE, verb_create},
+                {VERB_UPDATE, verb_update}, {VERB_PATCH, verb_patch},
+                {VERB_DELETE, verb_delete}, {VERB_DELETECOLLECTION, verb_delete_collection},
         };
         if (streq(q->http->method, "HEAD") || !*q->verb)
                 return status_no_method(err);
@@ -179,13 +181,15 @@ static int serve(struct request *q, struct err *err) {
                 return 0;
         }
         if (q->form == FORM_YAML && streq(q->verb, "watch"))
-                return err_http(err, -EINVAL, 406, "NotAcceptable",
-                                "only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch");
+                return err_http(
+                        err, -EINVAL, 406, "NotAcceptable",
+                        "only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch");
         if (q->form == FORM_NONE && !q->subresource) {
                 bool streams = streq(q->verb, "list") || streq(q->verb, "watch");
-                err_http(err, -EINVAL, 406, "NotAcceptable",
-                         "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf%s",
-                         streams ? ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch" : "");
+                err_http(
+                        err, -EINVAL, 406, "NotAcceptable",
+                        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf%s",
+                        streams ? ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch" : "");
                 status_details(err, NULL, NULL, NULL, NULL);
                 return -EINVAL;
         }

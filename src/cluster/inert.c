@@ -17,22 +17,28 @@ static bool has_conditions(yyjson_val *configuration) {
 
 static bool has_service(yyjson_val *object) { return yyjson_is_obj(json_at(object, "/spec/service")); }
 
-static const char no_conditions[] = "this server does not evaluate matchConditions (CEL): the webhook is called for all that it matches otherwise";
+static const char no_conditions[] =
+        "this server does not evaluate matchConditions (CEL): the webhook is called for all that it matches otherwise";
 
 static const struct {
         const char *id;
         bool (*applies)(yyjson_val *object); /* NULL: always */
         const char *text;
 } kinds[] = {
-        {"apiservices.apiregistration.k8s.io", has_service, "this server does not aggregate APIs: the APIService is stored, requests for its group are not passed on"},
-        {"certificatesigningrequests.certificates.k8s.io", NULL, "this server signs no certificates: the request is stored and stays pending"},
-        {"horizontalpodautoscalers.autoscaling", NULL, "this server scales nothing by itself: the HorizontalPodAutoscaler is stored and has no effect"},
+        {"apiservices.apiregistration.k8s.io", has_service,
+         "this server does not aggregate APIs: the APIService is stored, requests for its group are not passed on"},
+        {"certificatesigningrequests.certificates.k8s.io", NULL,
+         "this server signs no certificates: the request is stored and stays pending"},
+        {"horizontalpodautoscalers.autoscaling", NULL,
+         "this server scales nothing by itself: the HorizontalPodAutoscaler is stored and has no effect"},
         {"ingresses.networking.k8s.io", NULL, "this server runs no ingress controller: the Ingress has no effect until one is installed"},
         {"mutatingwebhookconfigurations.admissionregistration.k8s.io", has_conditions, no_conditions},
         {"namespaces", has_pod_security, "this server does not enforce Pod Security standards: the label has no effect"},
         {"networkpolicies.networking.k8s.io", NULL, "this server does not enforce NetworkPolicy: all pods can reach each other"},
-        {"validatingadmissionpolicies.admissionregistration.k8s.io", NULL, "this server evaluates no admission policies (CEL): the policy is stored and has no effect"},
-        {"validatingadmissionpolicybindings.admissionregistration.k8s.io", NULL, "this server evaluates no admission policies (CEL): the binding is stored and has no effect"},
+        {"validatingadmissionpolicies.admissionregistration.k8s.io", NULL,
+         "this server evaluates no admission policies (CEL): the policy is stored and has no effect"},
+        {"validatingadmissionpolicybindings.admissionregistration.k8s.io", NULL,
+         "this server evaluates no admission policies (CEL): the binding is stored and has no effect"},
         {"validatingwebhookconfigurations.admissionregistration.k8s.io", has_conditions, no_conditions},
 };
 
@@ -58,7 +64,9 @@ static bool has_cel(yyjson_val *v) {
 
 static void warn_definition(yyjson_val *crd, struct strv *warnings) {
         if (has_cel(json_at(crd, "/spec/versions")))
-                strv_add(warnings, "this server does not evaluate x-kubernetes-validations (CEL): objects that these rules would refuse are accepted");
+                strv_add(
+                        warnings,
+                        "this server does not evaluate x-kubernetes-validations (CEL): objects that these rules would refuse are accepted");
         if (streq_null(json_str_at(crd, "/spec/conversion/strategy"), "Webhook"))
                 strv_add(warnings, "this server calls no conversion webhooks: versions are converted by changing apiVersion only");
 }

@@ -32,7 +32,8 @@ int instance_open(const char *name, struct instance *ret, struct err *err) {
         for (size_t i = 0; ok && i < len; i++)
                 ok = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') || name[i] == '-';
         if (!ok)
-                return err_set(err, -EINVAL, "\"%s\" cannot be an instance's name: lower-case letters, digits and '-' inside, at most 40", name);
+                return err_set(err, -EINVAL, "\"%s\" cannot be an instance's name: lower-case letters, digits and '-' inside, at most 40",
+                               name);
         AUTO(free) char *home = state_home();
         if (!home) {
                 err_set(err, -ENOENT, "no place for instances: neither XDG_STATE_HOME nor HOME is an absolute path");
@@ -198,7 +199,8 @@ uint64_t process_start_ticks(pid_t pid) {
         const char *p = strrchr(str_cstr(&text), ')');
         for (int field = STATE; p && field <= START; field++) {
                 p = strchr(p + 1, ' ');
-                /* A killed server is taken apart with the lock in its hand, and is a zombie while its last thread still waits for the disk. */
+                /* A killed server is taken apart with the lock in its hand, and is a zombie while its last thread still waits for the disk.
+                 */
                 if (p && field == STATE && (p[1] == 'Z' || p[1] == 'X'))
                         return 0;
                 if (p && field == FLAGS && strtoul(p + 1, NULL, 10) & EXITING)
@@ -246,7 +248,9 @@ static int lock_file(const struct instance *i, const char *name, bool wait, int 
 }
 
 int instance_lock(const struct instance *i, int *ret_fd, struct err *err) { return lock_file(i, "lock", false, ret_fd, err); }
-int instance_lock_command(const struct instance *i, int *ret_fd, struct err *err) { return lock_file(i, "command.lock", true, ret_fd, err); }
+int instance_lock_command(const struct instance *i, int *ret_fd, struct err *err) {
+        return lock_file(i, "command.lock", true, ret_fd, err);
+}
 
 int instance_running(const struct instance *i, struct instance_server *ret, struct err *err) {
         AUTO(free) char *path = instance_path(i, "lock");

@@ -75,7 +75,8 @@ struct instance_pki {
 void instance_pki_done(struct instance_pki *p);
 DEFINE_AUTO_VALUE(instance_pki, struct instance_pki, instance_pki_done)
 /* Makes what is missing. An authority near its end is replaced, with everything it signed. service_address: "10.96.0.1". */
-MUST_USE int instance_load_pki(const struct instance *i, const char *bind, const char *service_address, struct instance_pki *ret, struct err *err);
+MUST_USE int instance_load_pki(const struct instance *i, const char *bind, const char *service_address, struct instance_pki *ret,
+                               struct err *err);
 /* Only reads what clients need: ca_cert and admin_token; -ENOENT when the instance never ran. */
 MUST_USE int instance_client_pki(const struct instance *i, struct instance_pki *ret, struct err *err);
 
@@ -91,8 +92,8 @@ struct instance_server {
 };
 void instance_server_done(struct instance_server *s);
 DEFINE_AUTO_VALUE(instance_server, struct instance_server, instance_server_done)
-/* 1 and `ret` when a server holds the lock and has described itself, 2 when one that is still starting, or is being killed, holds it, 0 when none
- * runs. */
+/* 1 and `ret` when a server holds the lock and has described itself, 2 when one that is still starting, or is being killed, holds it, 0
+ * when none runs. */
 MUST_USE int instance_running(const struct instance *i, struct instance_server *ret, struct err *err);
 /* The lock of the server (-EBUSY when another has it); lives with the descriptor. */
 MUST_USE int instance_lock(const struct instance *i, int *ret_fd, struct err *err);

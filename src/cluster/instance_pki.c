@@ -60,7 +60,8 @@ static int load_ca(const struct instance *i, struct instance_pki *p, struct err 
         AUTO(free) char *cert = NULL;
         AUTO(free) char *key = NULL;
         static const char *const masters[] = {"system:masters", NULL};
-        const struct tls_cert_request admin = {.common_name = "kubernetes-admin", .organizations = masters, .days = CERT_DAYS, .is_client = true};
+        const struct tls_cert_request admin = {
+                .common_name = "kubernetes-admin", .organizations = masters, .days = CERT_DAYS, .is_client = true};
         r = tls_make_cert(sv_of(p->ca_cert), sv_of(p->ca_key), &admin, &cert, &key, err);
         if (r >= 0)
                 r = write_pem(i, "admin.key", key, err);

@@ -1,5 +1,5 @@
-/* What a server that was killed leaves behind: containers with their shims, the History Server, and the namespace holder. The next server takes them
- * over; when there is to be none, they are ended here. Needs no server and no namespaces: it works on processes and files. */
+/* What a server that was killed leaves behind: containers with their shims, the History Server, and the namespace holder. The next server
+ * takes them over; when there is to be none, they are ended here. Needs no server and no namespaces: it works on processes and files. */
 #ifndef FIRESTEEL_CLUSTER_LEFTOVERS_H
 #define FIRESTEEL_CLUSTER_LEFTOVERS_H
 

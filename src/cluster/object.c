@@ -51,8 +51,8 @@ static void extract(struct object *o, yyjson_val *root, struct tail *t) {
         o->has_owners = yyjson_arr_size(meta_owners(root)) > 0;
 }
 
-/* Most objects are written into a place of their own: a block of the heap that is freed at once would leave a hole beside each object that stays (a tenth of
- * the memory of ten thousand pods). *ret_owned is what has to be freed, NULL then. */
+/* Most objects are written into a place of their own: a block of the heap that is freed at once would leave a hole beside each object that
+ * stays (a tenth of the memory of ten thousand pods). *ret_owned is what has to be freed, NULL then. */
 static const char *write_text(yyjson_val *root, char **ret_owned, size_t *ret_len) {
         static char place[64 * 1024];
         yyjson_alc alc;

@@ -1,7 +1,7 @@
 /* An object of the embedded cluster: one version of one Kubernetes object, immutable and counted.
  *
- * What is kept is its JSON text, and beside it the few fields that whole namespaces are searched by: identity, labels, controller, node, phase.
- * All of it is one allocation and answers without a look into the document. The parsed document is made when somebody asks for it
+ * What is kept is its JSON text, and beside it the few fields that whole namespaces are searched by: identity, labels, controller, node,
+ * phase. All of it is one allocation and answers without a look into the document. The parsed document is made when somebody asks for it
  * (object_root() and everything built on it); those of stored objects are a bounded cache (cluster/documents.h), those of
  * others (a dry run's answer) stay as long as the object.
  *
@@ -10,7 +10,8 @@
  * borrowed from an object without a reference (from the store, in a callback) is valid until the call that borrowed returns to the loop and
  * nothing was written meanwhile. So: whoever keeps an object past the current call takes a reference with object_ref().
  *
- * Loop thread only (the counts are not atomic); the commit worker reads text, namespace, name and revision while the store holds a reference.
+ * Loop thread only (the counts are not atomic); the commit worker reads text, namespace, name and revision while the store holds a
+ * reference.
  */
 #ifndef FIRESTEEL_CLUSTER_OBJECT_H
 #define FIRESTEEL_CLUSTER_OBJECT_H
@@ -52,8 +53,8 @@ void object_unref(struct object *o);
 DEFINE_AUTO_PTR(object, struct object, object_unref)
 struct object *object_hold(struct object *o);
 void object_release(struct object *o);
-/* For those who go through many objects in one turn of the loop: drops the document now, unless there are references beyond `mine` of object_ref(). Only
- * where no caller up the stack can have borrowed from it. */
+/* For those who go through many objects in one turn of the loop: drops the document now, unless there are references beyond `mine` of
+ * object_ref(). Only where no caller up the stack can have borrowed from it. */
 void object_rest(struct object *o, unsigned mine);
 
 /* The JSON after `{"kind":...,"apiVersion":...,`: what items of typed lists are made of, with a '{' before it. */

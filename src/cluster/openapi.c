@@ -138,8 +138,8 @@ static void add_parameter(struct writer *w, yyjson_mut_val *operation, const cha
         yyjson_mut_arr_append(mjson_arr(w->doc, operation, "parameters"), p);
 }
 
-static void add_operation(struct writer *w, yyjson_mut_val *path, const struct resource *res, const char *method, const char *action, bool writes,
-                          const char *schema) {
+static void add_operation(struct writer *w, yyjson_mut_val *path, const struct resource *res, const char *method, const char *action,
+                          bool writes, const char *schema) {
         yyjson_mut_val *o = mjson_obj(w->doc, path, method);
         mjson_set_str(w->doc, o, "x-kubernetes-action", action);
         mjson_set(w->doc, o, "x-kubernetes-group-version-kind", gvk(w, res));
@@ -150,7 +150,8 @@ static void add_operation(struct writer *w, yyjson_mut_val *path, const struct r
         }
         yyjson_mut_val *ok = mjson_obj(w->doc, mjson_obj(w->doc, o, "responses"), "200");
         mjson_set_str(w->doc, ok, "description", "OK");
-        mjson_set_str(w->doc, mjson_obj(w->doc, mjson_obj(w->doc, mjson_obj(w->doc, ok, "content"), "application/json"), "schema"), "$ref", schema);
+        mjson_set_str(w->doc, mjson_obj(w->doc, mjson_obj(w->doc, mjson_obj(w->doc, ok, "content"), "application/json"), "schema"), "$ref",
+                      schema);
 }
 
 static void add_paths(struct writer *w, yyjson_mut_val *paths, const struct resource *res, const char *base) {
@@ -214,7 +215,9 @@ static void list_documents(struct request *q) {
                         const char *group = r->groups.items[i]->name;
                         AUTO(free) char *base = *group ? xasprintf("apis/%s/%s", group, v->name) : xasprintf("api/%s", v->name);
                         /* The hash tells clients when to fetch again: it follows the registry, not the text. */
-                        AUTO(free) char *seed = xasprintf("%s %s %llu %zu", FIRESTEEL_VERSION, base, (unsigned long long)r->revision, v->resources.len), *url = NULL;
+                        AUTO(free) char *seed = xasprintf("%s %s %llu %zu", FIRESTEEL_VERSION, base, (unsigned long long)r->revision,
+                                                          v->resources.len),
+                                        *url = NULL;
                         char hash[SHA256_HEX_SIZE];
                         sha256_hex(sv_of(seed), hash);
                         url = xasprintf("/openapi/v3/%s?hash=%s", base, hash);

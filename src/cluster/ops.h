@@ -37,7 +37,8 @@ MUST_USE int op_decode(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val 
 MUST_USE int op_get(const struct op *op, struct object **ret, struct err *err);
 MUST_USE int op_create(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object **ret, struct err *err);
 /* *ret_created (may be NULL) when the kind's PUT creates what is absent. */
-MUST_USE int op_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object **ret, bool *ret_created, struct err *err);
+MUST_USE int op_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object **ret, bool *ret_created,
+                       struct err *err);
 MUST_USE int op_patch(const struct op *op, enum api_patch type, struct sv patch, struct object **ret, bool *ret_created, struct err *err);
 struct delete_options {
         int64_t grace_s; /* -1: default */
@@ -60,7 +61,8 @@ DEFINE_AUTO_VALUE(list_query, struct list_query, list_query_done)
 MUST_USE int list_query_parse(const struct resource *res, const char *labels, const char *fields, struct list_query *ret, struct err *err);
 bool list_query_matches(const struct list_query *q, const struct object *o);
 /* Appends references. *ret_remaining: how many more would match (counted only when a limit cut the list and no selector is set, else -1).
- * ret->revision is the query's, or that of memory. 1 when the list was cut, -ESTALE with 410 Expired when the query's revision is forgotten. */
+ * ret->revision is the query's, or that of memory. 1 when the list was cut, -ESTALE with 410 Expired when the query's revision is
+ * forgotten. */
 MUST_USE int op_list(const struct op *op, const struct list_query *q, struct object_list *ret, int64_t *ret_remaining, struct err *err);
 
 /* The version of `o` that `res` serves: the same document, or one with another apiVersion or converted fields. The JSON text complete. */

@@ -36,14 +36,16 @@ static int wrong_kind(const struct op *op, const char *api_version, const char *
         if (is_in_scheme(g, v, kind)) {
                 const char *dot = strchr(res->group, '.');
                 const char *pack = *res->group ? res->group : "core";
-                return status_bad_request(err,
-                                          "%s in version \"%s\" cannot be handled as a %s: converting (v1.%s) to (%.*s.%s): unknown conversion", kind, v,
-                                          res->kind, kind, *res->group && dot ? (int)(dot - res->group) : (int)strlen(pack), pack, res->kind);
+                return status_bad_request(
+                        err, "%s in version \"%s\" cannot be handled as a %s: converting (v1.%s) to (%.*s.%s): unknown conversion", kind, v,
+                        res->kind, kind, *res->group && dot ? (int)(dot - res->group) : (int)strlen(pack), pack, res->kind);
         }
         if (op->is_patch)
-                return status_bad_request(err, "no kind \"%s\" is registered for version \"%s\" in scheme \"pkg/runtime/scheme.go:110\"", kind, api_version);
+                return status_bad_request(err, "no kind \"%s\" is registered for version \"%s\" in scheme \"pkg/runtime/scheme.go:110\"",
+                                          kind, api_version);
         return status_bad_request(
-                err, "%s in version \"%s\" cannot be handled as a %s: no kind \"%s\" is registered for version \"%s\" in scheme \"pkg/runtime/scheme.go:110\"",
+                err,
+                "%s in version \"%s\" cannot be handled as a %s: no kind \"%s\" is registered for version \"%s\" in scheme \"pkg/runtime/scheme.go:110\"",
                 kind, v, res->kind, kind, api_version);
 }
 
@@ -57,13 +59,18 @@ static int check_kind_types(const struct op *op, yyjson_mut_doc *doc, yyjson_mut
                 AUTO(free) char *text = NULL;
                 if (!v || yyjson_mut_is_str(v) || yyjson_mut_is_null(v))
                         continue;
-                err_set(&why, -EINVAL, "couldn't get version/kind; json parse error: json: cannot unmarshal %s into Go struct field .%s of type string",
-                        yyjson_mut_is_obj(v) ? "object" : yyjson_mut_is_arr(v) ? "array" : yyjson_mut_is_bool(v) ? "bool" : "number", members[i]);
+                err_set(&why, -EINVAL,
+                        "couldn't get version/kind; json parse error: json: cannot unmarshal %s into Go struct field .%s of type string",
+                        yyjson_mut_is_obj(v)    ? "object"
+                        : yyjson_mut_is_arr(v)  ? "array"
+                        : yyjson_mut_is_bool(v) ? "bool"
+                                                : "number",
+                        members[i]);
                 if (op->is_patch)
                         return undecodable(op, doc, root, &why, err);
                 text = mjson_write(root, false, NULL);
-                return status_bad_request(err, "the object provided is unrecognized (must be of type %s): %s (%.*s%s)", op->res->kind, err_message(&why), SHOWN,
-                                          text, strlen(text) > SHOWN ? " ..." : "");
+                return status_bad_request(err, "the object provided is unrecognized (must be of type %s): %s (%.*s%s)", op->res->kind,
+                                          err_message(&why), SHOWN, text, strlen(text) > SHOWN ? " ..." : "");
         }
         return 0;
 }
@@ -87,13 +94,15 @@ static int check_kind(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *
                 return r;
         if ((!kind || !*kind) && op->res->is_custom) {
                 AUTO(err) struct err why = ERR_INIT;
-                err_set(&why, -EINVAL, "Object 'Kind' is missing in the body of the request: a %s of %s is expected", op->res->kind, op->res->api_version);
+                err_set(&why, -EINVAL, "Object 'Kind' is missing in the body of the request: a %s of %s is expected", op->res->kind,
+                        op->res->api_version);
                 return op->is_patch ? undecodable(op, doc, root, &why, err) : status_bad_request(err, "%s", err_message(&why));
         }
         if (op->is_patch && op->res->is_custom)
                 return check_patched_kind(op, api_version, kind, mmeta_name(root), err);
         if ((!api_version || !*api_version) && op->res->is_custom)
-                return status_bad_request(err, "the API version in the data () does not match the expected API version (%s)", op->res->api_version);
+                return status_bad_request(err, "the API version in the data () does not match the expected API version (%s)",
+                                          op->res->api_version);
         if (op->is_patch && (!api_version || !*api_version)) /* decoded as something without members */
                 return op_no_name(op, err);
         if (!kind || !*kind)
@@ -175,7 +184,8 @@ static int undecodable(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val 
 }
 
 /* A custom resource: typed metadata, the rest by the CRD's schema. */
-static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct strv *strict, yyjson_mut_val **ret, struct err *err) {
+static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct strv *strict, yyjson_mut_val **ret,
+                         struct err *err) {
         yyjson_mut_val *out = yyjson_mut_obj(doc), *meta = yyjson_mut_obj_get(root, "metadata"), *typed = NULL, *key, *value;
         AUTO(strv) struct strv unknown = {0}, in_meta = {0};
         AUTO(err) struct err why = ERR_INIT;
@@ -184,7 +194,10 @@ static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
         if (!meta || yyjson_mut_is_null(meta))
                 meta = yyjson_mut_obj(doc);
         if (!yyjson_mut_is_obj(meta)) {
-                const char *have = yyjson_mut_is_str(meta) ? "string" : yyjson_mut_is_arr(meta) ? "array" : yyjson_mut_is_bool(meta) ? "bool" : "number";
+                const char *have = yyjson_mut_is_str(meta)    ? "string"
+                                   : yyjson_mut_is_arr(meta)  ? "array"
+                                   : yyjson_mut_is_bool(meta) ? "bool"
+                                                              : "number";
                 err_set(&why, -EINVAL, "json: cannot unmarshal %s into Go value of type v1.ObjectMeta", have);
                 return undecodable(op, doc, root, &why, err);
         }
@@ -193,7 +206,8 @@ static int decode_custom(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
         yyjson_mut_obj_add_val(doc, out, "metadata", typed);
         yyjson_mut_obj_foreach(root, i, n, key, value) {
                 const char *name = yyjson_mut_get_str(key);
-                if (!streq(name, "metadata") && !streq(name, "apiVersion") && !streq(name, "kind") && yyjson_mut_obj_get(root, name) == value)
+                if (!streq(name, "metadata") && !streq(name, "apiVersion") && !streq(name, "kind") &&
+                    yyjson_mut_obj_get(root, name) == value)
                         yyjson_mut_obj_add(out, yyjson_mut_val_mut_copy(doc, key), yyjson_mut_val_mut_copy(doc, value));
         }
         if (op->res->structural) {
@@ -241,7 +255,8 @@ int op_decode(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, yy
         r = report_strict(op, doc, root, &strict, err);
         if (r < 0)
                 return r;
-        if (!op->res->is_custom && yyjson_mut_is_arr(managed) && !yyjson_mut_arr_size(managed)) { /* decoding drops what is empty, but this one means something: forget who owns what */
+        if (!op->res->is_custom && yyjson_mut_is_arr(managed) &&
+            !yyjson_mut_arr_size(managed)) { /* decoding drops what is empty, but this one means something: forget who owns what */
                 managed = mjson_arr(doc, mmeta_of(out), "managedFields");
                 yyjson_mut_arr_append(managed, yyjson_mut_obj(doc));
         }

@@ -8,18 +8,20 @@
 static int check_delete_preconditions(const struct op *op, const struct delete_options *o, struct object *old, struct err *err) {
         const char *version = meta_resource_version(object_root(old));
         if (o->uid && *o->uid && !streq(o->uid, old->uid)) {
-                err_http(err, -ESTALE, 409, "Conflict",
-                         "Operation cannot be fulfilled on %s \"%s\": the UID in the precondition (%s) does not match the UID in record (%s). The object "
-                         "might have been deleted and then recreated",
-                         op->res->kind, op->name, o->uid, old->uid);
+                err_http(
+                        err, -ESTALE, 409, "Conflict",
+                        "Operation cannot be fulfilled on %s \"%s\": the UID in the precondition (%s) does not match the UID in record (%s). The object "
+                        "might have been deleted and then recreated",
+                        op->res->kind, op->name, o->uid, old->uid);
                 status_details(err, op->name, op->res->group, op->res->kind, NULL);
                 return -ESTALE;
         }
         if (o->resource_version && *o->resource_version && !streq_null(o->resource_version, version)) {
-                err_http(err, -ESTALE, 409, "Conflict",
-                         "Operation cannot be fulfilled on %s \"%s\": the ResourceVersion in the precondition (%s) does not match the ResourceVersion in "
-                         "record (%s). The object might have been modified",
-                         op->res->kind, op->name, o->resource_version, version);
+                err_http(
+                        err, -ESTALE, 409, "Conflict",
+                        "Operation cannot be fulfilled on %s \"%s\": the ResourceVersion in the precondition (%s) does not match the ResourceVersion in "
+                        "record (%s). The object might have been modified",
+                        op->res->kind, op->name, o->resource_version, version);
                 status_details(err, op->name, op->res->group, op->res->kind, NULL);
                 return -ESTALE;
         }

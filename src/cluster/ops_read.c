@@ -25,7 +25,8 @@ int list_query_parse(const struct resource *res, const char *labels, const char 
                 r = field_selector_parse(sv_of(fields), &q.fields, err);
                 for (size_t i = 0; r >= 0 && res->is_custom && i < q.fields.len; i++) {
                         const char *field = q.fields.items[i].field;
-                        if (!streq(field, "metadata.name") && !streq(field, "metadata.namespace") && !strv_has(&res->selectable_fields, field))
+                        if (!streq(field, "metadata.name") && !streq(field, "metadata.namespace") &&
+                            !strv_has(&res->selectable_fields, field))
                                 return status_bad_request(err, "field label not supported: %s", field);
                 }
                 if (r >= 0)

@@ -276,9 +276,11 @@ static bool spec_differs(const struct op *op, yyjson_val *now, yyjson_val *old) 
 
         if (op->res->flags & KIND_GENERATION_FIXED)
                 return false;
-        if ((op->res->flags & KIND_GENERATION_LABELS) && !json_equal(yyjson_obj_get(meta_of(now), "labels"), yyjson_obj_get(meta_of(old), "labels")))
+        if ((op->res->flags & KIND_GENERATION_LABELS) &&
+            !json_equal(yyjson_obj_get(meta_of(now), "labels"), yyjson_obj_get(meta_of(old), "labels")))
                 return true;
-        if ((op->res->flags & KIND_GENERATION_META) && annotations_differ(yyjson_obj_get(meta_of(now), "annotations"), yyjson_obj_get(meta_of(old), "annotations")))
+        if ((op->res->flags & KIND_GENERATION_META) &&
+            annotations_differ(yyjson_obj_get(meta_of(now), "annotations"), yyjson_obj_get(meta_of(old), "annotations")))
                 return true;
         for (int side = 0; side < 2; side++) {
                 yyjson_obj_foreach(side ? old : now, i, n, key, value) {
@@ -318,24 +320,31 @@ static bool is_finished(const struct op *op, yyjson_val *object) {
 
 /* Where the real server keeps an object; dry runs name it without the root. */
 static char *storage_key(const struct op *op) {
-        static const struct { const char *id, *folder; } others[] = {
-                {"services", "services/specs"}, {"endpoints", "services/endpoints"}, {"nodes", "minions"}, {"replicationcontrollers", "controllers"},
+        static const struct { const char *id, *folder;
+        } others[] = {
+                {"services", "services/specs"},
+                {"endpoints", "services/endpoints"},
+                {"nodes", "minions"},
+                {"replicationcontrollers", "controllers"},
                 {"ingresses.networking.k8s.io", "ingress"},
         };
         const char *folder = op->res->plural;
-        bool has_group = op->res->is_custom || streq(op->res->group, "apiextensions.k8s.io") || streq(op->res->group, "apiregistration.k8s.io");
+        bool has_group =
+                op->res->is_custom || streq(op->res->group, "apiextensions.k8s.io") || streq(op->res->group, "apiregistration.k8s.io");
         for (size_t i = 0; i < ARRAY_LEN(others); i++)
                 if (streq(others[i].id, op->res->id))
                         folder = others[i].folder;
-        return xasprintf("%s%s%s/%s%s%s/%s", op->dry_run ? "" : "/registry", has_group ? "/" : "", has_group ? op->res->group : "", folder, *op->ns ? "/" : "", op->ns,
-                         op->name);
+        return xasprintf("%s%s%s/%s%s%s/%s", op->dry_run ? "" : "/registry", has_group ? "/" : "", has_group ? op->res->group : "", folder,
+                         *op->ns ? "/" : "", op->ns, op->name);
 }
 
 int op_wrong_uid(const struct op *op, const char *uid, const struct object *old, struct err *err) {
         AUTO(free) char *key = storage_key(op);
-        return status_conflict(err, op->res, op->name,
-                               "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %s, "
-                               "UID in object meta: %s", key, uid, old->uid);
+        return status_conflict(
+                err, op->res, op->name,
+                "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %s, "
+                "UID in object meta: %s",
+                key, uid, old->uid);
 }
 
 static int check_preconditions(const struct op *op, yyjson_mut_val *root, struct object *old, struct err *err) {
@@ -350,7 +359,8 @@ static int check_preconditions(const struct op *op, yyjson_mut_val *root, struct
                         return status_modified(err, op->res, op->name);
         } else if (op->res->is_custom || (op->user && (op->res->flags & KIND_NEEDS_VERSION))) {
                 AUTO(invalid) struct invalid bad = {0};
-                invalid_add(&bad, "metadata.resourceVersion", INVALID_VALUE, op->res->is_custom ? "0" : "0", "must be specified for an update");
+                invalid_add(&bad, "metadata.resourceVersion", INVALID_VALUE, op->res->is_custom ? "0" : "0",
+                            "must be specified for an update");
                 return invalid_err(&bad, op->res->group, op->res->plural, op->name, err);
         }
         return 0;
@@ -368,8 +378,8 @@ static int check_identity(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_v
 }
 
 /* `root` is the decoded new version, `old` the stored one. */
-static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object *old, bool is_apply, struct object **ret,
-                         struct err *err) {
+static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_val *root, struct object *old, bool is_apply,
+                         struct object **ret, struct err *err) {
         AUTO(json) yyjson_doc *frozen = NULL;
         struct apply_options owner = ownership(op);
         struct draft d = draft_of(op, doc, root, old);
@@ -394,7 +404,8 @@ static int finish_update(const struct op *op, yyjson_mut_doc *doc, yyjson_mut_va
                 apply_track(doc, object_root(old), root, &owner);
         d.root = root = canonical(op, doc, root);
         frozen = mjson_freeze(root);
-        if ((op->res->flags & KIND_GENERATION) && !in_status(op) && !is_binding(op) && spec_differs(op, yyjson_doc_get_root(frozen), object_root(old))) {
+        if ((op->res->flags & KIND_GENERATION) && !in_status(op) && !is_binding(op) &&
+            spec_differs(op, yyjson_doc_get_root(frozen), object_root(old))) {
                 mjson_set_int(doc, mmeta_of(root), "generation", meta_generation(object_root(old)) + 1);
                 d.root = root = canonical(op, doc, root);
                 yyjson_doc_free(frozen);
@@ -468,15 +479,24 @@ static int parse_patch(enum api_patch type, struct sv patch, yyjson_doc **ret, s
 
         if (r < 0)
                 return status_bad_request(err, type == API_PATCH_APPLY ? "error decoding YAML: %s" : "error decoding patch: %s",
-                                          patch.len == 0 || strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input" : err_message(&why));
+                                          patch.len == 0 || strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input"
+                                                                                                        : err_message(&why));
         root = yyjson_doc_get_root(*ret);
         if (type == API_PATCH_APPLY && yyjson_is_null(root))
                 return 0; /* an empty configuration: of no kind, which is what is said about it */
         if (type == API_PATCH_JSON ? yyjson_is_arr(root) : yyjson_is_obj(root))
                 return 0;
-        have = yyjson_is_obj(root) ? "object" : yyjson_is_arr(root) ? "array" : yyjson_is_str(root) ? "string" : yyjson_is_bool(root) ? "bool" : "number";
-        return status_bad_request(err, type == API_PATCH_APPLY ? "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal %s into Go value of type %s"
-                                                               : "error decoding patch: json: cannot unmarshal %s into Go value of type %s", have, wanted);
+        have = yyjson_is_obj(root)    ? "object"
+               : yyjson_is_arr(root)  ? "array"
+               : yyjson_is_str(root)  ? "string"
+               : yyjson_is_bool(root) ? "bool"
+                                      : "number";
+        return status_bad_request(
+                err,
+                type == API_PATCH_APPLY
+                        ? "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal %s into Go value of type %s"
+                        : "error decoding patch: json: cannot unmarshal %s into Go value of type %s",
+                have, wanted);
 }
 
 /* The stored object as this version of the API shows it. */
@@ -488,7 +508,8 @@ static yyjson_mut_val *editable(const struct op *op, yyjson_mut_doc *doc, struct
         return root;
 }
 
-static int apply_create(const struct op *op, yyjson_mut_doc *doc, yyjson_val *config, struct object **ret, bool *ret_created, struct err *err) {
+static int apply_create(const struct op *op, yyjson_mut_doc *doc, yyjson_val *config, struct object **ret, bool *ret_created,
+                        struct err *err) {
         struct apply_options owner = ownership(op);
         yyjson_mut_val *root = NULL;
         int r = apply_patch(doc, NULL, config, &owner, &root, err);
@@ -513,7 +534,8 @@ static int check_apply(const struct op *op, yyjson_val *config, struct err *err)
                 return invalid_err(&bad, "meta.k8s.io", "PatchOptions", "", err);
         }
         if (!version || !kind || !streq(kind, op->res->kind) || !streq(version, op->res->api_version))
-                return status_bad_request(err, "invalid object type: %s%s, Kind=%s", version && strchr(version, '/') ? "" : "/", version ? version : "", kind ? kind : "");
+                return status_bad_request(err, "invalid object type: %s%s, Kind=%s", version && strchr(version, '/') ? "" : "/",
+                                          version ? version : "", kind ? kind : "");
         return 0;
 }
 

@@ -3,10 +3,10 @@
  * requests are answered as for a node that cannot be reached. Loop thread only; nothing here blocks.
  *
  * The server has checked before calling: the pod exists and has a node, the container's name is one of the pod's (init and ephemeral ones
- * included), the caller may. The runtime checks the container's state and answers with err (http_status 400, reason BadRequest and the kubelet's texts:
- * `container "c" in pod "p" is waiting to start: ContainerCreating`, `previous terminated container "c" in pod "p" not found`).
- * Each call below either returns 0 and the handle, after which exactly one end callback comes (never inside the call), unless the server closes the handle
- * first; or a negative errno and err, and no callback.
+ * included), the caller may. The runtime checks the container's state and answers with err (http_status 400, reason BadRequest and the
+ * kubelet's texts: `container "c" in pod "p" is waiting to start: ContainerCreating`, `previous terminated container "c" in pod "p" not
+ * found`). Each call below either returns 0 and the handle, after which exactly one end callback comes (never inside the call), unless the
+ * server closes the handle first; or a negative errno and err, and no callback.
  */
 #ifndef FIRESTEEL_CLUSTER_POD_BACKEND_H
 #define FIRESTEEL_CLUSTER_POD_BACKEND_H
@@ -53,11 +53,13 @@ struct pod_usage {
 
 struct pod_backend {
         void *self;
-        int (*log_open)(void *self, struct object *pod, const struct pod_log_options *o, const struct pod_log_events *ev, struct pod_log **ret, struct err *err);
+        int (*log_open)(void *self, struct object *pod, const struct pod_log_options *o, const struct pod_log_events *ev,
+                        struct pod_log **ret, struct err *err);
         void (*log_pause)(struct pod_log *l, bool paused); /* back-pressure: the client reads slowly */
         void (*log_close)(struct pod_log *l);              /* also after on_end; no callback after it */
 
-        int (*exec_open)(void *self, struct object *pod, const struct pod_exec_options *o, const struct pod_exec_events *ev, struct pod_exec **ret, struct err *err);
+        int (*exec_open)(void *self, struct object *pod, const struct pod_exec_options *o, const struct pod_exec_events *ev,
+                         struct pod_exec **ret, struct err *err);
         void (*exec_stdin)(struct pod_exec *e, struct sv data);
         size_t (*exec_stdin_pending)(const struct pod_exec *e); /* bytes accepted but not taken by the process */
         void (*exec_stdin_end)(struct pod_exec *e);
@@ -65,7 +67,8 @@ struct pod_backend {
         void (*exec_pause)(struct pod_exec *e, bool paused); /* its output */
         void (*exec_close)(struct pod_exec *e);              /* kills an exec that still runs, detaches an attach; also after on_exit */
 
-        /* Connects to a port inside the pod's network namespace (127.0.0.1 there). `done` once, never inside the call; the stream is the callee's. */
+        /* Connects to a port inside the pod's network namespace (127.0.0.1 there). `done` once, never inside the call; the stream is the
+         * callee's. */
         void (*dial)(void *self, struct object *pod, int port, void (*done)(void *arg, struct stream *s, const struct err *err), void *arg);
 
         /* -ENOENT when nothing was measured yet. */

@@ -104,7 +104,8 @@ bool quota_use_of(const struct resource *resource, yyjson_val *object, const cha
 }
 
 static bool in_scope(const char *scope, yyjson_val *pod) {
-        bool terminating = json_at(pod, "/spec/activeDeadlineSeconds") != NULL, best_effort = streq_null(json_str_at(pod, "/status/qosClass"), "BestEffort");
+        bool terminating = json_at(pod, "/spec/activeDeadlineSeconds") != NULL,
+             best_effort = streq_null(json_str_at(pod, "/status/qosClass"), "BestEffort");
         if (streq(scope, "Terminating"))
                 return terminating;
         if (streq(scope, "NotTerminating"))
@@ -180,8 +181,9 @@ static int check_stated(const struct op *op, struct object *quota, yyjson_val *p
                 const char *name = yyjson_get_str(key), *what = strchr(name, '.');
                 AUTO(strv) struct strv lacking = {0};
                 AUTO(free) char *names = NULL, *pointer = NULL;
-                if (str_starts(name, "count/") || !(streq(name, "cpu") || streq(name, "memory") || streq(name, "requests.cpu") ||
-                                                    streq(name, "requests.memory") || streq(name, "limits.cpu") || streq(name, "limits.memory")))
+                if (str_starts(name, "count/") ||
+                    !(streq(name, "cpu") || streq(name, "memory") || streq(name, "requests.cpu") || streq(name, "requests.memory") ||
+                      streq(name, "limits.cpu") || streq(name, "limits.memory")))
                         continue;
                 pointer = xasprintf("/resources/%s/%s", str_starts(name, "limits.") ? "limits" : "requests", what ? what + 1 : name);
                 EACH(c, k, json_at(pod, "/spec/containers")) if (!json_at(c, pointer)) strv_add(&lacking, json_get_str(c, "name"));
@@ -214,7 +216,8 @@ static int check_one_quota(const struct op *op, struct object *quota, yyjson_val
                 struct quantity hard, used, delta, before = {0};
                 if (!quota_use_of(op->res, object, name, &delta) || quantity_parse(sv_of(yyjson_get_str(value)), &hard, NULL) < 0)
                         continue;
-                if (old && quota_covers(object_root(quota), op->res, object_root(old)) && quota_use_of(op->res, object_root(old), name, &before))
+                if (old && quota_covers(object_root(quota), op->res, object_root(old)) &&
+                    quota_use_of(op->res, object_root(old), name, &before))
                         delta = quantity_sub(delta, before);
                 if (delta.nano <= 0)
                         continue;
@@ -226,8 +229,8 @@ static int check_one_quota(const struct op *op, struct object *quota, yyjson_val
                 add_part(&over.limited, name, hard);
         }
         if (over.limited.len)
-                r = status_forbidden(err, op->res, meta_name(object), "exceeded quota: %s, requested: %s, used: %s, limited: %s", quota->name,
-                                     str_cstr(&over.requested), str_cstr(&over.used), str_cstr(&over.limited));
+                r = status_forbidden(err, op->res, meta_name(object), "exceeded quota: %s, requested: %s, used: %s, limited: %s",
+                                     quota->name, str_cstr(&over.requested), str_cstr(&over.used), str_cstr(&over.limited));
         str_done(&over.requested);
         str_done(&over.used);
         str_done(&over.limited);

@@ -5,7 +5,8 @@
 #include "cluster/server-internal.h"
 #include "codec/quantity.h"
 
-/* Use of `hard_name` (a key of spec.hard) by one object of `resource`; false when the name does not concern it. Finished pods use nothing. */
+/* Use of `hard_name` (a key of spec.hard) by one object of `resource`; false when the name does not concern it. Finished pods use nothing.
+ */
 bool quota_use_of(const struct resource *resource, yyjson_val *object, const char *hard_name, struct quantity *ret);
 /* Is the object within the quota's scopes? */
 bool quota_covers(yyjson_val *quota, const struct resource *resource, yyjson_val *object);

@@ -53,14 +53,16 @@ static bool rule_allows(yyjson_val *rule, const struct access *a) {
                 return false;
         if (a->path)
                 return lists_path(yyjson_obj_get(rule, "nonResourceURLs"), a->path);
-        return lists(yyjson_obj_get(rule, "apiGroups"), a->group) && lists_resource(yyjson_obj_get(rule, "resources"), a->resource, a->subresource) &&
+        return lists(yyjson_obj_get(rule, "apiGroups"), a->group) &&
+               lists_resource(yyjson_obj_get(rule, "resources"), a->resource, a->subresource) &&
                lists_name(yyjson_obj_get(rule, "resourceNames"), a->name ? a->name : "");
 }
 
 /* The subject of the binding that the user is, or NULL. */
 static yyjson_val *find_subject(yyjson_val *subjects, const struct user *user, const char *binding_ns) {
         EACH(subject, i, subjects) {
-                const char *kind = json_get_str(subject, "kind"), *name = json_get_str(subject, "name"), *ns = json_get_str(subject, "namespace");
+                const char *kind = json_get_str(subject, "kind"), *name = json_get_str(subject, "name"),
+                           *ns = json_get_str(subject, "namespace");
                 if (!kind || !name)
                         continue;
                 if (streq(kind, "User") && streq(name, user->name))
@@ -91,7 +93,8 @@ struct grant {
 };
 typedef void (*grant_fn)(void *arg, const struct grant *g);
 
-static void each_binding(struct apiserver *s, struct collection *bindings, const char *ns, const struct user *user, grant_fn fn, void *arg) {
+static void each_binding(struct apiserver *s, struct collection *bindings, const char *ns, const struct user *user, grant_fn fn,
+                         void *arg) {
         size_t end, at = collection_range(bindings, ns, &end);
         for (; at < end; at++) {
                 yyjson_val *binding = object_root(bindings->items[at]);
@@ -140,8 +143,12 @@ struct search {
 };
 
 static void explain_grant(struct search *search, const struct grant *g) {
-        const char *kind = json_get_str(g->subject, "kind"), *name = json_get_str(g->subject, "name"), *ns = json_get_str(g->subject, "namespace");
-        AUTO(free) char *who = streq(kind, "ServiceAccount") ? xasprintf("ServiceAccount \"%s/%s\"", name, ns && *ns ? ns : g->ns ? g->ns : "")
+        const char *kind = json_get_str(g->subject, "kind"), *name = json_get_str(g->subject, "name"),
+                   *ns = json_get_str(g->subject, "namespace");
+        AUTO(free) char *who = streq(kind, "ServiceAccount") ? xasprintf("ServiceAccount \"%s/%s\"", name,
+                                                                         ns && *ns ? ns
+                                                                         : g->ns   ? g->ns
+                                                                                   : "")
                                                              : xasprintf("%s \"%s\"", kind, name);
         AUTO(free) char *binding = g->ns ? xasprintf("RoleBinding \"%s/%s\"", meta_name(g->binding), g->ns)
                                          : xasprintf("ClusterRoleBinding \"%s\"", meta_name(g->binding));
@@ -156,7 +163,8 @@ static void try_grant(void *arg, const struct grant *g) {
         if (!g->rule) {
                 if (search->reason)
                         strv_addf(&search->missing, "%s.rbac.authorization.k8s.io \"%s\" not found",
-                                  streq(json_str_at(g->binding, "/roleRef/kind"), "Role") ? "role" : "clusterrole", json_str_at(g->binding, "/roleRef/name"));
+                                  streq(json_str_at(g->binding, "/roleRef/kind"), "Role") ? "role" : "clusterrole",
+                                  json_str_at(g->binding, "/roleRef/name"));
                 return;
         }
         search->found = rule_allows(g->rule, search->access);
@@ -190,7 +198,8 @@ int rbac_check(struct apiserver *s, const struct user *user, const struct access
                 return 0;
         why = reason ? xasprintf(": %s", reason) : xstrdup("");
         if (a->path) {
-                err_http(err, -EACCES, 403, "Forbidden", "forbidden: User \"%s\" cannot %s path \"%s\"%s", user->name, a->verb, a->path, why);
+                err_http(err, -EACCES, 403, "Forbidden", "forbidden: User \"%s\" cannot %s path \"%s\"%s", user->name, a->verb, a->path,
+                         why);
                 status_details(err, NULL, NULL, NULL, NULL);
                 return -EACCES;
         }
@@ -198,11 +207,12 @@ int rbac_check(struct apiserver *s, const struct user *user, const struct access
         where = *a->ns ? xasprintf("in the namespace \"%s\"", a->ns) : xstrdup("at the cluster scope");
         head = *a->group ? xasprintf("%s.%s", a->resource, a->group) : xstrdup(a->resource);
         if (a->name && *a->name)
-                err_http(err, -EACCES, 403, "Forbidden", "%s \"%s\" is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s", head, a->name,
+                err_http(err, -EACCES, 403, "Forbidden",
+                         "%s \"%s\" is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s", head, a->name,
                          user->name, a->verb, what, a->group, where, why);
         else
-                err_http(err, -EACCES, 403, "Forbidden", "%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s", head, user->name,
-                         a->verb, what, a->group, where, why);
+                err_http(err, -EACCES, 403, "Forbidden", "%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s",
+                         head, user->name, a->verb, what, a->group, where, why);
         status_details(err, a->name, a->group, a->resource, NULL);
         return -EACCES;
 }
@@ -260,14 +270,16 @@ static void check_resource(struct coverage *c, const char *verb, const char *gro
         EACH(name, n, names) {
                 a.name = yyjson_get_str(name);
                 if (!rbac_allows(c->op->s, c->op->user, &a))
-                        strv_addf(&c->others, "{APIGroups:[\"%s\"], Resources:[\"%s\"], ResourceNames:[\"%s\"], Verbs:[\"%s\"]}", group, resource, a.name, verb);
+                        strv_addf(&c->others, "{APIGroups:[\"%s\"], Resources:[\"%s\"], ResourceNames:[\"%s\"], Verbs:[\"%s\"]}", group,
+                                  resource, a.name, verb);
         }
 }
 
 static void check_rules(struct coverage *c, yyjson_val *rules) {
         EACH(rule, i, rules) {
-                EACH(group, g, yyjson_obj_get(rule, "apiGroups")) EACH(resource, m, yyjson_obj_get(rule, "resources")) EACH(verb, v, yyjson_obj_get(rule, "verbs"))
-                        check_resource(c, yyjson_get_str(verb), yyjson_get_str(group), yyjson_get_str(resource), yyjson_obj_get(rule, "resourceNames"));
+                EACH(group, g, yyjson_obj_get(rule, "apiGroups"))
+                EACH(resource, m, yyjson_obj_get(rule, "resources")) EACH(verb, v, yyjson_obj_get(rule, "verbs")) check_resource(
+                        c, yyjson_get_str(verb), yyjson_get_str(group), yyjson_get_str(resource), yyjson_obj_get(rule, "resourceNames"));
                 EACH(path, k, yyjson_obj_get(rule, "nonResourceURLs")) EACH(verb, v, yyjson_obj_get(rule, "verbs")) {
                         struct access a = {.verb = yyjson_get_str(verb), .path = yyjson_get_str(path)};
                         if (!rbac_allows(c->op->s, c->op->user, &a))
@@ -291,7 +303,8 @@ static char *describe_lacks(const struct coverage *c) {
 
 int check_escalation(const struct op *op, enum admission_op what, yyjson_val *object, struct object *old, struct err *err) {
         bool is_binding = str_ends(op->res->plural, "bindings");
-        struct access special = {.group = op->res->group, .resource = op->res->plural, .ns = op->ns, .name = meta_name(object), .verb = "escalate"};
+        struct access special = {
+                .group = op->res->group, .resource = op->res->plural, .ns = op->ns, .name = meta_name(object), .verb = "escalate"};
         struct coverage c = {.op = op};
         AUTO(str) struct str groups = STR_INIT(0);
         struct object *role;
@@ -322,8 +335,8 @@ int check_escalation(const struct op *op, enum admission_op what, yyjson_val *ob
                 for (size_t i = 0; i < op->user->groups.len; i++)
                         str_appendf(&groups, "%s\"%s\"", i ? " " : "", op->user->groups.items[i]);
                 r = status_forbidden(err, op->res, meta_name(object),
-                                     "user \"%s\" (groups=[%s]) is attempting to grant RBAC permissions not currently held:\n%s", op->user->name,
-                                     str_cstr(&groups), lacks);
+                                     "user \"%s\" (groups=[%s]) is attempting to grant RBAC permissions not currently held:\n%s",
+                                     op->user->name, str_cstr(&groups), lacks);
         }
         coverage_done(&c);
         return r;

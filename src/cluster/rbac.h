@@ -13,7 +13,8 @@ struct access {
 };
 
 bool rbac_allows(struct apiserver *s, const struct user *user, const struct access *access);
-/* The same, with the reason as the real authorizer words it: which binding allowed it, or which roles were not found. NULL: none. The caller frees. */
+/* The same, with the reason as the real authorizer words it: which binding allowed it, or which roles were not found. NULL: none. The
+ * caller frees. */
 bool rbac_explain(struct apiserver *s, const struct user *user, const struct access *access, char **ret_reason);
 /* 0, or -EACCES with the real server's 403. */
 MUST_USE int rbac_check(struct apiserver *s, const struct user *user, const struct access *access, struct err *err);

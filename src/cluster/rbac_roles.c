@@ -5,12 +5,14 @@
 #define WRITE "\"create\",\"delete\",\"deletecollection\",\"patch\",\"update\""
 #define BOOT "\"labels\":{\"kubernetes.io/bootstrapping\":\"rbac-defaults\"}"
 #define NOTE "\"annotations\":{\"rbac.authorization.kubernetes.io/autoupdate\":\"true\"}"
-#define AGGREGATES(to) "\"labels\":{\"kubernetes.io/bootstrapping\":\"rbac-defaults\",\"rbac.authorization.k8s.io/aggregate-to-" to "\":\"true\"}"
+#define AGGREGATES(to)                                                                                                                     \
+        "\"labels\":{\"kubernetes.io/bootstrapping\":\"rbac-defaults\",\"rbac.authorization.k8s.io/aggregate-to-" to "\":\"true\"}"
 
 static const struct {
         const char *name, *labels, *rest;
 } roles[] = {
-        {"cluster-admin", BOOT, "\"rules\":[{\"verbs\":[\"*\"],\"apiGroups\":[\"*\"],\"resources\":[\"*\"]},{\"verbs\":[\"*\"],\"nonResourceURLs\":[\"*\"]}]"},
+        {"cluster-admin", BOOT,
+         "\"rules\":[{\"verbs\":[\"*\"],\"apiGroups\":[\"*\"],\"resources\":[\"*\"]},{\"verbs\":[\"*\"],\"nonResourceURLs\":[\"*\"]}]"},
         {"admin", BOOT,
          "\"aggregationRule\":{\"clusterRoleSelectors\":[{\"matchLabels\":{\"rbac.authorization.k8s.io/aggregate-to-admin\":\"true\"}}]},\"rules\":[]"},
         {"edit", AGGREGATES("admin"),
@@ -19,29 +21,38 @@ static const struct {
          "\"aggregationRule\":{\"clusterRoleSelectors\":[{\"matchLabels\":{\"rbac.authorization.k8s.io/aggregate-to-view\":\"true\"}}]},\"rules\":[]"},
         {"system:aggregate-to-view", AGGREGATES("view"),
          "\"rules\":["
-         "{\"verbs\":[" READ "],\"apiGroups\":[\"\"],\"resources\":[\"configmaps\",\"endpoints\",\"persistentvolumeclaims\",\"persistentvolumeclaims/status\","
+         "{\"verbs\":[" READ
+         "],\"apiGroups\":[\"\"],\"resources\":[\"configmaps\",\"endpoints\",\"persistentvolumeclaims\",\"persistentvolumeclaims/status\","
          "\"pods\",\"replicationcontrollers\",\"replicationcontrollers/scale\",\"serviceaccounts\",\"services\",\"services/status\"]},"
-         "{\"verbs\":[" READ "],\"apiGroups\":[\"\"],\"resources\":[\"bindings\",\"events\",\"limitranges\",\"namespaces/status\",\"pods/log\",\"pods/status\","
+         "{\"verbs\":[" READ
+         "],\"apiGroups\":[\"\"],\"resources\":[\"bindings\",\"events\",\"limitranges\",\"namespaces/status\",\"pods/log\",\"pods/status\","
          "\"replicationcontrollers/status\",\"resourcequotas\",\"resourcequotas/status\"]},"
          "{\"verbs\":[" READ "],\"apiGroups\":[\"\"],\"resources\":[\"namespaces\"]},"
          "{\"verbs\":[" READ "],\"apiGroups\":[\"discovery.k8s.io\"],\"resources\":[\"endpointslices\"]},"
-         "{\"verbs\":[" READ "],\"apiGroups\":[\"apps\"],\"resources\":[\"controllerrevisions\",\"daemonsets\",\"daemonsets/status\",\"deployments\","
+         "{\"verbs\":[" READ
+         "],\"apiGroups\":[\"apps\"],\"resources\":[\"controllerrevisions\",\"daemonsets\",\"daemonsets/status\",\"deployments\","
          "\"deployments/scale\",\"deployments/status\",\"replicasets\",\"replicasets/scale\",\"replicasets/status\",\"statefulsets\",\"statefulsets/scale\","
          "\"statefulsets/status\"]},"
-         "{\"verbs\":[" READ "],\"apiGroups\":[\"autoscaling\"],\"resources\":[\"horizontalpodautoscalers\",\"horizontalpodautoscalers/status\"]},"
+         "{\"verbs\":[" READ
+         "],\"apiGroups\":[\"autoscaling\"],\"resources\":[\"horizontalpodautoscalers\",\"horizontalpodautoscalers/status\"]},"
          "{\"verbs\":[" READ "],\"apiGroups\":[\"batch\"],\"resources\":[\"cronjobs\",\"cronjobs/status\",\"jobs\",\"jobs/status\"]},"
          "{\"verbs\":[" READ "],\"apiGroups\":[\"policy\"],\"resources\":[\"poddisruptionbudgets\",\"poddisruptionbudgets/status\"]},"
-         "{\"verbs\":[" READ "],\"apiGroups\":[\"networking.k8s.io\"],\"resources\":[\"ingresses\",\"ingresses/status\",\"networkpolicies\"]}]"},
+         "{\"verbs\":[" READ
+         "],\"apiGroups\":[\"networking.k8s.io\"],\"resources\":[\"ingresses\",\"ingresses/status\",\"networkpolicies\"]}]"},
         {"system:aggregate-to-edit", AGGREGATES("edit"),
          "\"rules\":["
-         "{\"verbs\":[" READ "],\"apiGroups\":[\"\"],\"resources\":[\"pods/attach\",\"pods/exec\",\"pods/portforward\",\"pods/proxy\",\"secrets\",\"services/proxy\"]},"
+         "{\"verbs\":[" READ
+         "],\"apiGroups\":[\"\"],\"resources\":[\"pods/attach\",\"pods/exec\",\"pods/portforward\",\"pods/proxy\",\"secrets\",\"services/proxy\"]},"
          "{\"verbs\":[\"impersonate\"],\"apiGroups\":[\"\"],\"resources\":[\"serviceaccounts\"]},"
-         "{\"verbs\":[" WRITE "],\"apiGroups\":[\"\"],\"resources\":[\"pods\",\"pods/attach\",\"pods/exec\",\"pods/portforward\",\"pods/proxy\"]},"
+         "{\"verbs\":[" WRITE
+         "],\"apiGroups\":[\"\"],\"resources\":[\"pods\",\"pods/attach\",\"pods/exec\",\"pods/portforward\",\"pods/proxy\"]},"
          "{\"verbs\":[\"create\"],\"apiGroups\":[\"\"],\"resources\":[\"pods/eviction\"]},"
-         "{\"verbs\":[" WRITE "],\"apiGroups\":[\"\"],\"resources\":[\"configmaps\",\"events\",\"persistentvolumeclaims\",\"replicationcontrollers\","
+         "{\"verbs\":[" WRITE
+         "],\"apiGroups\":[\"\"],\"resources\":[\"configmaps\",\"events\",\"persistentvolumeclaims\",\"replicationcontrollers\","
          "\"replicationcontrollers/scale\",\"secrets\",\"serviceaccounts\",\"services\",\"services/proxy\"]},"
          "{\"verbs\":[\"create\"],\"apiGroups\":[\"\"],\"resources\":[\"serviceaccounts/token\"]},"
-         "{\"verbs\":[" WRITE "],\"apiGroups\":[\"apps\"],\"resources\":[\"daemonsets\",\"deployments\",\"deployments/rollback\",\"deployments/scale\","
+         "{\"verbs\":[" WRITE
+         "],\"apiGroups\":[\"apps\"],\"resources\":[\"daemonsets\",\"deployments\",\"deployments/rollback\",\"deployments/scale\","
          "\"replicasets\",\"replicasets/scale\",\"statefulsets\",\"statefulsets/scale\"]},"
          "{\"verbs\":[" WRITE "],\"apiGroups\":[\"autoscaling\"],\"resources\":[\"horizontalpodautoscalers\"]},"
          "{\"verbs\":[" WRITE "],\"apiGroups\":[\"batch\"],\"resources\":[\"cronjobs\",\"jobs\"]},"
@@ -108,7 +119,8 @@ int rbac_bootstrap(struct apiserver *s, struct err *err) {
                         continue;
                 for (size_t k = 0; k < 2 && bindings[i].groups[k]; k++)
                         str_appendf(&subjects, "%s{\"kind\":\"Group\",\"name\":\"%s\"}", k ? "," : "", bindings[i].groups[k]);
-                text = xasprintf("{\"metadata\":{\"name\":\"%s\"," BOOT "," NOTE "},\"roleRef\":{\"kind\":\"ClusterRole\",\"name\":\"%s\"},\"subjects\":[%s]}",
+                text = xasprintf("{\"metadata\":{\"name\":\"%s\"," BOOT "," NOTE
+                                 "},\"roleRef\":{\"kind\":\"ClusterRole\",\"name\":\"%s\"},\"subjects\":[%s]}",
                                  bindings[i].name, bindings[i].role, str_cstr(&subjects));
                 r = create(s, "clusterrolebindings.rbac.authorization.k8s.io", text, err);
         }

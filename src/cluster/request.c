@@ -131,8 +131,9 @@ static void summarize(struct sv body, struct str *out) {
 static int unreadable(struct sv body, const char *kind, const char *what, struct err *err) {
         AUTO(str) struct str shown = STR_INIT(0);
         summarize(body, &shown);
-        return status_bad_request(err, "the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %s (%s)", kind,
-                                  what, str_cstr(&shown));
+        return status_bad_request(
+                err, "the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %s (%s)", kind,
+                what, str_cstr(&shown));
 }
 
 int request_body(struct request *q, const char *kind, bool may_be_empty, yyjson_mut_doc **ret, struct err *err) {
@@ -150,11 +151,17 @@ int request_body(struct request *q, const char *kind, bool may_be_empty, yyjson_
                 return status_media_type(err, BODY_TYPES);
         r = media_is(type, "application/yaml") ? yaml_parse(body, &doc, &why) : json_parse(body, &doc, &why);
         if (r < 0)
-                return unreadable(body, kind, body.len == 0 || strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input" : err_message(&why), err);
+                return unreadable(body, kind,
+                                  body.len == 0 || strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input"
+                                                                                               : err_message(&why),
+                                  err);
         if (!yyjson_is_obj(yyjson_doc_get_root(doc))) {
-                AUTO(free) char *what = xasprintf("json: cannot unmarshal %s into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; "
-                                                  "Kind string \"json:\\\"kind,omitempty\\\"\" }",
-                                                  yyjson_is_arr(yyjson_doc_get_root(doc)) ? "array" : yyjson_is_str(yyjson_doc_get_root(doc)) ? "string" : "number");
+                AUTO(free) char *what = xasprintf(
+                        "json: cannot unmarshal %s into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; "
+                        "Kind string \"json:\\\"kind,omitempty\\\"\" }",
+                        yyjson_is_arr(yyjson_doc_get_root(doc))   ? "array"
+                        : yyjson_is_str(yyjson_doc_get_root(doc)) ? "string"
+                                                                  : "number");
                 return unreadable(body, kind, what, err);
         }
         *ret = json_thaw(yyjson_doc_get_root(doc));
@@ -163,7 +170,8 @@ int request_body(struct request *q, const char *kind, bool may_be_empty, yyjson_
 
 /* The kind of this verb's options, for messages. */
 static const char *options_kind(const struct request *q) {
-        static const char *const kinds[][2] = {{"patch", "PatchOptions"}, {"update", "UpdateOptions"}, {"delete", "DeleteOptions"}, {"deletecollection", "DeleteOptions"}};
+        static const char *const kinds[][2] = {
+                {"patch", "PatchOptions"}, {"update", "UpdateOptions"}, {"delete", "DeleteOptions"}, {"deletecollection", "DeleteOptions"}};
         for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
                 if (streq(q->verb, kinds[i][0]))
                         return kinds[i][1];
@@ -467,9 +475,12 @@ void answer_json(struct request *q, int status, yyjson_mut_val *value, uint64_t 
         answer_text(q, status, &body, revision);
 }
 
-static const struct table_kind *columns_of(const struct resource *res) { return res->table ? res->table : table_kind_find(res->group, res->kind); }
+static const struct table_kind *columns_of(const struct resource *res) {
+        return res->table ? res->table : table_kind_find(res->group, res->kind);
+}
 
-void form_object(const struct resource *res, enum answer_form form, bool with_columns, enum table_object include, struct object *o, struct str *out) {
+void form_object(const struct resource *res, enum answer_form form, bool with_columns, enum table_object include, struct object *o,
+                 struct str *out) {
         if (form == FORM_TABLE) {
                 AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
                 yyjson_mut_val *table = table_new(doc, columns_of(res), with_columns, meta_resource_version(object_root(o)), NULL, 0);
@@ -518,8 +529,8 @@ void answer_list(struct request *q, const struct object_list *list, uint64_t rev
                 answer_text(q, 200, &body, store_revision(q->s->store));
                 return;
         }
-        str_appendf(&body, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%s\"", plain ? q->res->list_kind : "PartialObjectMetadataList",
-                    plain ? q->res->api_version : "meta.k8s.io/v1", version);
+        str_appendf(&body, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%s\"",
+                    plain ? q->res->list_kind : "PartialObjectMetadataList", plain ? q->res->api_version : "meta.k8s.io/v1", version);
         if (token) {
                 str_append_s(&body, ",\"continue\":");
                 json_append_quoted(&body, sv_of(token));

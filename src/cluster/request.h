@@ -51,8 +51,8 @@ bool request_query_bool(const struct request *q, const char *key);
 /* False when it is there and no number. */
 bool request_query_int(const struct request *q, const char *key, int64_t otherwise, int64_t *ret);
 
-/* The body as a document: JSON, YAML or protobuf by its Content-Type. `kind` is for messages. An empty body is an error unless `may_be_empty`, when *ret
- * stays NULL. */
+/* The body as a document: JSON, YAML or protobuf by its Content-Type. `kind` is for messages. An empty body is an error unless
+ * `may_be_empty`, when *ret stays NULL. */
 MUST_USE int request_body(struct request *q, const char *kind, bool may_be_empty, yyjson_mut_doc **ret, struct err *err);
 /* Fills an op for the request's resource: manager, dry run, validation. */
 MUST_USE int request_op(struct request *q, struct op *ret, char **ret_manager, struct err *err);
@@ -64,7 +64,8 @@ void answer_err(struct request *q, const struct err *err);
 void answer_object(struct request *q, int status, struct object *o, uint64_t revision);
 void answer_json(struct request *q, int status, yyjson_mut_val *value, uint64_t revision);
 /* Writes an object's version for this client (JSON complete, PartialObjectMetadata, or a Table of one row). */
-void form_object(const struct resource *res, enum answer_form form, bool with_columns, enum table_object include, struct object *o, struct str *out);
+void form_object(const struct resource *res, enum answer_form form, bool with_columns, enum table_object include, struct object *o,
+                 struct str *out);
 /* ?includeObject= */
 enum table_object request_include(const struct request *q);
 

@@ -1,7 +1,8 @@
-/* The scheduler: nodes are filtered by what a pod needs, the one with the most room is taken. One pod after another, the most important first.
+/* The scheduler: nodes are filtered by what a pod needs, the one with the most room is taken. One pod after another, the most important
+ * first.
  *
- * Rules and texts: k8s.io/kubernetes/pkg/scheduler 1.34 (NodeUnschedulable, NodeName, TaintToleration, NodeAffinity, NodePorts, NodeResourcesFit,
- * VolumeBinding, DefaultPreemption). Not here: spreading, pod affinity, extenders: an embedded cluster has one node. */
+ * Rules and texts: k8s.io/kubernetes/pkg/scheduler 1.34 (NodeUnschedulable, NodeName, TaintToleration, NodeAffinity, NodePorts,
+ * NodeResourcesFit, VolumeBinding, DefaultPreemption). Not here: spreading, pod affinity, extenders: an embedded cluster has one node. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,7 +38,8 @@ struct scheduler {
         struct timer *flush;
         struct map waiting; /* uid -> waiting */
         bool is_armed;
-        /* Pods that have a node, as one round sees them: many pods may wait, and each of them asks. Forgotten when the round changes something. */
+        /* Pods that have a node, as one round sees them: many pods may wait, and each of them asks. Forgotten when the round changes
+         * something. */
         struct object_list placed;
         bool placed_known;
 };
@@ -60,7 +62,8 @@ static void add_list(struct amounts *a, yyjson_val *list, bool largest) {
         yyjson_val *key, *value;
         yyjson_obj_foreach(list, i, max, key, value) {
                 struct quantity q, *have;
-                if (!yyjson_is_str(value) || quantity_parse(sv_of(yyjson_get_str(value)), &q, NULL) < 0 || !(have = amount(a, yyjson_get_str(key), true)))
+                if (!yyjson_is_str(value) || quantity_parse(sv_of(yyjson_get_str(value)), &q, NULL) < 0 ||
+                    !(have = amount(a, yyjson_get_str(key), true)))
                         continue;
                 if (!largest)
                         *have = have->nano ? quantity_add(*have, q) : q;
@@ -117,7 +120,8 @@ static bool tolerates(yyjson_val *pod, const char *key, const char *value, const
         size_t i, max;
         yyjson_val *t;
         yyjson_arr_foreach(json_at(pod, "/spec/tolerations"), i, max, t) {
-                const char *k = json_get_str(t, "key"), *op = json_get_str(t, "operator"), *e = json_get_str(t, "effect"), *v = json_get_str(t, "value");
+                const char *k = json_get_str(t, "key"), *op = json_get_str(t, "operator"), *e = json_get_str(t, "effect"),
+                           *v = json_get_str(t, "value");
                 bool exists = streq_null(op, "Exists");
                 if (e && *e && !streq_null(e, effect))
                         continue;
@@ -166,7 +170,8 @@ static bool term_matches(yyjson_val *term, yyjson_val *node) {
         AUTO(selector) struct selector s = {0};
         if (!yyjson_arr_size(expressions) && !yyjson_arr_size(fields))
                 return false;
-        return selector_from_expressions(expressions, &s, NULL) >= 0 && selector_matches(&s, meta_labels(node)) && fields_match(fields, node);
+        return selector_from_expressions(expressions, &s, NULL) >= 0 && selector_matches(&s, meta_labels(node)) &&
+               fields_match(fields, node);
 }
 
 static bool affinity_matches(yyjson_val *pod, yyjson_val *node) {
@@ -286,7 +291,8 @@ static char *claims_in_the_way(struct scheduler *s, const struct object *pod) {
                 if (object_is_deleting(pvc))
                         return xasprintf("persistentvolumeclaim \"%s\" is being deleted", claim);
                 if (streq_null(object_str(pvc, "/status/phase"), "Lost"))
-                        return xasprintf("persistentvolumeclaim \"%s\" bound to non-existent persistentvolume \"%s\"", claim, object_str(pvc, "/spec/volumeName"));
+                        return xasprintf("persistentvolumeclaim \"%s\" bound to non-existent persistentvolume \"%s\"", claim,
+                                         object_str(pvc, "/spec/volumeName"));
                 const char *volume_name = object_str(pvc, "/spec/volumeName"), *class = object_str(pvc, "/spec/storageClassName");
                 struct object *sc = class && *class ? api_peek(s->api, "storageclasses.storage.k8s.io", NULL, class) : NULL;
                 bool waits = sc && streq_null(object_str(sc, "/volumeBindingMode"), "WaitForFirstConsumer");
@@ -371,7 +377,8 @@ static bool preempt(struct scheduler *s, const struct object *pod, const struct 
                 }
                 AUTO(err) struct err err = ERR_INIT;
                 if (!streq_null(object_str(pod, "/status/nominatedNodeName"), nodes->items[i]->name) &&
-                    api_patchf(s->api, "pods", pod->namespace, pod->name, "status", &err, "{\"status\":{\"nominatedNodeName\":\"%s\"}}", nodes->items[i]->name) < 0)
+                    api_patchf(s->api, "pods", pod->namespace, pod->name, "status", &err, "{\"status\":{\"nominatedNodeName\":\"%s\"}}",
+                               nodes->items[i]->name) < 0)
                         log_debug("nominating a node for %s: %s", pod->name, err_message(&err));
                 return true;
         }
@@ -436,7 +443,8 @@ static void say_unschedulable(struct scheduler *s, const struct object *pod, con
         }
 }
 
-static void explain(struct scheduler *s, const struct object *pod, const struct object_list *nodes, const struct verdict *v, const char *claims) {
+static void explain(struct scheduler *s, const struct object *pod, const struct object_list *nodes, const struct verdict *v,
+                    const char *claims) {
         AUTO(free) char *reasons = claims ? xstrdup(claims) : histogram(&v->reasons);
         AUTO(free) char *why = NULL;
         if (!nodes->len) {
@@ -572,7 +580,8 @@ static void on_pod(void *arg, const struct api_event *e) {
         if (e->type == API_DELETED)
                 map_remove(&s->waiting, e->object->uid);
         /* News: a pod that waits, or room that one leaves. Our own words in its status are none. */
-        if (e->type == API_MODIFIED && e->old && wants_us(e->object) && json_equal(object_at(e->object, "/spec"), object_at(e->old, "/spec")))
+        if (e->type == API_MODIFIED && e->old && wants_us(e->object) &&
+            json_equal(object_at(e->object, "/spec"), object_at(e->old, "/spec")))
                 return;
         if (e->type == API_ADDED && !wants_us(e->object))
                 return;

@@ -58,7 +58,8 @@ static int take_port(struct server *s, struct err *err) {
         if (settings->port && settings->is_port_fixed) {
                 int r = hostport_listen(settings->bind, settings->port, &s->host_fd, &s->port, err);
                 if (r == -EADDRINUSE)
-                        err_hint(err, "end that program, or choose another port: \"firesteel local up --name %s --port PORT\"", s->instance->name);
+                        err_hint(err, "end that program, or choose another port: \"firesteel local up --name %s --port PORT\"",
+                                 s->instance->name);
                 return r;
         }
         AUTO(err) struct err first = ERR_INIT;
@@ -76,7 +77,8 @@ static int take_port(struct server *s, struct err *err) {
                 if (!first.code)
                         err_move(&first, &why);
         }
-        return err_set(err, -EADDRINUSE, "no free port between %d and %d on %s", DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED - 1, settings->bind);
+        return err_set(err, -EADDRINUSE, "no free port between %d and %d on %s", DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED - 1,
+                       settings->bind);
 }
 
 /* ---------------------------------------------------------------- namespaces */
@@ -98,9 +100,10 @@ static int enter_namespaces(struct server *s, struct err *err) {
         s->has_namespaces = true;
         s->isolation.has_subordinate_ids = s->holder.has_subordinate_ids;
         if (s->holder.has_user_namespace && !s->holder.has_subordinate_ids)
-                strv_add(&s->isolation.notes, "this user has no subordinate ids (/etc/subuid, /etc/subgid, newuidmap): runAsUser and fsGroup are squashed, "
-                                              "containers run as the owner of the instance (for more, as root: usermod --add-subuids 100000-165535 "
-                                              "--add-subgids 100000-165535 USER)");
+                strv_add(&s->isolation.notes,
+                         "this user has no subordinate ids (/etc/subuid, /etc/subgid, newuidmap): runAsUser and fsGroup are squashed, "
+                         "containers run as the owner of the instance (for more, as root: usermod --add-subuids 100000-165535 "
+                         "--add-subgids 100000-165535 USER)");
         return 0;
 }
 
@@ -123,7 +126,8 @@ static void on_outgoing(void *arg, int fd, const struct err *err) {
 }
 
 /* The API server calls webhooks on addresses outside its own network. */
-static void connect_outside(void *arg, const char *host, int port, void (*done)(void *done_arg, struct stream *s, const struct err *err), void *done_arg) {
+static void connect_outside(void *arg, const char *host, int port, void (*done)(void *done_arg, struct stream *s, const struct err *err),
+                            void *done_arg) {
         struct server *s = arg;
         struct outgoing *o = NEW(struct outgoing);
         *o = (struct outgoing){s->loop, done, done_arg};
@@ -360,7 +364,8 @@ static void end(struct server *s) {
                 close(s->lock_fd);
 }
 
-/* Answers of many megabytes come and go. Left to itself glibc learns from the first one to keep such blocks in the heap, and the process stays that large. */
+/* Answers of many megabytes come and go. Left to itself glibc learns from the first one to keep such blocks in the heap, and the process
+ * stays that large. */
 static void give_memory_back(void) {
 #ifdef __GLIBC__
         mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);

@@ -1,4 +1,5 @@
-/* What outlives the handler of a request: held answers, watches, logs, exec and forwarded ports. The server ends them all when it is freed. */
+/* What outlives the handler of a request: held answers, watches, logs, exec and forwarded ports. The server ends them all when it is freed.
+ */
 #ifndef FIRESTEEL_CLUSTER_SESSION_H
 #define FIRESTEEL_CLUSTER_SESSION_H
 

@@ -129,7 +129,8 @@ static void undo(struct collection *copy, const struct store_event *e) {
                 object_unref(place(copy, object_ref(e->old)));
 }
 
-int store_snapshot(const struct store *s, const struct collection *c, const char *ns, uint64_t revision, struct object_list *ret, struct err *err) {
+int store_snapshot(const struct store *s, const struct collection *c, const char *ns, uint64_t revision, struct object_list *ret,
+                   struct err *err) {
         struct collection copy = {0};
         size_t end, at = collection_range(c, ns, &end);
 
@@ -442,7 +443,8 @@ static void settle(struct store *s, uint64_t revision) {
         if (s->pending_start == s->pending.len)
                 s->pending.len = s->pending_start = 0;
         else if (s->pending_start > 1024) {
-                memmove(s->pending.items, &s->pending.items[s->pending_start], (s->pending.len - s->pending_start) * sizeof(*s->pending.items));
+                memmove(s->pending.items, &s->pending.items[s->pending_start],
+                        (s->pending.len - s->pending_start) * sizeof(*s->pending.items));
                 s->pending.len -= s->pending_start;
                 s->pending_start = 0;
         }

@@ -184,8 +184,8 @@ void storelog_discard(struct storelog *log) {
 
 uint64_t storelog_revision(const struct storelog *log) { return log->revision; }
 
-int storelog_read(struct storelog *log, const char *collection, int (*row)(void *arg, struct sv json, uint64_t revision, struct err *err), void *arg,
-                  struct err *err) {
+int storelog_read(struct storelog *log, const char *collection, int (*row)(void *arg, struct sv json, uint64_t revision, struct err *err),
+                  void *arg, struct err *err) {
         sqlite3_stmt *st;
         int code, r = prepare(log, "SELECT json, revision FROM objects WHERE collection = ? ORDER BY namespace, name", &st, err);
         if (r < 0)
@@ -231,7 +231,8 @@ static int check(struct storelog *log, struct err *err) {
 
 static int open_database(struct storelog *log, struct err *err) {
         int64_t version = 0, revision = 0;
-        int r, code, fd = open(log->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite's own files take over the mode: Secrets are inside */
+        int r, code,
+                fd = open(log->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite's own files take over the mode: Secrets are inside */
 
         if (fd < 0)
                 return err_errno(err, -errno, "opening the cluster's database %s", log->path);
@@ -240,14 +241,15 @@ static int open_database(struct storelog *log, struct err *err) {
         if (code != SQLITE_OK)
                 return sqlite_failed(log, code, "opening", err);
         sqlite3_busy_timeout(log->db, 2000);
-        r = exec(log, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-2048;", "opening", err);
+        r = exec(log, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-2048;",
+                 "opening", err);
         if (r == 0)
                 r = check(log, err);
         if (r == 0)
                 r = read_number(log, "PRAGMA user_version", &version, err);
         if (r == 0 && version > SCHEMA_VERSION)
-                return err_set(err, -EPROTO, "%s was written by a newer version of this program (format %lld, this one reads %d)", log->path,
-                               (long long)version, SCHEMA_VERSION);
+                return err_set(err, -EPROTO, "%s was written by a newer version of this program (format %lld, this one reads %d)",
+                               log->path, (long long)version, SCHEMA_VERSION);
         if (r == 0)
                 r = exec(log, schema, "creating tables in", err);
         if (r == 0 && version == 0)
@@ -307,8 +309,8 @@ static int start_worker(struct storelog *log, struct err *err) {
         return 0;
 }
 
-int storelog_open(struct loop *l, const char *path, void (*done)(void *arg, uint64_t revision, int64_t took_us, const struct err *err), void *arg,
-                  struct storelog **ret, struct err *err) {
+int storelog_open(struct loop *l, const char *path, void (*done)(void *arg, uint64_t revision, int64_t took_us, const struct err *err),
+                  void *arg, struct storelog **ret, struct err *err) {
         struct storelog *log = NEW(struct storelog);
         AUTO(err) struct err why = ERR_INIT;
         int r;

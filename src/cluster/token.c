@@ -127,7 +127,8 @@ static int sign(struct tokens *t, struct str *text, struct err *err) {
         int r = 0;
 
         if (EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, t->key) != 1 ||
-            EVP_DigestSign(ctx, signature, &len, (const unsigned char *)text->data, text->len) != 1 || (t->is_ec && !ec_to_raw(signature, len, raw)))
+            EVP_DigestSign(ctx, signature, &len, (const unsigned char *)text->data, text->len) != 1 ||
+            (t->is_ec && !ec_to_raw(signature, len, raw)))
                 r = openssl_failed(err, "signing a token");
         EVP_MD_CTX_free(ctx);
         if (r < 0)

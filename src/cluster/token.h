@@ -1,7 +1,7 @@
 /* Service account tokens: JSON web tokens signed with the cluster's own key (ES256 or RS256), as TokenRequest makes them.
  *
- * Claims are Kubernetes': iss, aud, sub, exp, iat, nbf, jti and kubernetes.io {namespace, serviceaccount, pod | secret}. A token is good while
- * its service account, and the pod it is bound to, exist with the same uid; that is for the caller to check.
+ * Claims are Kubernetes': iss, aud, sub, exp, iat, nbf, jti and kubernetes.io {namespace, serviceaccount, pod | secret}. A token is good
+ * while its service account, and the pod it is bound to, exist with the same uid; that is for the caller to check.
  */
 #ifndef FIRESTEEL_CLUSTER_TOKEN_H
 #define FIRESTEEL_CLUSTER_TOKEN_H

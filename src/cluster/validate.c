@@ -1,7 +1,7 @@
 /* All rules for an object on its way in: metadata, schema, the kind's own.
  *
- * The real server looks at parts of an updated object in more than one place, and its answer has a cause for each. How often is a matter of the kind
- * (ValidateUpdate of each strategy in pkg/registry, 1.34). */
+ * The real server looks at parts of an updated object in more than one place, and its answer has a cause for each. How often is a matter of
+ * the kind (ValidateUpdate of each strategy in pkg/registry, 1.34). */
 #include "cluster/ops.h"
 #include "cluster/kinds/status_rules.h"
 #include "cluster/crd/structural.h"

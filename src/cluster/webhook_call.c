@@ -83,7 +83,8 @@ static const char *slice_address(struct apiserver *s, const char *ns, const char
         size_t end, at = collection_range(slices, ns, &end);
         for (; at < end; at++) {
                 struct object *slice = slices->items[at];
-                const char *of = object_label(slice, "kubernetes.io/service-name"), *address = object_str(slice, "/endpoints/0/addresses/0");
+                const char *of = object_label(slice, "kubernetes.io/service-name"),
+                           *address = object_str(slice, "/endpoints/0/addresses/0");
                 if (!of || !streq(of, service) || !address || !object_bool(slice, "/endpoints/0/conditions/ready", true))
                         continue;
                 EACH(port, i, object_at(slice, "/ports")) {
@@ -129,7 +130,8 @@ static int connect_service(struct webhook_call *c, struct dialing *d, struct err
         return 0;
 }
 
-static void connect_to(void *arg, const char *host, int port, void (*done)(void *done_arg, struct stream *s, const struct err *err), void *done_arg) {
+static void connect_to(void *arg, const char *host, int port, void (*done)(void *done_arg, struct stream *s, const struct err *err),
+                       void *done_arg) {
         struct webhook_call *c = arg;
         struct dialing *d = NEW(struct dialing);
         *d = (struct dialing){.loop = c->s->loop, .done = done, .arg = done_arg};
@@ -186,13 +188,16 @@ static int open_client(struct webhook_call *c, yyjson_val *config, const char *n
         int r = tls_client_new(&(struct tls_client_options){.ca_pem = str_sv(&ca), .server_name = name}, &c->tls, err);
         if (r < 0)
                 return err_wrap(err, r, "caBundle");
-        c->client = http_client_new(c->s->loop, &(struct http_client_options){.tls = c->tls, .user_agent = "kube-apiserver-admission",
-                                                                             .connect = c->service || c->s->connect ? connect_to : NULL, .connect_arg = c});
+        c->client = http_client_new(c->s->loop, &(struct http_client_options){.tls = c->tls,
+                                                                              .user_agent = "kube-apiserver-admission",
+                                                                              .connect = c->service || c->s->connect ? connect_to : NULL,
+                                                                              .connect_arg = c});
         return 0;
 }
 
-int webhook_call_start(struct apiserver *s, yyjson_val *webhook, struct sv review, int64_t timeout_ms, void (*done)(void *arg, struct sv body, const struct err *err),
-                       void *arg, struct webhook_call **ret, struct err *err) {
+int webhook_call_start(struct apiserver *s, yyjson_val *webhook, struct sv review, int64_t timeout_ms,
+                       void (*done)(void *arg, struct sv body, const struct err *err), void *arg, struct webhook_call **ret,
+                       struct err *err) {
         AUTO(webhook_call) struct webhook_call *c = NEW(struct webhook_call);
         AUTO(free) char *name = NULL;
         yyjson_val *config = yyjson_obj_get(webhook, "clientConfig");
@@ -208,8 +213,14 @@ int webhook_call_start(struct apiserver *s, yyjson_val *webhook, struct sv revie
         AUTO(http_headers) struct http_headers headers = {0};
         http_headers_add(&headers, "Content-Type", "application/json");
         http_headers_add(&headers, "Accept", "application/json, */*");
-        http_call_start(c->client, &(struct http_call_options){.method = "POST", .url = c->url, .headers = &headers, .body = review, .timeout_ms = timeout_ms,
-                                                               .max_body = MAX_ANSWER, .on_done = on_done, .arg = c});
+        http_call_start(c->client, &(struct http_call_options){.method = "POST",
+                                                               .url = c->url,
+                                                               .headers = &headers,
+                                                               .body = review,
+                                                               .timeout_ms = timeout_ms,
+                                                               .max_body = MAX_ANSWER,
+                                                               .on_done = on_done,
+                                                               .arg = c});
         *ret = TAKE(c);
         return 0;
 }

@@ -26,7 +26,8 @@ static bool names_resource(yyjson_val *array, const char *plural, const char *su
                 if (!rest.data || !sv_split(&rest, '/', &resource))
                         continue;
                 bool has_sub = sv_split(&rest, '/', &sub);
-                if ((sv_eqs(resource, "*") || sv_eqs(resource, plural)) && (has_sub ? sv_eqs(sub, "*") || sv_eqs(sub, subresource ? subresource : "") : !subresource))
+                if ((sv_eqs(resource, "*") || sv_eqs(resource, plural)) &&
+                    (has_sub ? sv_eqs(sub, "*") || sv_eqs(sub, subresource ? subresource : "") : !subresource))
                         return true;
         }
         return false;
@@ -37,7 +38,8 @@ static bool rule_matches(yyjson_val *rule, const struct webhook_subject *u, cons
         if (scope && !streq(scope, "*") && streq(scope, "Cluster") == resource_is_namespaced(res))
                 return false;
         return lists(yyjson_obj_get(rule, "operations"), operations[u->what]) && lists(yyjson_obj_get(rule, "apiGroups"), res->group) &&
-               lists(yyjson_obj_get(rule, "apiVersions"), res->version) && names_resource(yyjson_obj_get(rule, "resources"), res->plural, u->subresource);
+               lists(yyjson_obj_get(rule, "apiVersions"), res->version) &&
+               names_resource(yyjson_obj_get(rule, "resources"), res->plural, u->subresource);
 }
 
 static bool has_rule(yyjson_val *webhook, const struct webhook_subject *u, const struct resource *res) {
@@ -122,7 +124,8 @@ static const char *review_version(yyjson_val *webhook) {
         return "admission.k8s.io/v1";
 }
 
-void webhook_review_write(yyjson_val *webhook, const struct webhook_subject *u, const struct resource *as, const char *uid, struct str *out) {
+void webhook_review_write(yyjson_val *webhook, const struct webhook_subject *u, const struct resource *as, const char *uid,
+                          struct str *out) {
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *root = yyjson_mut_obj(doc), *request, *options;
         size_t len;
@@ -170,19 +173,26 @@ static int read_patch(yyjson_val *response, bool may_patch, struct webhook_answe
         const char *type = json_get_str(response, "patchType"), *patch = json_get_str(response, "patch");
 
         if (!patch || !*patch)
-                return type ? err_set(err, -EPROTO, "received invalid webhook response: webhook returned response.patchType but not response.patch") : 0;
+                return type ? err_set(err, -EPROTO,
+                                      "received invalid webhook response: webhook returned response.patchType but not response.patch")
+                            : 0;
         if (!may_patch)
                 return err_set(err, -EPROTO, "received invalid webhook response: validating webhook may not return response.patch");
         if (!type)
-                return err_set(err, -EPROTO, "received invalid webhook response: webhook returned response.patch but not response.patchType");
+                return err_set(err, -EPROTO,
+                               "received invalid webhook response: webhook returned response.patch but not response.patchType");
         if (!streq(type, "JSONPatch"))
-                return err_set(err, -EPROTO, "received invalid webhook response: webhook returned invalid response.patchType of \"%s\"", type);
+                return err_set(err, -EPROTO, "received invalid webhook response: webhook returned invalid response.patchType of \"%s\"",
+                               type);
         if (base64_decode(sv_of(patch), &text) < 0)
                 return err_set(err, -EPROTO, "received invalid webhook response: response.patch is not base64");
         AUTO(err) struct err why = ERR_INIT;
         if (json_parse(str_sv(&text), &a->patch, &why) < 0)
                 return err_set(err, -EPROTO, "received invalid webhook response: response.patch is not JSON: %s", err_message(&why));
-        return yyjson_is_arr(yyjson_doc_get_root(a->patch)) ? 0 : err_set(err, -EPROTO, "received invalid webhook response: response.patch is not a JSON patch (an array of operations)");
+        return yyjson_is_arr(yyjson_doc_get_root(a->patch))
+                       ? 0
+                       : err_set(err, -EPROTO,
+                                 "received invalid webhook response: response.patch is not a JSON patch (an array of operations)");
 }
 
 static void read_warnings(yyjson_val *response, struct webhook_answer *a) {
@@ -210,13 +220,16 @@ int webhook_answer_parse(struct sv body, const char *uid, bool may_patch, struct
         kind = json_get_str(root, "kind");
         response = yyjson_obj_get(root, "response");
         if (!kind || !streq(kind, "AdmissionReview") || !version || !str_starts(version, "admission.k8s.io/v1"))
-                return err_set(err, -EPROTO, "received invalid webhook response: expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got %s%s, Kind=%s",
-                               version && strchr(version, '/') ? "" : "/", version ? version : "", kind ? kind : "");
+                return err_set(
+                        err, -EPROTO,
+                        "received invalid webhook response: expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got %s%s, Kind=%s",
+                        version && strchr(version, '/') ? "" : "/", version ? version : "", kind ? kind : "");
         if (!yyjson_is_obj(response))
                 return err_set(err, -EPROTO, "received invalid webhook response: webhook response was absent");
         answered = json_get_str(response, "uid");
         if (streq(version, "admission.k8s.io/v1") && (!answered || !streq(answered, uid)))
-                return err_set(err, -EPROTO, "received invalid webhook response: expected response.uid=\"%s\", got \"%s\"", uid, answered ? answered : "");
+                return err_set(err, -EPROTO, "received invalid webhook response: expected response.uid=\"%s\", got \"%s\"", uid,
+                               answered ? answered : "");
         a.allowed = json_get_bool(response, "allowed", false);
         status = yyjson_obj_get(response, "status");
         int64_t code = json_get_int(status, "code", 0);
@@ -235,6 +248,7 @@ int webhook_answer_parse(struct sv body, const char *uid, bool may_patch, struct
 int webhook_refusal(const char *name, const struct webhook_answer *a, struct err *err) {
         const char *why = a->message && *a->message ? a->message : a->reason;
         bool has_why = why && *why;
-        return err_http(err, -EACCES, a->code, a->reason && *a->reason ? a->reason : NULL, "admission webhook \"%s\" denied the request%s%s", name,
-                        has_why ? ": " : " without explanation", has_why ? why : "");
+        return err_http(err, -EACCES, a->code, a->reason && *a->reason ? a->reason : NULL,
+                        "admission webhook \"%s\" denied the request%s%s", name, has_why ? ": " : " without explanation",
+                        has_why ? why : "");
 }

@@ -1,7 +1,8 @@
 /* Admission webhooks without I/O: which requests a webhook is asked about, what it is asked, and what its answer says.
  *
- * Rules: k8s.io/apiserver/pkg/admission/plugin/webhook (rules, namespace and object predicates, request) of 1.34. matchConditions (CEL) are not evaluated: the
- * webhook is asked about more than it wanted, never about less. Answers are a peer's: parsed strictly, sizes bounded by the caller.
+ * Rules: k8s.io/apiserver/pkg/admission/plugin/webhook (rules, namespace and object predicates, request) of 1.34. matchConditions (CEL) are
+ * not evaluated: the webhook is asked about more than it wanted, never about less. Answers are a peer's: parsed strictly, sizes bounded by
+ * the caller.
  */
 #ifndef FIRESTEEL_CLUSTER_WEBHOOK_REVIEW_H
 #define FIRESTEEL_CLUSTER_WEBHOOK_REVIEW_H
@@ -27,7 +28,8 @@ struct webhook_subject {
 /* The resource as which the webhook wants to see it: `res`, an equivalent (matchPolicy Equivalent), or NULL: not at all. */
 const struct resource *webhook_wants(yyjson_val *webhook, const struct webhook_subject *u);
 /* The AdmissionReview. `as` is what webhook_wants() returned. */
-void webhook_review_write(yyjson_val *webhook, const struct webhook_subject *u, const struct resource *as, const char *uid, struct str *out);
+void webhook_review_write(yyjson_val *webhook, const struct webhook_subject *u, const struct resource *as, const char *uid,
+                          struct str *out);
 
 struct webhook_answer {
         bool allowed;

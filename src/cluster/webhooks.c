@@ -118,7 +118,8 @@ static int internal_error(const char *what, struct err *err) {
 
 /* -EPROTO: there was an answer. */
 static int call_failed(const struct webhook_wait *w, const struct err *why, struct err *err) {
-        AUTO(free) char *what = xasprintf("failed calling webhook \"%s\": %s%s", w->webhook, why->code == -EPROTO ? "" : "failed to call webhook: ", err_message(why));
+        AUTO(free) char *what = xasprintf("failed calling webhook \"%s\": %s%s", w->webhook,
+                                          why->code == -EPROTO ? "" : "failed to call webhook: ", err_message(why));
         return internal_error(what, err);
 }
 
@@ -127,7 +128,8 @@ static int apply_patch(struct webhook_wait *w, yyjson_doc *patch, struct err *er
         yyjson_mut_val *root = NULL;
         int r = patch_json(w->draft, yyjson_mut_doc_get_root(w->draft), yyjson_doc_get_root(patch), &root, &why);
         if (r < 0) {
-                AUTO(free) char *what = xasprintf("the patch of webhook \"%s\" does not apply: %s", w->webhook, why.hint ? why.hint : err_message(&why));
+                AUTO(free) char *what =
+                        xasprintf("the patch of webhook \"%s\" does not apply: %s", w->webhook, why.hint ? why.hint : err_message(&why));
                 return internal_error(what, err);
         }
         yyjson_mut_doc_set_root(w->draft, root);
@@ -164,12 +166,17 @@ static void on_answer(void *arg, struct sv body, const struct err *err) {
 
 /* ---- asking ---- */
 
-static struct collection *configured(struct apiserver *s, enum stage stage) { return registry_by_id(&s->registry, configurations[stage])->objects; }
+static struct collection *configured(struct apiserver *s, enum stage stage) {
+        return registry_by_id(&s->registry, configurations[stage])->objects;
+}
 
 static yyjson_val *namespace_labels(const struct op *op, yyjson_val *object) {
         if (streq(op->res->id, "namespaces") && object)
                 return meta_labels(object);
-        struct object *ns = collection_find(registry_by_id(&op->s->registry, "namespaces")->objects, "", *op->ns ? op->ns : op->name ? op->name : "");
+        struct object *ns = collection_find(registry_by_id(&op->s->registry, "namespaces")->objects, "",
+                                            *op->ns    ? op->ns
+                                            : op->name ? op->name
+                                                       : "");
         return ns ? meta_labels(object_root(ns)) : NULL;
 }
 
@@ -227,12 +234,14 @@ static struct webhook_wait *wait_of(const struct op *op, enum admission_op what,
 }
 
 static int64_t timeout_of(const struct webhook_wait *w, yyjson_val *webhook) {
-        int64_t own = json_get_int(webhook, "timeoutSeconds", DEFAULT_TIMEOUT_S) * 1000, left = REQUEST_MS - (clock_mono_ms() - w->began_ms);
+        int64_t own = json_get_int(webhook, "timeoutSeconds", DEFAULT_TIMEOUT_S) * 1000,
+                left = REQUEST_MS - (clock_mono_ms() - w->began_ms);
         return left < 1 ? 1 : left < own ? left : own;
 }
 
 /* Always pending: also what fails at once is heard of from the loop. */
-static void ask(const struct op *op, struct webhook_wait *w, enum stage stage, yyjson_val *webhook, const struct webhook_subject *u, const struct resource *as) {
+static void ask(const struct op *op, struct webhook_wait *w, enum stage stage, yyjson_val *webhook, const struct webhook_subject *u,
+                const struct resource *as) {
         AUTO(str) struct str review = STR_INIT(0);
         const char *policy = json_get_str(webhook, "failurePolicy");
         char uid[37];
@@ -246,7 +255,8 @@ static void ask(const struct op *op, struct webhook_wait *w, enum stage stage, y
         w->ignores_failure = policy && streq(policy, "Ignore");
         webhook_review_write(webhook, u, as, uid, &review);
         AUTO(err) struct err why = ERR_INIT;
-        if (webhook_call_start(op->s, webhook, str_sv(&review), timeout_of(w, webhook), on_answer, w, &w->call, &why) < 0 && !w->ignores_failure)
+        if (webhook_call_start(op->s, webhook, str_sv(&review), timeout_of(w, webhook), on_answer, w, &w->call, &why) < 0 &&
+            !w->ignores_failure)
                 (void)call_failed(w, &why, &w->failure);
 }
 
@@ -259,7 +269,10 @@ static int ask_next(const struct op *op, enum stage stage, const struct webhook_
                 struct object *config = list->items[i];
                 yyjson_val *webhooks = object_at(config, "/webhooks");
                 int order = w && w->at[stage].config ? strcmp(config->name, w->at[stage].config) : 1;
-                for (size_t k = order > 0 ? 0 : order < 0 ? yyjson_arr_size(webhooks) : w->at[stage].index + 1; k < yyjson_arr_size(webhooks); k++) {
+                for (size_t k = order > 0   ? 0
+                                : order < 0 ? yyjson_arr_size(webhooks)
+                                            : w->at[stage].index + 1;
+                     k < yyjson_arr_size(webhooks); k++) {
                         yyjson_val *webhook = yyjson_arr_get(webhooks, k);
                         const struct resource *as = webhook_wants(webhook, u);
                         if (!as)

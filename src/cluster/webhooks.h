@@ -1,12 +1,14 @@
 /* Admission webhooks: writes by clients wait for what the webhooks of Mutating- and ValidatingWebhookConfigurations say.
  *
- * The verbs are synchronous (ops.h), a webhook is not. So a write that needs an answer which is not there yet is put off: webhooks_mutate() and
- * webhooks_validate() start the call and return WEBHOOKS_PENDING, the verb unwinds without having changed anything, and when the answer is there the request is
- * served again from its beginning with what is known by now (struct webhook_wait). The object as it was before the first call, with its generated name and uid,
- * is kept and goes on from there; when the stored object has changed meanwhile, all begins anew (at most MAX_RESTARTS times).
+ * The verbs are synchronous (ops.h), a webhook is not. So a write that needs an answer which is not there yet is put off: webhooks_mutate()
+ * and webhooks_validate() start the call and return WEBHOOKS_PENDING, the verb unwinds without having changed anything, and when the answer
+ * is there the request is served again from its beginning with what is known by now (struct webhook_wait). The object as it was before the
+ * first call, with its generated name and uid, is kept and goes on from there; when the stored object has changed meanwhile, all begins
+ * anew (at most MAX_RESTARTS times).
  *
- * Mutating webhooks are called one after the other in the order of their configurations' names, then validating ones. Only requests by HTTP for objects and
- * their subresources status, finalize, ephemeralcontainers, resize: what the server's own controllers, scheduler and pod runtime write is not shown to webhooks.
+ * Mutating webhooks are called one after the other in the order of their configurations' names, then validating ones. Only requests by HTTP
+ * for objects and their subresources status, finalize, ephemeralcontainers, resize: what the server's own controllers, scheduler and pod
+ * runtime write is not shown to webhooks.
  */
 #ifndef FIRESTEEL_CLUSTER_WEBHOOKS_H
 #define FIRESTEEL_CLUSTER_WEBHOOKS_H

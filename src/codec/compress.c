@@ -136,8 +136,8 @@ static void room(char **buffer, size_t *cap, size_t need) {
         *cap = need;
 }
 
-/* A block of n bytes behind its header as one piece, copied when they do not fit into the input buffer: 1, or 0 when the stream ends before.
- * Header and block are taken together where that is possible: a stream that is still being written can then go on from there. */
+/* A block of n bytes behind its header as one piece, copied when they do not fit into the input buffer: 1, or 0 when the stream ends
+ * before. Header and block are taken together where that is possible: a stream that is still being written can then go on from there. */
 static int whole(struct decompressor *d, size_t header, size_t n, const char **ret, struct err *err) {
         if (header + n <= COMPRESS_INPUT_BUFFER) {
                 const uint8_t *at = NULL;
@@ -227,7 +227,8 @@ static int next_lz4(struct decompressor *d, struct sv *ret, struct err *err) {
                 unsigned method = h[8] & 0xf0, level = 10 + (h[8] & 0x0f);
                 uint32_t packed = le32(h + 9), text = le32(h + 13), sum = le32(h + 17);
                 if ((method != LZ4_RAW && method != LZ4_COMPRESSED) || text > 1u << level || text > COMPRESS_MAX_BLOCK ||
-                    packed > COMPRESS_MAX_BLOCK + (COMPRESS_MAX_BLOCK >> 7) || (method == LZ4_RAW && packed != text) || (text == 0) != (packed == 0))
+                    packed > COMPRESS_MAX_BLOCK + (COMPRESS_MAX_BLOCK >> 7) || (method == LZ4_RAW && packed != text) ||
+                    (text == 0) != (packed == 0))
                         return damaged(d, err, "impossible block header");
                 if (text == 0) { /* the end mark of one of several concatenated streams */
                         take(d, LZ4_HEADER);

@@ -56,7 +56,8 @@ static int read_range(const struct field *f, struct sv expr, uint64_t *bits, boo
                 *ret_star = slash < 0 || *ret_star;
         } else {
                 ssize_t dash = sv_find_char(range, '-');
-                struct sv low = dash < 0 ? range : sv_new(range.data, (size_t)dash), high = dash < 0 ? range : sv_new(range.data + dash + 1, range.len - (size_t)dash - 1);
+                struct sv low = dash < 0 ? range : sv_new(range.data, (size_t)dash),
+                          high = dash < 0 ? range : sv_new(range.data + dash + 1, range.len - (size_t)dash - 1);
                 r = read_number(f, low, &from, err);
                 if (r == 0 && sv_find_char(high, '-') >= 0 && dash >= 0)
                         return err_set(err, -EINVAL, "too many hyphens: %.*s", SV_ARG(expr));
@@ -77,7 +78,8 @@ static int read_range(const struct field *f, struct sv expr, uint64_t *bits, boo
         if (to > f->max)
                 return err_set(err, -EINVAL, "end of range (%lld) above maximum (%d): %.*s", (long long)to, f->max, SV_ARG(expr));
         if (from > to)
-                return err_set(err, -EINVAL, "beginning of range (%lld) beyond end of range (%lld): %.*s", (long long)from, (long long)to, SV_ARG(expr));
+                return err_set(err, -EINVAL, "beginning of range (%lld) beyond end of range (%lld): %.*s", (long long)from, (long long)to,
+                               SV_ARG(expr));
         if (step == 0)
                 return err_set(err, -EINVAL, "step of range should be a positive number: %.*s", SV_ARG(expr));
         for (int64_t i = from; i <= to; i += step)
@@ -117,10 +119,11 @@ static int bad_duration(struct sv text, struct err *err) {
         for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
                 is_known |= sv_eqs(unit, units[i]);
         if (has_digits && !unit.len)
-                return err_set(err, -EINVAL, "failed to parse duration @every %.*s: time: missing unit in duration \"%.*s\"", SV_ARG(text), SV_ARG(text));
-        if (has_digits && !is_known)
-                return err_set(err, -EINVAL, "failed to parse duration @every %.*s: time: unknown unit \"%.*s\" in duration \"%.*s\"", SV_ARG(text), SV_ARG(unit),
+                return err_set(err, -EINVAL, "failed to parse duration @every %.*s: time: missing unit in duration \"%.*s\"", SV_ARG(text),
                                SV_ARG(text));
+        if (has_digits && !is_known)
+                return err_set(err, -EINVAL, "failed to parse duration @every %.*s: time: unknown unit \"%.*s\" in duration \"%.*s\"",
+                               SV_ARG(text), SV_ARG(unit), SV_ARG(text));
         return err_set(err, -EINVAL, "failed to parse duration @every %.*s: time: invalid duration \"%.*s\"", SV_ARG(text), SV_ARG(text));
 }
 

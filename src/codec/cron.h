@@ -1,6 +1,6 @@
 /* Cron schedules as Kubernetes and the Spark operator take them (robfig/cron, standard parser): five fields minute hour day-of-month month
- * day-of-week with lists, ranges, steps and names; @yearly @annually @monthly @weekly @daily @midnight @hourly; @every DURATION. Times are UTC, or
- * shifted by the caller. */
+ * day-of-week with lists, ranges, steps and names; @yearly @annually @monthly @weekly @daily @midnight @hourly; @every DURATION. Times are
+ * UTC, or shifted by the caller. */
 #ifndef FIRESTEEL_CODEC_CRON_H
 #define FIRESTEEL_CODEC_CRON_H
 

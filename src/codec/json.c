@@ -155,7 +155,13 @@ void json_append_quoted(struct str *s, struct sv text) {
                         continue;
                 str_append(s, text.data + from, i - from);
                 from = i + 1;
-                char escape = c == '"' || c == '\\' ? (char)c : c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : c == '\b' ? 'b' : c == '\f' ? 'f' : 0;
+                char escape = c == '"' || c == '\\' ? (char)c
+                              : c == '\n'           ? 'n'
+                              : c == '\r'           ? 'r'
+                              : c == '\t'           ? 't'
+                              : c == '\b'           ? 'b'
+                              : c == '\f'           ? 'f'
+                                                    : 0;
                 if (escape)
                         str_append(s, (char[]){'\\', escape}, 2);
                 else

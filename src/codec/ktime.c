@@ -124,7 +124,8 @@ static bool read_unit(struct sv *v, double *ret_ms) {
         static const struct {
                 struct sv name;
                 double ms;
-        } units[] = {{{"ns", 2}, 1e-6}, {{"us", 2}, 1e-3}, {{"µs", 3}, 1e-3}, {{"ms", 2}, 1}, {{"s", 1}, 1e3}, {{"m", 1}, 6e4}, {{"h", 1}, 3.6e6}};
+        } units[] = {{{"ns", 2}, 1e-6}, {{"us", 2}, 1e-3}, {{"µs", 3}, 1e-3}, {{"ms", 2}, 1},
+                     {{"s", 1}, 1e3},   {{"m", 1}, 6e4},   {{"h", 1}, 3.6e6}};
         for (size_t i = 0; i < ARRAY_LEN(units); i++) {
                 if (sv_starts(*v, units[i].name)) {
                         *v = sv_new(v->data + units[i].name.len, v->len - units[i].name.len);

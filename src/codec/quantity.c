@@ -33,10 +33,12 @@ static __int128 scale(__int128 n, int base, int power) {
 
 static int bad(struct err *err, bool suffix) {
         return suffix ? err_set(err, -EINVAL, "unable to parse quantity's suffix")
-                      : err_set(err, -EINVAL, "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+                      : err_set(err, -EINVAL,
+                                "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
 }
 
-static int parse_suffix(struct sv text, struct sv suffix, enum quantity_format *ret_format, int *ret_base, int *ret_power, struct err *err) {
+static int parse_suffix(struct sv text, struct sv suffix, enum quantity_format *ret_format, int *ret_base, int *ret_power,
+                        struct err *err) {
         for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
                 if (sv_eqs(suffix, suffixes[i].text)) {
                         *ret_format = suffixes[i].format;
@@ -46,7 +48,8 @@ static int parse_suffix(struct sv text, struct sv suffix, enum quantity_format *
                 }
         }
         int64_t exponent;
-        if (suffix.len > 1 && (suffix.data[0] == 'e' || suffix.data[0] == 'E') && sv_to_int64(sv_new(suffix.data + 1, suffix.len - 1), &exponent)) {
+        if (suffix.len > 1 && (suffix.data[0] == 'e' || suffix.data[0] == 'E') &&
+            sv_to_int64(sv_new(suffix.data + 1, suffix.len - 1), &exponent)) {
                 *ret_format = QUANTITY_EXPONENT;
                 *ret_base = 10;
                 *ret_power = exponent > 60 ? 60 : exponent < -60 ? -60 : (int)exponent;

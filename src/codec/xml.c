@@ -23,7 +23,9 @@ static bool looking_at(const struct parser *p, const char *text) {
         return (size_t)(p->end - p->at) >= n && memcmp(p->at, text, n) == 0;
 }
 
-static bool is_name_char(char c) { return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.' || c == ':' || (unsigned char)c >= 0x80; }
+static bool is_name_char(char c) {
+        return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.' || c == ':' || (unsigned char)c >= 0x80;
+}
 
 static void skip_blanks(struct parser *p) {
         while (p->at < p->end && isspace((unsigned char)*p->at))
@@ -54,7 +56,9 @@ static struct sv local_name(struct sv name) {
         return colon < 0 ? name : sv_new(name.data + colon + 1, name.len - (size_t)colon - 1);
 }
 
-static int hex_digit(char c) { return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1; }
+static int hex_digit(char c) {
+        return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+}
 
 /* S3 writes control characters of keys as references, which XML 1.0 forbids: all but NUL are taken. */
 static bool take_number(struct sv digits, bool is_hex, uint32_t *ret) {

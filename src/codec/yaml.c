@@ -427,7 +427,8 @@ static void write_string(struct str *out, struct sv v, int level, bool is_key) {
                 write_literal(out, v, level);
         } else if (v.len && !needs_quotes(v)) {
                 str_append_sv(out, v);
-        } else if (v.len == 0 || has_unprintables(v) || sv_find_char(v, '\n') >= 0 || sv_find_char(v, '\'') >= 0 || !strchr("!&*{}[]|>@`\"%#,", v.data[0])) {
+        } else if (v.len == 0 || has_unprintables(v) || sv_find_char(v, '\n') >= 0 || sv_find_char(v, '\'') >= 0 ||
+                   !strchr("!&*{}[]|>@`\"%#,", v.data[0])) {
                 append_double_quoted(out, v);
         } else {
                 str_append_c(out, '\'');

@@ -70,8 +70,8 @@ struct child_result {
         struct sv out, err; /* valid during the callback */
 };
 struct child;
-MUST_USE int child_start(struct loop *l, const struct child_spec *spec, void (*done)(void *arg, const struct child_result *result), void *arg,
-                         struct child **ret, struct err *err);
+MUST_USE int child_start(struct loop *l, const struct child_spec *spec, void (*done)(void *arg, const struct child_result *result),
+                         void *arg, struct child **ret, struct err *err);
 /* To the child and all that it started (its process group); with inherit_stdio to the child alone. */
 void child_kill(struct child *c, int signal_number);
 int child_pid(const struct child *c);

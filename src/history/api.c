@@ -121,7 +121,8 @@ static int64_t civil_seconds(int year, int month, int day, int hour, int minute,
         int64_t months = (int64_t)year * 12 + month - 1;
         int64_t y = months >= 0 ? months / 12 : -((11 - months) / 12);
         int64_t m = months - y * 12;
-        return ktime_from_civil((int)y, (int)m + 1, 1, 0, 0, 0) + ((int64_t)day - 1) * 86400 + (int64_t)hour * 3600 + (int64_t)minute * 60 + second;
+        return ktime_from_civil((int)y, (int)m + 1, 1, 0, 0, 0) + ((int64_t)day - 1) * 86400 + (int64_t)hour * 3600 + (int64_t)minute * 60 +
+               second;
 }
 
 bool api_parse_date(const char *text, int64_t *ret_ms) {
@@ -378,8 +379,8 @@ static void drop_first(struct strv *v) {
         v->len--;
 }
 
-void api_plan(const struct listing *l, const struct api_settings *settings, const char *path, const char *uri, const char *query, int64_t now_ms,
-              struct api_plan *p, struct rest_answer *a) {
+void api_plan(const struct listing *l, const struct api_settings *settings, const char *path, const char *uri, const char *query,
+              int64_t now_ms, struct api_plan *p, struct rest_answer *a) {
         *p = (struct api_plan){.outcome = API_ANSWERED, .uri = xstrdup(uri)};
         if (!is_acceptable(uri, query, settings->is_35, a))
                 return;

@@ -48,8 +48,8 @@ struct api_settings {
         bool is_35; /* as a History Server of Spark 3.5 answers */
 };
 /* `path` is what follows /api/v1/, percent-encoded; uri the whole path. */
-void api_plan(const struct listing *l, const struct api_settings *settings, const char *path, const char *uri, const char *query, int64_t now_ms,
-              struct api_plan *ret, struct rest_answer *a);
+void api_plan(const struct listing *l, const struct api_settings *settings, const char *path, const char *uri, const char *query,
+              int64_t now_ms, struct api_plan *ret, struct rest_answer *a);
 /* About how many bytes the answer will have; 0: not many. */
 uint64_t api_answer_size(const struct api_plan *p, const struct appmodel *m, const struct api_settings *settings);
 /* Finishes API_NEEDS_MODEL; the memo, which may be NULL, belongs to the model. */

@@ -50,7 +50,8 @@ static void clean_work(void *arg) {
                                 excess--;
                 }
                 if (excess > 0)
-                        log_warn("%lld logs more than spark.history.fs.cleaner.maxNum are of applications not completed; they stay", (long long)excess);
+                        log_warn("%lld logs more than spark.history.fs.cleaner.maxNum are of applications not completed; they stay",
+                                 (long long)excess);
         }
         vec_done(&kept);
 }

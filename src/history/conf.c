@@ -81,7 +81,8 @@ void history_conf_init(struct history_conf *c) {
         *c = (struct history_conf){.hadoop = MAP_INIT(free)};
         for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
                 AUTO(err) struct err err = ERR_INIT;
-                if (entries[i].kind < KIND_NOTE && entries[i].otherwise && history_conf_set(c, entries[i].key, entries[i].otherwise, &err) < 0)
+                if (entries[i].kind < KIND_NOTE && entries[i].otherwise &&
+                    history_conf_set(c, entries[i].key, entries[i].otherwise, &err) < 0)
                         abort(); /* a default of ours that is malformed */
         }
 }
@@ -204,7 +205,9 @@ int history_conf_set_opts(struct history_conf *c, const char *variable, const ch
 }
 
 const char *history_conf_redaction(const struct history_conf *c) {
-        return c->redaction ? c->redaction : c->is_api_35 ? "(?i)secret|password|token|access[.]?key" : "(?i)secret|password|token|access[.]?key|credential";
+        return c->redaction   ? c->redaction
+               : c->is_api_35 ? "(?i)secret|password|token|access[.]?key"
+                              : "(?i)secret|password|token|access[.]?key|credential";
 }
 
 struct eventlog_options history_conf_retention(const struct history_conf *c) {

@@ -77,8 +77,8 @@ struct history {
 };
 
 /* Calls fn with the model of a record (counted for the call), or NULL and why not. The record is held meanwhile. */
-void history_with_model(struct history *h, const struct log_record *record, void (*fn)(void *arg, struct history_model *m, const struct err *err),
-                        void *arg);
+void history_with_model(struct history *h, const struct log_record *record,
+                        void (*fn)(void *arg, struct history_model *m, const struct err *err), void *arg);
 /* Runs on a worker, then on the loop; stopping waits for it. */
 void history_work(struct history *h, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 /* Stopping waits for what is held. */

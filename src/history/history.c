@@ -118,7 +118,8 @@ static void set_listing(struct history *h, struct listing *l) {
 
 static void report_problems(const struct listing *l, const struct listing *before) {
         for (size_t i = 0; i < l->dir_problems.len; i++) {
-                const char *why = l->dir_problems.items[i], *old = before && i < before->dir_problems.len ? before->dir_problems.items[i] : "";
+                const char *why = l->dir_problems.items[i],
+                           *old = before && i < before->dir_problems.len ? before->dir_problems.items[i] : "";
                 if (*why && !streq(why, old))
                         log_warn("listing the logs failed; what was known stays: %s", why);
                 else if (!*why && *old)
@@ -156,8 +157,8 @@ static void scan_done(void *arg) {
         h->metrics.logs_read += s->after->num_read;
         report_problems(s->after, s->before);
         if (s->after->num_read)
-                log_info("%zu applications in %zu logs; %zu logs read in %.2f s", s->after->num_apps, s->after->records.len, s->after->num_read,
-                         (double)s->took_us / 1e6);
+                log_info("%zu applications in %zu logs; %zu logs read in %.2f s", s->after->num_apps, s->after->records.len,
+                         s->after->num_read, (double)s->took_us / 1e6);
         replays_trim(&h->replays, clock_now_ms());
         set_listing(h, TAKE(s->after));
         drop_changed_models(h);
@@ -167,7 +168,8 @@ static void scan_done(void *arg) {
         if (h->scan_again)
                 history_scan(h);
         else if (!h->stopping)
-                timer_again(h->scan_timer, h->conf->update_interval_ms > MIN_INTERVAL_MS ? h->conf->update_interval_ms : MIN_INTERVAL_MS, 0);
+                timer_again(h->scan_timer, h->conf->update_interval_ms > MIN_INTERVAL_MS ? h->conf->update_interval_ms : MIN_INTERVAL_MS,
+                            0);
 }
 
 void history_scan(struct history *h) {
@@ -318,7 +320,8 @@ static void load_done(void *arg) {
         free(l);
 }
 
-void history_with_model(struct history *h, const struct log_record *r, void (*fn)(void *arg, struct history_model *m, const struct err *err), void *arg) {
+void history_with_model(struct history *h, const struct log_record *r,
+                        void (*fn)(void *arg, struct history_model *m, const struct err *err), void *arg) {
         struct loaded *kept = map_get(&h->models, r->key);
         if (kept && kept->signature == r->signature) {
                 kept->used = ++h->uses;
@@ -362,7 +365,9 @@ static char *choose_index_dir(const struct history_conf *c) {
                 dir = xasprintf("%s/.cache/firesteel/history", home);
         AUTO(err) struct err err = ERR_INIT;
         if (!dir || fs_mkdirs(dir, 0700, &err) < 0 || access(dir, W_OK) < 0) {
-                log_warn("indexes are kept in memory only: %s", !dir ? "no HOME and no spark.history.store.path" : err.code ? err_message(&err) : strerror(errno));
+                log_warn("indexes are kept in memory only: %s", !dir       ? "no HOME and no spark.history.store.path"
+                                                                : err.code ? err_message(&err)
+                                                                           : strerror(errno));
                 return NULL;
         }
         return TAKE(dir);
@@ -373,7 +378,8 @@ static int open_tls(struct history *h, struct err *err) {
         if (!c->tls)
                 return 0;
         if (!c->tls_cert || !c->tls_key)
-                return err_set(err, -EINVAL, "spark.ssl.historyServer.enabled needs spark.ssl.historyServer.certChain and .privateKey (PEM files)");
+                return err_set(err, -EINVAL,
+                               "spark.ssl.historyServer.enabled needs spark.ssl.historyServer.certChain and .privateKey (PEM files)");
         AUTO(str) struct str cert = STR_INIT(0), key = STR_INIT(0);
         int r = fs_read(c->tls_cert, 1 << 20, &cert, err);
         if (r >= 0)
@@ -396,7 +402,8 @@ static int take_socket(struct history *h, struct err *err) {
 static int listen_on(struct history *h, struct err *err) {
         AUTO(strv) struct strv addresses = {0};
         split_list(h->o.bind, &addresses);
-        h->http = http_server_new(h->loop, &(struct http_server_options){.tls = h->tls, .max_body = 1 << 16, .handler = history_on_request, .arg = h});
+        h->http = http_server_new(
+                h->loop, &(struct http_server_options){.tls = h->tls, .max_body = 1 << 16, .handler = history_on_request, .arg = h});
         if (h->o.listen_fd > 2)
                 return take_socket(h, err);
         /* As Spark counts; of no port in particular none in particular. */
@@ -423,7 +430,8 @@ static int open_stores(struct history *h, struct err *err) {
         AUTO(str) struct str all = STR_INIT(0);
         split_list(h->conf->log_dir, &urls);
         if (urls.len == 0 || urls.len > LISTING_MAX_DIRS)
-                return err_set(err, -EINVAL, "spark.history.fs.logDirectory names %zu directories; between 1 and %d are served", urls.len, LISTING_MAX_DIRS);
+                return err_set(err, -EINVAL, "spark.history.fs.logDirectory names %zu directories; between 1 and %d are served", urls.len,
+                               LISTING_MAX_DIRS);
         for (size_t i = 0; i < urls.len; i++) {
                 struct logstore *s;
                 int r = logstore_open(urls.items[i], &h->conf->hadoop, &s, err);
@@ -452,7 +460,8 @@ static int set_readers(struct history *h, struct err *err) {
                         if (sv_eqs(sv_trim(sv_new(item.data, (size_t)eq)), h->stores.items[i]->url))
                                 d = &h->dirs.items[i];
                 if (!d)
-                        return err_set(err, -EINVAL, "readers \"%.*s\": that is none of the log directories (%s)", SV_ARG(item), h->store_urls);
+                        return err_set(err, -EINVAL, "readers \"%.*s\": that is none of the log directories (%s)", SV_ARG(item),
+                                       h->store_urls);
                 AUTO(free) char *users = xstrndup(item.data + eq + 1, item.len - (size_t)eq - 1);
                 d->restricted = true;
                 split_list(users, &d->readers);
@@ -497,8 +506,17 @@ static int prepare(struct history *h, struct err *err) {
 
 int history_start(struct loop *l, const struct history_options *o, struct history **ret, struct err *err) {
         struct history *h = NEW(struct history);
-        *h = (struct history){.loop = l, .o = *o, .conf = o->conf, .models = MAP_INIT(loaded_free), .loads = MAP_INIT(NULL), .views = MAP_INIT(view_free),
-                              .store_lane = {.max = MAX_STORE_JOBS}, .auth_lane = {.max = MAX_AUTH_JOBS}, .admitted = MAP_INIT(free), .waiting_fd = -1, .started_ms = clock_now_ms()};
+        *h = (struct history){.loop = l,
+                              .o = *o,
+                              .conf = o->conf,
+                              .models = MAP_INIT(loaded_free),
+                              .loads = MAP_INIT(NULL),
+                              .views = MAP_INIT(view_free),
+                              .store_lane = {.max = MAX_STORE_JOBS},
+                              .auth_lane = {.max = MAX_AUTH_JOBS},
+                              .admitted = MAP_INIT(free),
+                              .waiting_fd = -1,
+                              .started_ms = clock_now_ms()};
         replays_init(&h->replays);
         int r = prepare(h, err);
         if (r >= 0)

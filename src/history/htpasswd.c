@@ -145,7 +145,10 @@ static int parse(const char *path, struct sv text, struct map *ret, struct err *
                 if (colon <= 0)
                         return err_set(err, -EINVAL, "%s, line %zu: it is not USER:HASH", path, number);
                 if (!kind_of(hash))
-                        return err_set(err, -EINVAL, "%s, line %zu: unknown kind of hash; known are bcrypt (htpasswd -B), $5$, $6$, $y$, $apr1$ and {SHA}", path, number);
+                        return err_set(
+                                err, -EINVAL,
+                                "%s, line %zu: unknown kind of hash; known are bcrypt (htpasswd -B), $5$, $6$, $y$, $apr1$ and {SHA}", path,
+                                number);
                 map_set_n(ret, line.data, (size_t)colon, TAKE(hash));
         }
         return 0;
@@ -171,8 +174,8 @@ static int load(struct htpasswd *h, struct err *err) {
 
 static bool is_seen(const struct htpasswd *h) {
         struct stat st;
-        return stat(h->path, &st) == 0 && st.st_ino == h->seen.st_ino && st.st_size == h->seen.st_size && st.st_mtim.tv_sec == h->seen.st_mtim.tv_sec &&
-               st.st_mtim.tv_nsec == h->seen.st_mtim.tv_nsec;
+        return stat(h->path, &st) == 0 && st.st_ino == h->seen.st_ino && st.st_size == h->seen.st_size &&
+               st.st_mtim.tv_sec == h->seen.st_mtim.tv_sec && st.st_mtim.tv_nsec == h->seen.st_mtim.tv_nsec;
 }
 
 /* With the lock held. */

@@ -1,7 +1,8 @@
-/* Users and their passwords in a file of lines "user:hash", as htpasswd(1) and openssl-passwd(1) write it. Known are bcrypt ($2y$, $2a$, $2b$),
- * SHA-crypt ($5$, $6$), yescrypt ($y$), Apache's MD5 ($apr1$) and {SHA}. Blank lines and comments (#) are passed over.
+/* Users and their passwords in a file of lines "user:hash", as htpasswd(1) and openssl-passwd(1) write it. Known are bcrypt ($2y$, $2a$,
+ * $2b$), SHA-crypt ($5$, $6$), yescrypt ($y$), Apache's MD5 ($apr1$) and {SHA}. Blank lines and comments (#) are passed over.
  *
- * The file is read again when it has changed. Safe between threads: checking takes as long as the hash is made to take, so it is for workers. */
+ * The file is read again when it has changed. Safe between threads: checking takes as long as the hash is made to take, so it is for
+ * workers. */
 #ifndef FIRESTEEL_HISTORY_HTPASSWD_H
 #define FIRESTEEL_HISTORY_HTPASSWD_H
 

@@ -72,8 +72,8 @@ static void respond_error(struct call *c, int status, const char *text) {
 static void render_work(void *arg) {
         struct call *c = arg;
         if (c->page)
-                page_app(c->plan.record, c->plan.key, c->page, &c->plan.query, &c->model->m, c->h->conf, c->h->redaction, c->h->prefix, clock_now_ms(),
-                         &c->a.body);
+                page_app(c->plan.record, c->plan.key, c->page, &c->plan.query, &c->model->m, c->h->conf, c->h->redaction, c->h->prefix,
+                         clock_now_ms(), &c->a.body);
         else
                 api_answer(&c->plan, &c->model->m, &c->model->memo, &c->h->api, clock_now_ms(), &c->a);
 }
@@ -149,7 +149,8 @@ static void find_in(struct call *c, size_t dir, const char *prefix, const struct
 
 static void find_work(void *arg) {
         struct call *c = arg;
-        struct listing_options o = {.fast_in_progress = c->h->conf->fast_in_progress, .end_chunk = c->h->conf->end_chunk, .now_ms = clock_now_ms()};
+        struct listing_options o = {
+                .fast_in_progress = c->h->conf->fast_in_progress, .end_chunk = c->h->conf->end_chunk, .now_ms = clock_now_ms()};
         AUTO(free) char *single = file_name_of(c->plan.app_id), *rolled = xasprintf("eventlog_v2_%s", single);
         if (!*c->plan.app_id)
                 return;
@@ -235,8 +236,8 @@ static void zip_done(void *arg) {
                         respond_error(c, 503, text);
                         return;
                 }
-                AUTO(free) char *name = xasprintf("attachment; filename=eventLogs-%s%s%s.zip", c->plan.app_id, c->plan.attempt_id ? "-" : "",
-                                                  c->plan.attempt_id ? c->plan.attempt_id : "");
+                AUTO(free) char *name = xasprintf("attachment; filename=eventLogs-%s%s%s.zip", c->plan.app_id,
+                                                  c->plan.attempt_id ? "-" : "", c->plan.attempt_id ? c->plan.attempt_id : "");
                 for (char *p = name; *p; p++)
                         if (*p == '\r' || *p == '\n')
                                 *p = '_';
@@ -402,7 +403,8 @@ static void set_security_headers(struct history *h, struct http_exchange *x) {
                 http_set_header(x, "X-Content-Type-Options", "nosniff");
         if (c->hsts && h->tls)
                 http_set_header(x, "Strict-Transport-Security", c->hsts);
-        http_set_header(x, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'");
+        http_set_header(x, "Content-Security-Policy",
+                        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'");
         http_set_header(x, "Referrer-Policy", "no-referrer");
 }
 
@@ -437,7 +439,8 @@ static void refuse(struct call *c) {
 /* "Basic dXNlcjpwYXNz" */
 static bool parse_basic(const char *header, char **ret_user, char **ret_password) {
         AUTO(str) struct str text = STR_INIT(4096);
-        if (!header || strncasecmp(header, "Basic ", 6) != 0 || base64_decode(sv_trim(sv_of(header + 6)), &text) < 0 || str_overflowed(&text))
+        if (!header || strncasecmp(header, "Basic ", 6) != 0 || base64_decode(sv_trim(sv_of(header + 6)), &text) < 0 ||
+            str_overflowed(&text))
                 return false;
         const char *colon = text.len ? memchr(text.data, ':', text.len) : NULL;
         if (!colon || memchr(text.data, 0, text.len))

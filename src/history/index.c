@@ -29,8 +29,9 @@ void history_model_rest(struct history_model *m) { madvise(m->map, m->map_size, 
 
 void history_fingerprint(struct logstore *s, const struct event_log *log, const struct eventlog_options *o, uint8_t ret[AM_FINGERPRINT]) {
         AUTO(str) struct str text = STR_INIT(0);
-        str_appendf(&text, "%s\n%s\n%d %d %lld %lld %lld %lld %lld\n", s->url, log->name, log->in_progress, o->as_35, (long long)o->retained_tasks,
-                    (long long)o->retained_jobs, (long long)o->retained_stages, (long long)o->retained_dead_executors, (long long)o->retained_executions);
+        str_appendf(&text, "%s\n%s\n%d %d %lld %lld %lld %lld %lld\n", s->url, log->name, log->in_progress, o->as_35,
+                    (long long)o->retained_tasks, (long long)o->retained_jobs, (long long)o->retained_stages,
+                    (long long)o->retained_dead_executors, (long long)o->retained_executions);
         vec_foreach(f, &log->files)
                 str_appendf(&text, "%s %lld %lld %s\n", f->path, (long long)f->size, (long long)f->mtime_ns, f->etag ? f->etag : "");
         sha256(str_sv(&text), ret);
@@ -92,8 +93,8 @@ static int open_temporary(const char *path, char **ret_name) {
         return fd;
 }
 
-int history_model_load(struct logstore *s, const struct event_log *log, const char *dir, const struct eventlog_options *options, struct replays *kept,
-                       struct history_model **ret, struct err *err) {
+int history_model_load(struct logstore *s, const struct event_log *log, const char *dir, const struct eventlog_options *options,
+                       struct replays *kept, struct history_model **ret, struct err *err) {
         uint8_t fingerprint[AM_FINGERPRINT];
         history_fingerprint(s, log, options, fingerprint);
         AUTO(free) char *path = dir ? history_index_path(dir, s, log->name) : NULL;
@@ -125,7 +126,8 @@ int history_model_load(struct logstore *s, const struct event_log *log, const ch
                 free(TAKE(temporary));
                 close(TAKE_FD(fd));
                 fd = memfd_create("history-index", MFD_CLOEXEC);
-                r = fd < 0 ? err_errno(&why, -errno, "making an index") : replay_log(s, log, options, fingerprint, NULL, NULL, fd, &stats, &why);
+                r = fd < 0 ? err_errno(&why, -errno, "making an index")
+                           : replay_log(s, log, options, fingerprint, NULL, NULL, fd, &stats, &why);
         }
         if (r < 0)
                 err_move(err, &why);
@@ -173,7 +175,8 @@ void history_index_trim(const char *dir, int64_t max_bytes) {
                                 unlinkat(dirfd(d), item->d_name, 0);
                         continue;
                 }
-                struct old_index o = {xasprintf("%s/%s", dir, item->d_name), st.st_size, st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec};
+                struct old_index o = {xasprintf("%s/%s", dir, item->d_name), st.st_size,
+                                      st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec};
                 *vec_push(&all) = o;
                 total += o.size;
         }

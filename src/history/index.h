@@ -28,14 +28,15 @@ struct history_model {
 };
 
 /* dir NULL: no index files; kept NULL: no replays are kept. Blocks. */
-MUST_USE int history_model_load(struct logstore *s, const struct event_log *log, const char *dir, const struct eventlog_options *options, struct replays *kept,
-                                struct history_model **ret, struct err *err);
+MUST_USE int history_model_load(struct logstore *s, const struct event_log *log, const char *dir, const struct eventlog_options *options,
+                                struct replays *kept, struct history_model **ret, struct err *err);
 struct history_model *history_model_ref(struct history_model *m);
 void history_model_unref(struct history_model *m);
 DEFINE_AUTO_PTR(history_model, struct history_model, history_model_unref)
 /* Lets go of the memory that reading all of a model has taken; it comes back when it is needed. */
 void history_model_rest(struct history_model *m);
-void history_fingerprint(struct logstore *s, const struct event_log *log, const struct eventlog_options *options, uint8_t ret[AM_FINGERPRINT]);
+void history_fingerprint(struct logstore *s, const struct event_log *log, const struct eventlog_options *options,
+                         uint8_t ret[AM_FINGERPRINT]);
 /* The file in dir for the listing of these log directories; the caller frees. */
 char *history_listing_path(const char *dir, const char *store_urls);
 /* The index file of a log in dir; the caller frees. */

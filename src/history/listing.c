@@ -103,8 +103,17 @@ static void group(struct listing *l) {
 
 static struct log_record *unreadable(int64_t dir, const struct logstore_entry *e, const struct err *why) {
         struct log_record *r = NEW(struct log_record);
-        *r = (struct log_record){.key = xasprintf("%lld/%s", (long long)dir, e->name), .log = xstrdup(e->name), .dir = dir, .size = e->size, .last_index = -1,
-                                 .mtime_ms = e->mtime_ns / 1000000, .start_ms = -1, .end_ms = -1, .last_updated_ms = -1, .problem = xstrdup(err_message(why)), .refs = 1};
+        *r = (struct log_record){.key = xasprintf("%lld/%s", (long long)dir, e->name),
+                                 .log = xstrdup(e->name),
+                                 .dir = dir,
+                                 .size = e->size,
+                                 .last_index = -1,
+                                 .mtime_ms = e->mtime_ns / 1000000,
+                                 .start_ms = -1,
+                                 .end_ms = -1,
+                                 .last_updated_ms = -1,
+                                 .problem = xstrdup(err_message(why)),
+                                 .refs = 1};
         return r;
 }
 

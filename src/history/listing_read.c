@@ -212,9 +212,19 @@ int64_t log_signature(const struct event_log *log) {
 
 struct log_record *log_record_read(struct logstore *s, int64_t dir, const struct event_log *log, const struct listing_options *o) {
         struct log_record *r = NEW(struct log_record);
-        *r = (struct log_record){.key = xasprintf("%lld/%s", (long long)dir, log->name), .log = xstrdup(log->name), .dir = dir, .rolling = log->rolling, .in_progress = log->in_progress, .size = log->last_size,
-                                 .last_index = log->last_index, .mtime_ms = log->mtime_ms, .total_size = log->total_size, .start_ms = -1, .end_ms = -1,
-                                 .last_updated_ms = -1, .refs = 1};
+        *r = (struct log_record){.key = xasprintf("%lld/%s", (long long)dir, log->name),
+                                 .log = xstrdup(log->name),
+                                 .dir = dir,
+                                 .rolling = log->rolling,
+                                 .in_progress = log->in_progress,
+                                 .size = log->last_size,
+                                 .last_index = log->last_index,
+                                 .mtime_ms = log->mtime_ms,
+                                 .total_size = log->total_size,
+                                 .start_ms = -1,
+                                 .end_ms = -1,
+                                 .last_updated_ms = -1,
+                                 .refs = 1};
         r->signature = log_signature(log);
         r->spark_version = xstrdup("");
         struct reader t = {.r = r, .o = o, .carry = STR_INIT(MAX_EVENT)};

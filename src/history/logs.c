@@ -74,8 +74,8 @@ static int order_files(struct event_log *l, struct err *err) {
         memmove(l->files.items, l->files.items + first, l->files.len * sizeof(*l->files.items));
         for (size_t i = 1; i < l->files.len; i++)
                 if (l->files.items[i].index != l->files.items[i - 1].index + 1)
-                        return err_set(err, -EINVAL, "%s: part %lld is followed by part %lld", l->name, (long long)l->files.items[i - 1].index,
-                                       (long long)l->files.items[i].index);
+                        return err_set(err, -EINVAL, "%s: part %lld is followed by part %lld", l->name,
+                                       (long long)l->files.items[i - 1].index, (long long)l->files.items[i].index);
         return 0;
 }
 

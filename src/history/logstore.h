@@ -49,7 +49,8 @@ struct logstore {
         char *url; /* as it was named: for messages */
 };
 
-/* "dir", "file:/dir", "file:///dir", "s3a://bucket/prefix" (s3, s3n). -ENOENT names the directory. `hadoop` (may be NULL): fs.s3a.* settings; borrowed. */
+/* "dir", "file:/dir", "file:///dir", "s3a://bucket/prefix" (s3, s3n). -ENOENT names the directory. `hadoop` (may be NULL): fs.s3a.*
+ * settings; borrowed. */
 MUST_USE int logstore_open(const char *url, const struct map *hadoop, struct logstore **ret, struct err *err);
 /* logstore_s3.c */
 struct logstore *logstore_s3_new(const char *url, const struct map *hadoop);
@@ -59,7 +60,8 @@ void logstore_free(struct logstore *s);
 DEFINE_AUTO_PTR(logstore, struct logstore, logstore_free)
 
 /* What is in `dir` ("": the root) under names that begin with `prefix` ("": everything). */
-static inline MUST_USE int logstore_list(struct logstore *s, const char *dir, const char *prefix, struct logstore_list *ret, struct err *err) {
+static inline MUST_USE int logstore_list(struct logstore *s, const char *dir, const char *prefix, struct logstore_list *ret,
+                                         struct err *err) {
         return s->ops->list(s, dir, prefix, ret, err);
 }
 /* ret->name is left NULL. */

@@ -106,7 +106,8 @@ static char *url_of(struct logstore *base, const char *path) { return xasprintf(
 static int64_t mtime_of(const struct objstore_entry *e) { return e->mtime_ms * 1000000; }
 
 static void add_entry(struct logstore_list *list, const char *name, size_t len, const struct objstore_entry *e) {
-        *vec_push(&list->entries) = (struct logstore_entry){.name = xstrndup(name, len), .size = e->size, .mtime_ns = mtime_of(e), .etag = xstrdup_null(e->etag)};
+        *vec_push(&list->entries) = (struct logstore_entry){
+                .name = xstrndup(name, len), .size = e->size, .mtime_ns = mtime_of(e), .etag = xstrdup_null(e->etag)};
 }
 
 /* The directory of that name: names come in order, so it is the last one when it is there. */
@@ -145,7 +146,8 @@ static int s3_list(struct logstore *base, const char *dir, const char *prefix, s
         AUTO(logstore_list) struct logstore_list list = {0};
         do {
                 AUTO(objstore_page) struct objstore_page page = {0};
-                r = objstore_list_wait(x.session->objects, &(struct objstore_list){.url = url, .is_recursive = true, .token = token}, &page, err);
+                r = objstore_list_wait(x.session->objects, &(struct objstore_list){.url = url, .is_recursive = true, .token = token}, &page,
+                                       err);
                 if (r < 0)
                         return r;
                 vec_foreach(e, &page.entries) {
@@ -179,7 +181,12 @@ static int s3_stat(struct logstore *base, const char *path, struct logstore_entr
 static int s3_open(struct logstore *base, const char *path, const char *etag, struct logstore_file **ret, struct err *err) {
         (void)err;
         struct s3_file *f = NEW(struct s3_file);
-        *f = (struct s3_file){.base = {base}, .url = url_of(base, path), .etag = xstrdup_null(etag), .ahead = STR_INIT(0), .ahead_at = -1, .piece = FIRST_PIECE};
+        *f = (struct s3_file){.base = {base},
+                              .url = url_of(base, path),
+                              .etag = xstrdup_null(etag),
+                              .ahead = STR_INIT(0),
+                              .ahead_at = -1,
+                              .piece = FIRST_PIECE};
         *ret = &f->base;
         return 0;
 }

@@ -1,5 +1,5 @@
-/* Answers that take long to compute and are short, kept beside the model they are computed from. Only for those that depend on nothing but the model
- * and their key.
+/* Answers that take long to compute and are short, kept beside the model they are computed from. Only for those that depend on nothing but
+ * the model and their key.
  *
  * At most MEMO_MAX_BYTES; what would be too much empties it. Safe between threads.
  */

@@ -3,7 +3,8 @@
 #include "history/history-internal.h"
 
 static void gauge(struct str *s, const char *name, const char *type, const char *help, double v) {
-        str_appendf(s, "# HELP firesteel_history_%s %s\n# TYPE firesteel_history_%s %s\nfiresteel_history_%s %.17g\n", name, help, name, type, name, v);
+        str_appendf(s, "# HELP firesteel_history_%s %s\n# TYPE firesteel_history_%s %s\nfiresteel_history_%s %.17g\n", name, help, name,
+                    type, name, v);
 }
 
 static double resident_bytes(void) {
@@ -21,7 +22,9 @@ void history_write_metrics(const struct history *h, struct str *s) {
         size_t problems = 0;
         uint64_t requests = 0;
         vec_foreach(r, &h->listing->records) problems += (*r)->problem != NULL;
-        str_append_s(s, "# HELP firesteel_history_requests_total Requests answered, by status class\n# TYPE firesteel_history_requests_total counter\n");
+        str_append_s(
+                s,
+                "# HELP firesteel_history_requests_total Requests answered, by status class\n# TYPE firesteel_history_requests_total counter\n");
         for (size_t i = 1; i < ARRAY_LEN(m->requests); i++) {
                 str_appendf(s, "firesteel_history_requests_total{code=\"%zuxx\"} %llu\n", i, (unsigned long long)m->requests[i]);
                 requests += m->requests[i];
@@ -38,10 +41,12 @@ void history_write_metrics(const struct history *h, struct str *s) {
         gauge(s, "scan_seconds_total", "counter", "Time spent scanning", (double)m->scan_us / 1e6);
         gauge(s, "logs_read_total", "counter", "Logs read for the listing", (double)m->logs_read);
         gauge(s, "models", "gauge", "Applications in use", (double)h->models.len);
-        gauge(s, "large_answers", "gauge", "Large answers being sent, or waiting for their turn", (double)(h->num_large + h->large_queue.len));
+        gauge(s, "large_answers", "gauge", "Large answers being sent, or waiting for their turn",
+              (double)(h->num_large + h->large_queue.len));
         gauge(s, "loads_total", "counter", "Applications opened", (double)m->loads);
         gauge(s, "replays_total", "counter", "Applications opened by replaying their log, for want of an index", (double)m->loads_built);
-        gauge(s, "continued_replays_total", "counter", "Of them those that went on where the log had ended the last time", (double)m->loads_continued);
+        gauge(s, "continued_replays_total", "counter", "Of them those that went on where the log had ended the last time",
+              (double)m->loads_continued);
         gauge(s, "load_errors_total", "counter", "Applications that could not be opened", (double)m->load_errors);
         gauge(s, "load_seconds_total", "counter", "Time spent opening applications", (double)m->load_us / 1e6);
         gauge(s, "replayed_bytes_total", "counter", "Bytes of events replayed", (double)m->log_bytes);

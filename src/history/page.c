@@ -58,7 +58,9 @@ void html_url(struct str *s, const char *v) {
 }
 
 void html_begin(struct str *s, const char *title, const char *prefix) {
-        str_append_s(s, "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\"><title>");
+        str_append_s(
+                s,
+                "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\"><title>");
         html_text(s, sv_of(title));
         str_append_s(s, "</title><style>");
         str_append_s(s, style);
@@ -118,15 +120,18 @@ void cell_time(struct str *s, int64_t ms) {
 static const char *badge_class(const char *status) {
         static const struct {
                 const char *status, *class_name;
-        } classes[] = {{"SUCCEEDED", "ok"}, {"COMPLETE", "ok"}, {"COMPLETED", "ok"}, {"SUCCESS", "ok"},  {"FAILED", "bad"}, {"RUNNING", "run"},
-                       {"ACTIVE", "run"},   {"KILLED", "warn"}, {"PENDING", "idle"}, {"SKIPPED", "idle"}, {"DEAD", "bad"}};
+        } classes[] = {{"SUCCEEDED", "ok"}, {"COMPLETE", "ok"},  {"COMPLETED", "ok"}, {"SUCCESS", "ok"},
+                       {"FAILED", "bad"},   {"RUNNING", "run"},  {"ACTIVE", "run"},   {"KILLED", "warn"},
+                       {"PENDING", "idle"}, {"SKIPPED", "idle"}, {"DEAD", "bad"}};
         for (size_t i = 0; i < ARRAY_LEN(classes); i++)
                 if (streq(classes[i].status, status))
                         return classes[i].class_name;
         return "idle";
 }
 
-void cell_badge(struct str *s, const char *status) { str_appendf(s, "<td><span class=\"b %s\">%s</span></td>", badge_class(status), status); }
+void cell_badge(struct str *s, const char *status) {
+        str_appendf(s, "<td><span class=\"b %s\">%s</span></td>", badge_class(status), status);
+}
 
 void cell_progress(struct str *s, int64_t done, int64_t active, int64_t failed, int64_t total) {
         double all = (double)(total > 0 ? total : 1);
@@ -219,7 +224,8 @@ static void list_problems(struct str *s, const struct listing *l) {
 }
 
 void page_list(const struct page_request *p, struct str *s) {
-        static const char *const names[] = {"Application", "Name", "State", "User", "Spark", "Started", "Ended", "#Duration", "#Log", "Download", NULL};
+        static const char *const names[] = {"Application", "Name",      "State", "User",     "Spark", "Started",
+                                            "Ended",       "#Duration", "#Log",  "Download", NULL};
         const struct history *h = p->h;
         const char *search = rest_query_get(p->query, "q"), *status = rest_query_get(p->query, "status");
         size_t shown = 0, limit = h->conf->max_applications < 2000 ? (size_t)h->conf->max_applications : 2000, more = 0;
@@ -253,9 +259,10 @@ void page_list(const struct page_request *p, struct str *s) {
         if (more)
                 str_appendf(s, "<p class=soft>%zu more; narrow the search to see them.</p>", more);
         if (!shown)
-                str_append_s(s, p->listing->num_apps ? "<p>No application matches.</p>"
-                                                     : "<p>No application yet. Is the log directory the right one, and do applications run with "
-                                                       "<code>spark.eventLog.enabled=true</code>?</p>");
+                str_append_s(s, p->listing->num_apps
+                                        ? "<p>No application matches.</p>"
+                                        : "<p>No application yet. Is the log directory the right one, and do applications run with "
+                                          "<code>spark.eventLog.enabled=true</code>?</p>");
         list_problems(s, p->listing);
         html_end(s);
 }
@@ -265,7 +272,8 @@ void page_error(const char *prefix, struct rest_answer *a) {
         static const struct {
                 int status;
                 const char *title;
-        } titles[] = {{401, "Who are you?"}, {403, "Not for you"}, {404, "Not found"}, {500, "This log could not be opened"}, {503, "Not now"}};
+        } titles[] = {
+                {401, "Who are you?"}, {403, "Not for you"}, {404, "Not found"}, {500, "This log could not be opened"}, {503, "Not now"}};
         const char *title = "Error";
         for (size_t i = 0; i < ARRAY_LEN(titles); i++)
                 title = titles[i].status == a->status ? titles[i].title : title;

@@ -145,8 +145,9 @@ static int descending(const void *a, const void *b) {
 }
 
 static void stage_tasks(struct page *p, const struct am_stage *g) {
-        static const char *const names[] = {"#Task", "#Index", "#Attempt", "State", "Executor",      "Host",           "Locality", "Launched",
-                                            "#Duration", "#GC", "#Input", "#Shuffle read", "#Shuffle write", "Error", NULL};
+        static const char *const names[] = {"#Task",  "#Index",        "#Attempt",       "State",     "Executor",
+                                            "Host",   "Locality",      "Launched",       "#Duration", "#GC",
+                                            "#Input", "#Shuffle read", "#Shuffle write", "Error",     NULL};
         AUTO(err) struct err err = ERR_INIT;
         AUTO(str) struct str value = STR_INIT(0);
         AUTO(free) int64_t *times = xmalloc((g->stored_tasks ? g->stored_tasks : 1) * sizeof(*times));
@@ -177,7 +178,9 @@ static void stage_tasks(struct page *p, const struct am_stage *g) {
                 cell_text(p->out, sv_of(err_message(&err)));
         end_table(p);
         if (w.all > w.shown)
-                str_appendf(p->out, "<p class=soft>%zu of %zu tasks: those that failed and the slowest. All are in the REST API's taskList.</p>", w.shown, w.all);
+                str_appendf(p->out,
+                            "<p class=soft>%zu of %zu tasks: those that failed and the slowest. All are in the REST API's taskList.</p>",
+                            w.shown, w.all);
 }
 
 static int64_t query_number(const struct page *p, const char *name) {
@@ -211,9 +214,14 @@ static void tab_stage(struct page *p) {
                 const char *name;
                 enum task_metric metric;
                 bool is_time;
-        } cards[] = {{"Run time of tasks", TM_RUN_TIME, true},    {"Garbage collection", TM_GC_TIME, true}, {"Input", TM_INPUT_BYTES, false},
-                     {"Output", TM_OUTPUT_BYTES, false},          {"Shuffle written", TM_WRITE_BYTES, false}, {"Fetch wait", TM_READ_FETCH_WAIT, true},
-                     {"Spilled (memory)", TM_MEMORY_SPILLED, false}, {"Spilled (disk)", TM_DISK_SPILLED, false}};
+        } cards[] = {{"Run time of tasks", TM_RUN_TIME, true},
+                     {"Garbage collection", TM_GC_TIME, true},
+                     {"Input", TM_INPUT_BYTES, false},
+                     {"Output", TM_OUTPUT_BYTES, false},
+                     {"Shuffle written", TM_WRITE_BYTES, false},
+                     {"Fetch wait", TM_READ_FETCH_WAIT, true},
+                     {"Spilled (memory)", TM_MEMORY_SPILLED, false},
+                     {"Spilled (disk)", TM_DISK_SPILLED, false}};
         for (size_t i = 0; i < ARRAY_LEN(cards); i++) {
                 if (cards[i].is_time)
                         html_duration(&value, g->metrics[cards[i].metric]);
@@ -241,8 +249,9 @@ static int by_executor_id(const void *a, const void *b, void *arg) {
 }
 
 static void tab_executors(struct page *p) {
-        static const char *const names[] = {"Executor", "Address", "State",  "#Cores", "Tasks",         "#Task time",     "#GC",        "#Storage memory",
-                                            "#Input",   "#Shuffle read", "#Shuffle write", "#Peak heap", "Removed", NULL};
+        static const char *const names[] = {"Executor",       "Address",    "State",           "#Cores", "Tasks",
+                                            "#Task time",     "#GC",        "#Storage memory", "#Input", "#Shuffle read",
+                                            "#Shuffle write", "#Peak heap", "Removed",         NULL};
         struct str *s = p->out;
         html_head(s, names);
         AUTO(free) const struct am_executor **order = xcalloc(p->m->num_executors + 1, sizeof(*order));
@@ -289,7 +298,8 @@ static void tab_storage(struct page *p) {
 }
 
 static void tab_environment(struct page *p) {
-        static const char *const titles[AM_ENV_PARTS] = {"Spark properties", "Hadoop properties", "System properties", "Metrics properties", "Classpath"};
+        static const char *const titles[AM_ENV_PARTS] = {"Spark properties", "Hadoop properties", "System properties", "Metrics properties",
+                                                         "Classpath"};
         static const char *const names[] = {"Name", "Value", NULL};
         const struct am_app *a = p->m->app;
         str_append_s(p->out, "<p class=soft>Java ");
@@ -301,8 +311,10 @@ static void tab_environment(struct page *p) {
                 str_appendf(p->out, "<details%s><summary>%s (%u)</summary>", k == 0 ? " open" : "", titles[k], a->env[k].count);
                 html_head(p->out, names);
                 for (uint32_t i = 0; i < a->env[k].count && a->env[k].first + i < p->m->num_pairs; i++) {
-                        struct sv name = text(p, p->m->pairs[a->env[k].first + i].key), value = text(p, p->m->pairs[a->env[k].first + i].value);
-                        bool hide = k != AM_ENV_CLASSPATH && (redaction_matches(p->redaction, name) || redaction_matches(p->redaction, value));
+                        struct sv name = text(p, p->m->pairs[a->env[k].first + i].key),
+                                  value = text(p, p->m->pairs[a->env[k].first + i].value);
+                        bool hide =
+                                k != AM_ENV_CLASSPATH && (redaction_matches(p->redaction, name) || redaction_matches(p->redaction, value));
                         str_append_s(p->out, "<tr>");
                         cell_text(p->out, name);
                         cell_text(p->out, hide ? SV("*********(redacted)") : value);
@@ -375,7 +387,8 @@ static void tab_sql(struct page *p) {
         html_head(p->out, names);
         for (uint32_t i = p->m->num_sqls; i-- > 0;) {
                 const struct am_sql *q = &p->m->sqls[i];
-                str_appendf(p->out, "<tr><td class=n><a href=\"%s/sql/?id=%lld\">%lld</a></td>", p->base, (long long)q->id, (long long)q->id);
+                str_appendf(p->out, "<tr><td class=n><a href=\"%s/sql/?id=%lld\">%lld</a></td>", p->base, (long long)q->id,
+                            (long long)q->id);
                 cell_text(p->out, text(p, q->description));
                 cell_badge(p->out, sql_status(p, q));
                 cell_time(p->out, q->submission_ms);
@@ -443,7 +456,8 @@ void page_app(const struct log_record *r, const char *key, const char *tab, cons
                 str_append_c(&base, '/');
                 html_url(&base, r->attempt_id);
         }
-        struct page p = {.out = out, .m = m, .r = r, .q = q, .prefix = prefix, .base = str_cstr(&base), .now_ms = now_ms, .redaction = redaction};
+        struct page p = {
+                .out = out, .m = m, .r = r, .q = q, .prefix = prefix, .base = str_cstr(&base), .now_ms = now_ms, .redaction = redaction};
         html_begin(out, r->name ? r->name : key, prefix);
         str_append_s(out, "<h1>");
         html_text(out, sv_of(r->name));
@@ -454,7 +468,8 @@ void page_app(const struct log_record *r, const char *key, const char *tab, cons
         str_append_s(out, "<nav>");
         for (size_t i = 0; i < ARRAY_LEN(tabs); i++)
                 if (tabs[i].in_nav)
-                        str_appendf(out, "<a%s href=\"%s/%s/\">%s</a>", streq(tabs[i].path, tab) ? " class=on" : "", str_cstr(&base), tabs[i].path, tabs[i].title);
+                        str_appendf(out, "<a%s href=\"%s/%s/\">%s</a>", streq(tabs[i].path, tab) ? " class=on" : "", str_cstr(&base),
+                                    tabs[i].path, tabs[i].title);
         str_append_s(out, "</nav>");
         for (size_t i = 0; i < ARRAY_LEN(tabs); i++)
                 if (streq(tabs[i].path, tab))

@@ -188,7 +188,8 @@ int pipeline_feed(struct log_text *t, struct eventlog *e, unsigned helpers, uint
         unsigned started = 0;
         for (unsigned i = 0; i <= helpers; i++)
                 worker_init(&workers[i], &p);
-        while (started < helpers && pthread_create(&workers[1 + started].thread, NULL, helper, &workers[1 + started]) == 0) /* with fewer it goes on, too */
+        while (started < helpers &&
+               pthread_create(&workers[1 + started].thread, NULL, helper, &workers[1 + started]) == 0) /* with fewer it goes on, too */
                 started++;
         int r = drive(&workers[0], &target, err);
         for (unsigned i = 1; i <= started; i++)

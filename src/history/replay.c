@@ -176,7 +176,8 @@ static int advance(struct replay *r, const struct event_log *log, struct err *er
         if (have) {
                 const struct log_file *f = &log->files.items[have - 1];
                 if (f->size > log_text_offset(r->text))
-                        code = log_text_resume(r->text, f->size) ? read_part(r, err) : err_set(err, -ESTALE, "%s cannot be read on", f->path);
+                        code = log_text_resume(r->text, f->size) ? read_part(r, err)
+                                                                 : err_set(err, -ESTALE, "%s cannot be read on", f->path);
                 if (code >= 0)
                         remember(&r->parts.items[have - 1], f);
         }
@@ -204,7 +205,8 @@ static bool fits(const struct replay *r, const struct event_log *log) {
         for (size_t i = 0; i < r->parts.len; i++) {
                 const struct part *p = &r->parts.items[i];
                 const struct log_file *f = &log->files.items[i];
-                bool is_last = i + 1 == r->parts.len, unchanged = p->size == f->size && p->mtime_ns == f->mtime_ns && streq_null(p->etag, f->etag);
+                bool is_last = i + 1 == r->parts.len,
+                     unchanged = p->size == f->size && p->mtime_ns == f->mtime_ns && streq_null(p->etag, f->etag);
                 bool same_file = p->inode ? p->inode == f->inode : streq(p->path, f->path);
                 bool grown = is_last && p->inode && f->size >= p->size && f->size >= log_text_offset(r->text);
                 if (!same_file || !(unchanged || grown))
@@ -365,8 +367,9 @@ static int restart(int fd, struct err *err) {
 }
 
 /* From the beginning; as go_on(). */
-static int start_anew(struct logstore *s, const struct event_log *log, const struct eventlog_options *options, const uint8_t fingerprint[AM_FINGERPRINT],
-                      const char *tmp_dir, bool keeping, int fd, struct replay **ret, struct err *err) {
+static int start_anew(struct logstore *s, const struct event_log *log, const struct eventlog_options *options,
+                      const uint8_t fingerprint[AM_FINGERPRINT], const char *tmp_dir, bool keeping, int fd, struct replay **ret,
+                      struct err *err) {
         int own = keeping ? rows_file(tmp_dir) : fcntl(fd, F_DUPFD_CLOEXEC, 0);
         if (own < 0)
                 return err_errno(err, -errno, "index");
@@ -383,8 +386,9 @@ static int start_anew(struct logstore *s, const struct event_log *log, const str
         return code;
 }
 
-int replay_log(struct logstore *s, const struct event_log *log, const struct eventlog_options *options, const uint8_t fingerprint[AM_FINGERPRINT],
-               const char *tmp_dir, struct replays *kept, int fd, struct replay_stats *stats, struct err *err) {
+int replay_log(struct logstore *s, const struct event_log *log, const struct eventlog_options *options,
+               const uint8_t fingerprint[AM_FINGERPRINT], const char *tmp_dir, struct replays *kept, int fd, struct replay_stats *stats,
+               struct err *err) {
         AUTO(replay) struct replay *r = kept ? take_kept(kept, s, log) : NULL;
         AUTO(err) struct err why = ERR_INIT;
         bool keeping = kept && log->in_progress && log->total_size >= kept->min_log;

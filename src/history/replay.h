@@ -44,7 +44,8 @@ struct replay_stats {
 
 /* Writes the image of a log to fd, which is empty. tmp_dir is where rows of a kept replay may lie (NULL: in memory); `kept` may be NULL.
  * Blocks. */
-MUST_USE int replay_log(struct logstore *s, const struct event_log *log, const struct eventlog_options *options, const uint8_t fingerprint[AM_FINGERPRINT],
-                        const char *tmp_dir, struct replays *kept, int fd, struct replay_stats *ret_stats, struct err *err);
+MUST_USE int replay_log(struct logstore *s, const struct event_log *log, const struct eventlog_options *options,
+                        const uint8_t fingerprint[AM_FINGERPRINT], const char *tmp_dir, struct replays *kept, int fd,
+                        struct replay_stats *ret_stats, struct err *err);
 
 #endif

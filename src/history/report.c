@@ -206,13 +206,27 @@ static const struct {
         const char *name;
         enum task_metric metric;
 } metric_columns[] = {
-        {"executor_deserialize_time_ms", TM_DESERIALIZE_TIME}, {"executor_deserialize_cpu_time_ns", TM_DESERIALIZE_CPU}, {"executor_run_time_ms", TM_RUN_TIME},
-        {"executor_cpu_time_ns", TM_CPU_TIME},                 {"result_size", TM_RESULT_SIZE},                          {"jvm_gc_time_ms", TM_GC_TIME},
-        {"result_serialization_time_ms", TM_SERIALIZE_TIME},   {"memory_bytes_spilled", TM_MEMORY_SPILLED},              {"disk_bytes_spilled", TM_DISK_SPILLED},
-        {"peak_execution_memory", TM_PEAK_MEMORY},             {"input_bytes", TM_INPUT_BYTES},                          {"input_records", TM_INPUT_RECORDS},
-        {"output_bytes", TM_OUTPUT_BYTES},                     {"output_records", TM_OUTPUT_RECORDS},                    {"shuffle_remote_bytes_read", TM_READ_REMOTE_BYTES},
-        {"shuffle_local_bytes_read", TM_READ_LOCAL_BYTES},     {"shuffle_records_read", TM_READ_RECORDS},                {"shuffle_fetch_wait_time_ms", TM_READ_FETCH_WAIT},
-        {"shuffle_bytes_written", TM_WRITE_BYTES},             {"shuffle_records_written", TM_WRITE_RECORDS},            {"shuffle_write_time_ns", TM_WRITE_TIME},
+        {"executor_deserialize_time_ms", TM_DESERIALIZE_TIME},
+        {"executor_deserialize_cpu_time_ns", TM_DESERIALIZE_CPU},
+        {"executor_run_time_ms", TM_RUN_TIME},
+        {"executor_cpu_time_ns", TM_CPU_TIME},
+        {"result_size", TM_RESULT_SIZE},
+        {"jvm_gc_time_ms", TM_GC_TIME},
+        {"result_serialization_time_ms", TM_SERIALIZE_TIME},
+        {"memory_bytes_spilled", TM_MEMORY_SPILLED},
+        {"disk_bytes_spilled", TM_DISK_SPILLED},
+        {"peak_execution_memory", TM_PEAK_MEMORY},
+        {"input_bytes", TM_INPUT_BYTES},
+        {"input_records", TM_INPUT_RECORDS},
+        {"output_bytes", TM_OUTPUT_BYTES},
+        {"output_records", TM_OUTPUT_RECORDS},
+        {"shuffle_remote_bytes_read", TM_READ_REMOTE_BYTES},
+        {"shuffle_local_bytes_read", TM_READ_LOCAL_BYTES},
+        {"shuffle_records_read", TM_READ_RECORDS},
+        {"shuffle_fetch_wait_time_ms", TM_READ_FETCH_WAIT},
+        {"shuffle_bytes_written", TM_WRITE_BYTES},
+        {"shuffle_records_written", TM_WRITE_RECORDS},
+        {"shuffle_write_time_ns", TM_WRITE_TIME},
 };
 
 static void put_metrics(struct writer *w, const int64_t *metrics) {
@@ -354,8 +368,8 @@ static int export_header(struct writer *w, enum report_what what) {
         return r;
 }
 
-int report_export(const struct appmodel *m, enum report_what what, enum report_format format, int (*flush)(void *arg, struct str *text), void *arg,
-                  struct err *err) {
+int report_export(const struct appmodel *m, enum report_what what, enum report_format format, int (*flush)(void *arg, struct str *text),
+                  void *arg, struct err *err) {
         struct writer w = {.m = m, .format = format, .out = STR_INIT(0), .flush = flush, .arg = arg};
         int r = format == REPORT_CSV ? export_header(&w, what) : 0;
         if (r >= 0)

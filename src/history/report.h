@@ -12,7 +12,7 @@ void report_show(const struct appmodel *m, struct str *out);
 enum report_what { REPORT_TASKS, REPORT_STAGES, REPORT_EXECUTORS, REPORT_SQL, REPORT_JOBS };
 enum report_format { REPORT_CSV, REPORT_JSONL };
 /* Writes rows through `flush`, which is called whenever enough has come together. */
-MUST_USE int report_export(const struct appmodel *m, enum report_what what, enum report_format format, int (*flush)(void *arg, struct str *text),
-                           void *arg, struct err *err);
+MUST_USE int report_export(const struct appmodel *m, enum report_what what, enum report_format format,
+                           int (*flush)(void *arg, struct str *text), void *arg, struct err *err);
 
 #endif

@@ -66,7 +66,8 @@ void rest_stages(struct rest_call *c);
 void rest_stage(struct rest_call *c);
 void rest_stage_attempt(struct rest_call *c);
 void rest_task_summary(struct rest_call *c);
-/* rest_summary.c: what withSummaries adds. False: no task reported metrics. ret_lasting (may be NULL): it will be the same whenever it is asked for. */
+/* rest_summary.c: what withSummaries adds. False: no task reported metrics. ret_lasting (may be NULL): it will be the same whenever it is
+ * asked for. */
 bool write_task_summary(struct rest_call *c, const struct am_stage *s, const struct quantiles *q, const char *key, bool *ret_lasting);
 void write_executor_summary(struct rest_call *c, const struct am_stage *s, const struct quantiles *q);
 /* rest_tasks.c */

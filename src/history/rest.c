@@ -95,16 +95,23 @@ static void append_escaped(struct str *s, const char *t) {
 }
 
 void rest_html_error(struct rest_answer *a, int status, const char *uri) {
-        const char *title = status == 404 ? "Not Found" : status == 405 ? "Method Not Allowed" : status == 400 ? "Bad Request" : "Server Error";
+        const char *title = status == 404   ? "Not Found"
+                            : status == 405 ? "Method Not Allowed"
+                            : status == 400 ? "Bad Request"
+                                            : "Server Error";
         a->status = status;
         a->content_type = REST_HTML;
         str_clear(&a->body);
-        str_appendf(&a->body, "<html>\n<head>\n<meta http-equiv=\"Content-Type\" content=\"text/html;charset=ISO-8859-1\"/>\n<title>Error %d %s</title>\n"
-                              "</head>\n<body><h2>HTTP ERROR %d %s</h2>\n<table>\n<tr><th>URI:</th><td>",
-                    status, title, status, title);
+        str_appendf(
+                &a->body,
+                "<html>\n<head>\n<meta http-equiv=\"Content-Type\" content=\"text/html;charset=ISO-8859-1\"/>\n<title>Error %d %s</title>\n"
+                "</head>\n<body><h2>HTTP ERROR %d %s</h2>\n<table>\n<tr><th>URI:</th><td>",
+                status, title, status, title);
         append_escaped(&a->body, uri);
-        str_appendf(&a->body, "</td></tr>\n<tr><th>STATUS:</th><td>%d</td></tr>\n<tr><th>MESSAGE:</th><td>%s</td></tr>\n</table>\n\n</body>\n</html>\n", status,
-                    title);
+        str_appendf(
+                &a->body,
+                "</td></tr>\n<tr><th>STATUS:</th><td>%d</td></tr>\n<tr><th>MESSAGE:</th><td>%s</td></tr>\n</table>\n\n</body>\n</html>\n",
+                status, title);
         a->error_len = a->body.len;
 }
 
@@ -270,7 +277,15 @@ static const struct param batch_params[] = {{"status", PARAM_ENUM, batch_status,
 static const struct param thread_params[] = {{"taskId", PARAM_LONG, NULL, 0}, {NULL, PARAM_NONE, NULL, 0}};
 
 /* Guesses of sizes, from what the parts of real answers take. */
-enum { TASK_BYTES = 2600, STAGE_BYTES = 5000, JOB_BYTES = 1500, EXECUTOR_BYTES = 3000, PARTITION_BYTES = 400, ROW_BYTES = 80, SQL_BYTES = 2000 };
+enum {
+        TASK_BYTES = 2600,
+        STAGE_BYTES = 5000,
+        JOB_BYTES = 1500,
+        EXECUTOR_BYTES = 3000,
+        PARTITION_BYTES = 400,
+        ROW_BYTES = 80,
+        SQL_BYTES = 2000
+};
 
 static uint64_t size_jobs(struct rest_call *c) { return (uint64_t)c->m->num_jobs * JOB_BYTES; }
 static uint64_t size_executors(struct rest_call *c) { return (uint64_t)c->m->num_executors * EXECUTOR_BYTES; }
@@ -278,7 +293,8 @@ static uint64_t size_executors(struct rest_call *c) { return (uint64_t)c->m->num
 static uint64_t stage_size(const struct rest_call *c, const struct am_stage *s, bool details) {
         /* A summary is short, but made of all rows. */
         bool summaries = param_bool(c, "withSummaries", false);
-        return STAGE_BYTES + (summaries ? (uint64_t)s->stored_tasks * ROW_BYTES : 0) + (details ? (uint64_t)s->stored_tasks * TASK_BYTES + (uint64_t)s->stored_executors * EXECUTOR_BYTES : 0);
+        return STAGE_BYTES + (summaries ? (uint64_t)s->stored_tasks * ROW_BYTES : 0) +
+               (details ? (uint64_t)s->stored_tasks * TASK_BYTES + (uint64_t)s->stored_executors * EXECUTOR_BYTES : 0);
 }
 
 static uint64_t size_stages(struct rest_call *c) {
@@ -312,7 +328,8 @@ static uint64_t size_sqls(struct rest_call *c) {
         uint64_t sum = 0;
         int64_t offset = param_int(c, "offset", 0), length = param_int(c, "length", 20);
         for (int64_t i = offset < 0 ? 0 : offset; i < c->m->num_sqls && length-- > 0; i++)
-                sum += SQL_BYTES + text(c, c->m->sqls[i].plan).len + text(c, c->m->sqls[i].details).len + (uint64_t)c->m->sqls[i].nodes.count * 500;
+                sum += SQL_BYTES + text(c, c->m->sqls[i].plan).len + text(c, c->m->sqls[i].details).len +
+                       (uint64_t)c->m->sqls[i].nodes.count * 500;
         return sum;
 }
 
@@ -392,7 +409,8 @@ static const struct route *find_route(char *const *segments, size_t count, struc
         return NULL;
 }
 
-bool rest_app_check(char *const *segments, size_t count, const struct rest_query *q, const char *uri, bool is_35, bool *ret_known, struct rest_answer *a) {
+bool rest_app_check(char *const *segments, size_t count, const struct rest_query *q, const char *uri, bool is_35, bool *ret_known,
+                    struct rest_answer *a) {
         bool too_large = false;
         const struct route *r = find_route(segments, count, NULL, &too_large);
         *ret_known = r && !(is_35 && r->not_in_35);

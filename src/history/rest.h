@@ -35,8 +35,8 @@ struct rest_answer {
         const char *content_type; /* static */
         struct str body;
         size_t error_len; /* of an error's body: what was rendered behind it is cut off */
-        /* Where a large body goes in pieces while it is rendered (status and content_type stand by then); NULL: all of it stays in `body`. Takes
-         * what body holds. False: nobody wants the rest, rendering ends early. */
+        /* Where a large body goes in pieces while it is rendered (status and content_type stand by then); NULL: all of it stays in `body`.
+         * Takes what body holds. False: nobody wants the rest, rendering ends early. */
         bool (*drain)(void *arg, struct rest_answer *a);
         void *drain_arg;
         bool abandoned;

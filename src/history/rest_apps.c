@@ -71,7 +71,8 @@ static bool next_placeholder(struct sv pattern, size_t *at, struct sv *ret_befor
                 if (pattern.data[i] != '{' || pattern.data[i + 1] != '{')
                         continue;
                 size_t n = 0;
-                while (i + 2 + n < pattern.len && (isalnum((unsigned char)pattern.data[i + 2 + n]) || strchr("_-", pattern.data[i + 2 + n])))
+                while (i + 2 + n < pattern.len &&
+                       (isalnum((unsigned char)pattern.data[i + 2 + n]) || strchr("_-", pattern.data[i + 2 + n])))
                         n++;
                 if (n == 0 || i + 4 + n > pattern.len || memcmp(pattern.data + i + 2 + n, "}}", 2) != 0)
                         continue;
@@ -94,7 +95,8 @@ static void expand_url(const struct rest_call *c, const struct am_executor *x, s
 }
 
 /* Can every placeholder be filled? *ret_files: the log files when the pattern asks for a file name. */
-static bool pattern_fits(const struct rest_call *c, const struct am_executor *x, struct sv pattern, bool *ret_per_file, struct sv *ret_files) {
+static bool pattern_fits(const struct rest_call *c, const struct am_executor *x, struct sv pattern, bool *ret_per_file,
+                         struct sv *ret_files) {
         size_t at = 0;
         struct sv before, name;
         *ret_per_file = false;

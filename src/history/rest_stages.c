@@ -119,7 +119,8 @@ static void write_stage(struct rest_call *c, const struct am_stage *s, const str
         member_text(c, "failureReason", s->failure);
         for (size_t i = 0; i < ARRAY_LEN(stage_metrics); i++)
                 jackson_member_int(j, stage_metrics[i].name,
-                                   s->metrics[stage_metrics[i].metric] + (stage_metrics[i].plus < TM_COUNT ? s->metrics[stage_metrics[i].plus] : 0));
+                                   s->metrics[stage_metrics[i].metric] +
+                                           (stage_metrics[i].plus < TM_COUNT ? s->metrics[stage_metrics[i].plus] : 0));
         member_text(c, "name", s->name);
         member_text(c, "description", s->description);
         member_text(c, "details", s->details);

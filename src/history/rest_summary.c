@@ -189,8 +189,9 @@ bool write_task_summary(struct rest_call *c, const struct am_stage *s, const str
 
 enum { EXECUTOR_TIME, EXECUTOR_FAILED, EXECUTOR_SUCCEEDED, EXECUTOR_KILLED, EXECUTOR_METRICS, EXECUTOR_COLUMNS = EXECUTOR_METRICS + 10 };
 static const char *const executor_columns[EXECUTOR_COLUMNS] = {
-        "taskTime",      "failedTasks",   "succeededTasks",     "killedTasks",  "inputBytes",          "inputRecords",       "outputBytes",
-        "outputRecords", "shuffleRead",   "shuffleReadRecords", "shuffleWrite", "shuffleWriteRecords", "memoryBytesSpilled", "diskBytesSpilled",
+        "taskTime",     "failedTasks",         "succeededTasks",     "killedTasks",      "inputBytes",
+        "inputRecords", "outputBytes",         "outputRecords",      "shuffleRead",      "shuffleReadRecords",
+        "shuffleWrite", "shuffleWriteRecords", "memoryBytesSpilled", "diskBytesSpilled",
 };
 
 struct executors {
@@ -230,7 +231,8 @@ static int by_number(const void *a, const void *b) {
 }
 
 /* Column `at` of rows of `width`; no rows give zeros (AppStatusUtils.getQuantilesValue). */
-static void write_column(struct rest_call *c, const char *key, const int64_t *rows, size_t count, size_t width, size_t at, const struct quantiles *q) {
+static void write_column(struct rest_call *c, const char *key, const int64_t *rows, size_t count, size_t width, size_t at,
+                         const struct quantiles *q) {
         AUTO(free) int64_t *v = xmalloc((count ? count : 1) * sizeof(*v));
         double out[ARRAY_LEN(q->q)];
         for (size_t i = 0; i < count; i++)

@@ -76,7 +76,9 @@ static void write_nested(struct rest_call *c, const struct am_task *t, const cha
         jackson_end_object(&c->j);
 }
 
-static bool is_finished(const struct am_task *t) { return t->status == AM_TASK_FAILED || t->status == AM_TASK_KILLED || t->status == AM_TASK_SUCCESS; }
+static bool is_finished(const struct am_task *t) {
+        return t->status == AM_TASK_FAILED || t->status == AM_TASK_KILLED || t->status == AM_TASK_SUCCESS;
+}
 
 static int64_t shown_delay(const struct rest_call *c, const struct am_task *t) {
         int64_t duration = task_duration(c, t);
@@ -138,7 +140,8 @@ void write_task(struct rest_call *c, const struct am_task *t) {
 
 /* As rest_task_status. "GET RESULT" is none of them. */
 static bool has_status(const struct am_task *t, unsigned statuses) {
-        static const int bit[AM_TASK_STATES] = {[AM_TASK_RUNNING] = 0, [AM_TASK_GET_RESULT] = 31, [AM_TASK_FAILED] = 2, [AM_TASK_KILLED] = 1, [AM_TASK_SUCCESS] = 3};
+        static const int bit[AM_TASK_STATES] = {
+                [AM_TASK_RUNNING] = 0, [AM_TASK_GET_RESULT] = 31, [AM_TASK_FAILED] = 2, [AM_TASK_KILLED] = 1, [AM_TASK_SUCCESS] = 3};
         return statuses >> bit[t->status] & 1;
 }
 
@@ -173,8 +176,23 @@ void write_task_map(struct rest_call *c, const struct am_stage *s, unsigned stat
 
 /* ---- ordered lists ---- */
 
-enum order_kind { ORDER_ID, ORDER_METRIC, ORDER_INDEX, ORDER_ATTEMPT, ORDER_PARTITION, ORDER_STATUS, ORDER_LOCALITY, ORDER_EXECUTOR, ORDER_HOST,
-                  ORDER_LAUNCH, ORDER_DELAY, ORDER_GETTING_RESULT, ORDER_READ_BYTES, ORDER_ERROR, ORDER_ACCUMULATORS };
+enum order_kind {
+        ORDER_ID,
+        ORDER_METRIC,
+        ORDER_INDEX,
+        ORDER_ATTEMPT,
+        ORDER_PARTITION,
+        ORDER_STATUS,
+        ORDER_LOCALITY,
+        ORDER_EXECUTOR,
+        ORDER_HOST,
+        ORDER_LAUNCH,
+        ORDER_DELAY,
+        ORDER_GETTING_RESULT,
+        ORDER_READ_BYTES,
+        ORDER_ERROR,
+        ORDER_ACCUMULATORS
+};
 
 struct order {
         enum order_kind kind;
@@ -279,7 +297,8 @@ static bool found_formatted(void (*format)(struct str *, int64_t), int64_t v, co
 
 static bool found_in_metrics(const struct am_task *t, const char *needle) {
         static const enum task_metric durations[] = {TM_DESERIALIZE_TIME, TM_RUN_TIME, TM_GC_TIME, TM_SERIALIZE_TIME, TM_READ_FETCH_WAIT};
-        static const enum task_metric sizes[] = {TM_MEMORY_SPILLED, TM_DISK_SPILLED, TM_PEAK_MEMORY, TM_INPUT_BYTES, TM_OUTPUT_BYTES, TM_READ_REMOTE_BYTES, TM_WRITE_BYTES};
+        static const enum task_metric sizes[] = {TM_MEMORY_SPILLED, TM_DISK_SPILLED,      TM_PEAK_MEMORY, TM_INPUT_BYTES,
+                                                 TM_OUTPUT_BYTES,   TM_READ_REMOTE_BYTES, TM_WRITE_BYTES};
         static const enum task_metric numbers[] = {TM_INPUT_RECORDS, TM_OUTPUT_RECORDS, TM_READ_RECORDS, TM_WRITE_RECORDS};
         for (size_t i = 0; i < ARRAY_LEN(durations); i++)
                 if (found_formatted(jformat_ui_duration, shown(t, durations[i]), needle))
@@ -313,8 +332,9 @@ static bool is_found(struct lister *l, const struct am_task *t) {
         return found_number(t->id, n) || found_number(t->index, n) || found_number(t->attempt, n) || found_in(sv_of(launch), n) ||
                found_in(sv_of(fetch), n) || found_in(text(l->c, t->executor), n) || found_in(text(l->c, t->host), n) ||
                found_in(sv_of(appmodel_task_status[t->status]), n) || found_in(text(l->c, t->locality), n) ||
-               found_in(t->speculative ? SV("true") : SV("false"), n) || found_in(t->error.off == UINT32_MAX ? SV("d") : text(l->c, t->error), n) ||
-               (t->has_metrics && found_in_metrics(t, n)) || found_formatted(jformat_ui_duration, shown_delay(l->c, t), n) ||
+               found_in(t->speculative ? SV("true") : SV("false"), n) ||
+               found_in(t->error.off == UINT32_MAX ? SV("d") : text(l->c, t->error), n) || (t->has_metrics && found_in_metrics(t, n)) ||
+               found_formatted(jformat_ui_duration, shown_delay(l->c, t), n) ||
                found_formatted(jformat_ui_duration, shown_getting_result(l->c, t), n);
 }
 

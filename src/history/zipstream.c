@@ -88,7 +88,8 @@ static uint32_t dos_time(int64_t ms) {
         ktime_to_civil(ms / 1000, &year, &month, &day, &hour, &minute, &second, &weekday);
         if (year < 1980 || year > 2107)
                 return 1u << 21 | 1u << 16; /* 1980-01-01 */
-        return (uint32_t)(year - 1980) << 25 | (uint32_t)month << 21 | (uint32_t)day << 16 | (uint32_t)hour << 11 | (uint32_t)minute << 5 | (uint32_t)second / 2;
+        return (uint32_t)(year - 1980) << 25 | (uint32_t)month << 21 | (uint32_t)day << 16 | (uint32_t)hour << 11 | (uint32_t)minute << 5 |
+               (uint32_t)second / 2;
 }
 
 static void local_header(struct zipstream *z, struct member *m, struct str *out) {

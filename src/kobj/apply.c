@@ -60,8 +60,11 @@ static void read_managers(yyjson_val *fields, struct managers *ret) {
                 const char *name = json_get_str(entry, "manager"), *subresource = json_get_str(entry, "subresource");
                 if (!version || !*version || !(streq_null(operation, "Apply") || streq_null(operation, "Update")))
                         continue;
-                struct manager one = {.name = xstrdup(name ? name : ""), .api_version = xstrdup(version), .subresource = xstrdup(subresource ? subresource : ""),
-                                      .time = xstrdup_null(json_get_str(entry, "time")), .apply = streq(operation, "Apply")};
+                struct manager one = {.name = xstrdup(name ? name : ""),
+                                      .api_version = xstrdup(version),
+                                      .subresource = xstrdup(subresource ? subresource : ""),
+                                      .time = xstrdup_null(json_get_str(entry, "time")),
+                                      .apply = streq(operation, "Apply")};
                 struct manager *m = same_manager(ret, &one);
                 if (m)
                         manager_done(m);
@@ -114,7 +117,8 @@ static void write_managers(yyjson_mut_doc *doc, yyjson_mut_val *object, struct m
 static size_t find_manager(struct managers *list, const char *name, const char *api_version, const char *subresource, bool apply) {
         for (size_t i = 0; i < list->len; i++) {
                 struct manager *m = &list->items[i];
-                if (m->apply == apply && streq(m->name, name) && streq(m->subresource, subresource) && (apply || streq(m->api_version, api_version)))
+                if (m->apply == apply && streq(m->name, name) && streq(m->subresource, subresource) &&
+                    (apply || streq(m->api_version, api_version)))
                         return i;
         }
         struct manager *m = vec_push(list);
@@ -136,8 +140,18 @@ static void touch(struct manager *m, int64_t now_ms) {
 
 static void strip(struct fieldset *set) {
         static const char *const never[] = {
-                "apiVersion",  "kind",           "metadata",          "metadata.name",       "metadata.namespace",     "metadata.creationTimestamp",
-                "metadata.selfLink", "metadata.uid", "metadata.clusterName", "metadata.generation", "metadata.managedFields", "metadata.resourceVersion",
+                "apiVersion",
+                "kind",
+                "metadata",
+                "metadata.name",
+                "metadata.namespace",
+                "metadata.creationTimestamp",
+                "metadata.selfLink",
+                "metadata.uid",
+                "metadata.clusterName",
+                "metadata.generation",
+                "metadata.managedFields",
+                "metadata.resourceVersion",
         };
         AUTO(fieldset) struct fieldset no = {0};
         for (size_t i = 0; i < ARRAY_LEN(never); i++)
@@ -299,7 +313,8 @@ static char *describe_manager(const struct apply *a, const struct manager *m) {
 }
 
 /* What others own and the configuration would change, by manager; the sets are the caller's. */
-static size_t find_conflicts(struct apply *a, const struct typed_difference *d, const struct fieldset *allowed, struct fieldset *conflicts) {
+static size_t find_conflicts(struct apply *a, const struct typed_difference *d, const struct fieldset *allowed,
+                             struct fieldset *conflicts) {
         size_t count = 0;
         AUTO(fieldset) struct fieldset changed = {0};
         fieldset_add(&changed, &d->added);
@@ -414,8 +429,8 @@ static int check_config(yyjson_val *config, struct schema schema, struct err *er
         const char *ns = meta_namespace(config), *name = meta_name(config), *kind = meta_kind(config);
         meta_split_api_version(meta_api_version(config), &group, &version);
         AUTO(free) char *text = strv_join(&messages, "\n  ");
-        return err_http(err, -EINVAL, 500, NULL, "failed to create typed patch object (%s/%s; %.*s/%.*s, Kind=%s): %s%s", ns ? ns : "", name ? name : "",
-                        SV_ARG(group), SV_ARG(version), kind ? kind : "", messages.len > 1 ? "errors:\n  " : "", text);
+        return err_http(err, -EINVAL, 500, NULL, "failed to create typed patch object (%s/%s; %.*s/%.*s, Kind=%s): %s%s", ns ? ns : "",
+                        name ? name : "", SV_ARG(group), SV_ARG(version), kind ? kind : "", messages.len > 1 ? "errors:\n  " : "", text);
 }
 
 /* kubectl's annotation follows what it applies on the server side, where it exists. */

@@ -24,10 +24,10 @@ struct apply_options {
         const char *ignore;
 };
 
-/* Applies `config` to `live`, a value of `doc`, or to nothing when `live` is NULL (creation). The result is in `ret`: `live` edited in place,
- * or a new value. Fields that this manager applied before and now leaves out are removed when nobody else owns them.
- * -EEXIST with 409 Conflict and one cause FieldManagerConflict per field when others own what is applied with another value, unless forced.
- * -EINVAL with 400 for a configuration that has managedFields or whose list keys are missing or double. */
+/* Applies `config` to `live`, a value of `doc`, or to nothing when `live` is NULL (creation). The result is in `ret`: `live` edited in
+ * place, or a new value. Fields that this manager applied before and now leaves out are removed when nobody else owns them. -EEXIST with
+ * 409 Conflict and one cause FieldManagerConflict per field when others own what is applied with another value, unless forced. -EINVAL with
+ * 400 for a configuration that has managedFields or whose list keys are missing or double. */
 MUST_USE int apply_patch(yyjson_mut_doc *doc, yyjson_mut_val *live, yyjson_val *config, const struct apply_options *options,
                          yyjson_mut_val **ret, struct err *err);
 /* After a create (`old` NULL), update or patch: gives the manager the fields by which `object` differs from `old` and takes them from the

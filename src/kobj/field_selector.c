@@ -10,7 +10,8 @@ static const struct {
         const char *text;
         bool quoted;
 } kinds[] = {
-        {"", "Pod",
+        {"",
+         "Pod",
          {"metadata.name", "metadata.namespace", "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
           "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName", "spec.host"}},
         {"", "Node", {"metadata.name", "spec.unschedulable"}},
@@ -18,11 +19,13 @@ static const struct {
         {"", "Secret", {"metadata.name", "metadata.namespace", "type"}},
         {"", "Service", {"metadata.name", "metadata.namespace", "spec.clusterIP", "spec.type"}},
         {"", "ReplicationController", {"metadata.name", "metadata.namespace", "status.replicas"}},
-        {"", "Event",
+        {"",
+         "Event",
          {"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion",
-          "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type", "metadata.namespace",
-          "metadata.name"}},
-        {"events.k8s.io", "Event",
+          "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
+          "metadata.namespace", "metadata.name"}},
+        {"events.k8s.io",
+         "Event",
          {"regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "regarding.apiVersion", "regarding.resourceVersion",
           "regarding.fieldPath", "reason", "reportingController", "type", "metadata.namespace", "metadata.name"}},
         {"certificates.k8s.io", "CertificateSigningRequest", {"metadata.name", "spec.signerName"}},
@@ -128,7 +131,8 @@ static int refuse(size_t row, const char *field, const struct strv *selectable, 
         return bad(err, "%s is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", quoted);
 }
 
-int field_selector_check(const struct field_selector *s, const char *group, const char *kind, const struct strv *selectable, struct err *err) {
+int field_selector_check(const struct field_selector *s, const char *group, const char *kind, const struct strv *selectable,
+                         struct err *err) {
         static const char *const common[] = {"metadata.name", "metadata.namespace"};
         size_t row = 0;
         while (row < ARRAY_LEN(kinds) && (!streq(kinds[row].group, group) || !streq(kinds[row].kind, kind)))

@@ -138,7 +138,8 @@ char *invalid_quote(const char *value) {
                         str_appendf(&out, "\\%c", names[c - 7]);
                 else if (c < 0x20 || c == 0x7f)
                         str_appendf(&out, "\\x%02x", (unsigned)c);
-                else if ((c >= 0x80 && c < 0xa1) || c == 0xad || (c >= 0x2000 && c <= 0x200f) || (c >= 0x2028 && c <= 0x202f) || c == 0xfeff)
+                else if ((c >= 0x80 && c < 0xa1) || c == 0xad || (c >= 0x2000 && c <= 0x200f) || (c >= 0x2028 && c <= 0x202f) ||
+                         c == 0xfeff)
                         str_appendf(&out, "\\u%04x", (unsigned)c);
                 else
                         str_append(&out, p, n);
@@ -179,8 +180,8 @@ int invalid_err(const struct invalid *list, const char *group, const char *kind,
         AUTO(free) char *joined = strv_join(&seen, ", ");
         AUTO(free) char *quoted = invalid_quote(name);
         bool many = seen.len > 1, grouped = group && *group;
-        err_http(err, -EINVAL, 422, "Invalid", "%s%s%s %s is invalid: %s%s%s", kind, grouped ? "." : "", grouped ? group : "", quoted, many ? "[" : "",
-                 joined, many ? "]" : "");
+        err_http(err, -EINVAL, 422, "Invalid", "%s%s%s %s is invalid: %s%s%s", kind, grouped ? "." : "", grouped ? group : "", quoted,
+                 many ? "[" : "", joined, many ? "]" : "");
         if (err) {
                 free(err->details);
                 err->details = details_text(list, group, kind, name);

@@ -10,7 +10,9 @@ struct walk {
 
 static yyjson_val *first(struct walk *w, yyjson_val *at, const char *path);
 
-static bool is_name_end(char c) { return !c || c == '.' || c == '[' || c == ' ' || c == ')' || c == '=' || c == '!' || c == '<' || c == '>'; }
+static bool is_name_end(char c) {
+        return !c || c == '.' || c == '[' || c == ' ' || c == ')' || c == '=' || c == '!' || c == '<' || c == '>';
+}
 
 /* Reads a name after a dot; backslashes escape. Returns the position after it. */
 static const char *read_name(const char *p, struct str *ret) {

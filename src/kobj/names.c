@@ -7,7 +7,7 @@
 #define UNDERSCORE_RE "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 #define QUALIFIED_RE "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 #define QUALIFIED_RULE                                                                                                                     \
-        "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"                   \
+        "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"                  \
         " (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '" QUALIFIED_RE "')"
 
 static size_t say(struct strv *ret, const char *message) {
@@ -68,24 +68,30 @@ size_t name_check_dns1123_label(struct sv v, struct strv *ret) {
                 return n;
         if (is_subdomain(v))
                 return n + say(ret, "must not contain dots");
-        return n + say(ret, "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
-                            "alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '" LABEL_RE "')");
+        return n +
+               say(ret,
+                   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
+                   "alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '" LABEL_RE "')");
 }
 
 size_t name_check_dns1123_subdomain(struct sv v, struct strv *ret) {
         size_t n = v.len > NAME_SUBDOMAIN_MAX ? too_long(ret, "", NAME_SUBDOMAIN_MAX) : 0;
         if (is_subdomain(v))
                 return n;
-        return n + say(ret, "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
-                            "with an alphanumeric character (e.g. 'example.com', regex used for validation is '" LABEL_RE "(\\." LABEL_RE ")*')");
+        return n +
+               say(ret,
+                   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
+                   "with an alphanumeric character (e.g. 'example.com', regex used for validation is '" LABEL_RE "(\\." LABEL_RE ")*')");
 }
 
 size_t name_check_wildcard_subdomain(struct sv v, struct strv *ret) {
         if (sv_starts(v, SV("*.")) && is_subdomain((struct sv){v.data + 2, v.len - 2}))
                 return 0;
-        return say(ret, "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case "
-                        "alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for "
-                        "validation is '\\*\\." LABEL_RE "(\\." LABEL_RE ")*')");
+        return say(
+                ret,
+                "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case "
+                "alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for "
+                "validation is '\\*\\." LABEL_RE "(\\." LABEL_RE ")*')");
 }
 
 /* One part of a subdomain that may have underscores: one before it, and any number inside. */
@@ -108,17 +114,22 @@ size_t name_check_dns1123_subdomain_underscore(struct sv v, struct strv *ret) {
                 good = is_underscore_part(part);
         if (good)
                 return n;
-        return n + say(ret, "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end "
-                            "with an alphanumeric character (e.g. 'example.com', regex used for validation is '" UNDERSCORE_RE "(\\." UNDERSCORE_RE ")*')");
+        return n +
+               say(ret,
+                   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end "
+                   "with an alphanumeric character (e.g. 'example.com', regex used for validation is '" UNDERSCORE_RE "(\\." UNDERSCORE_RE
+                   ")*')");
 }
 
 size_t name_check_dns1035_label(struct sv v, struct strv *ret) {
         size_t n = v.len > NAME_LABEL_MAX ? too_long(ret, "", NAME_LABEL_MAX) : 0;
         if (is_label(v) && !isdigit((unsigned char)v.data[0]))
                 return n;
-        return n + say(ret, "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end "
-                            "with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-                            "'[a-z]([-a-z0-9]*[a-z0-9])?')");
+        return n +
+               say(ret,
+                   "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end "
+                   "with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+                   "'[a-z]([-a-z0-9]*[a-z0-9])?')");
 }
 
 static size_t check_prefix_part(struct sv prefix, struct strv *ret) {
@@ -134,7 +145,8 @@ static size_t check_prefix_part(struct sv prefix, struct strv *ret) {
 size_t name_check_qualified(struct sv v, struct strv *ret) {
         ssize_t slash = sv_find_char(v, '/');
         if (slash != sv_rfind_char(v, '/'))
-                return say(ret, "a qualified name " QUALIFIED_RULE " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')");
+                return say(ret,
+                           "a qualified name " QUALIFIED_RULE " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')");
         struct sv name = slash < 0 ? v : sv_new(v.data + slash + 1, v.len - (size_t)slash - 1);
         size_t n = slash < 0 ? 0 : check_prefix_part(sv_new(v.data, (size_t)slash), ret);
         if (!name.len)
@@ -148,9 +160,11 @@ size_t name_check_label_value(struct sv v, struct strv *ret) {
         size_t n = v.len > NAME_LABEL_MAX ? too_long(ret, "", NAME_LABEL_MAX) : 0;
         if (!v.len || is_qualified_part(v))
                 return n;
-        return n + say(ret, "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with "
-                            "an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-                            "'(" QUALIFIED_RE ")?')");
+        return n +
+               say(ret,
+                   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with "
+                   "an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+                   "'(" QUALIFIED_RE ")?')");
 }
 
 size_t name_check_config_key(struct sv v, struct strv *ret) {
@@ -159,8 +173,10 @@ size_t name_check_config_key(struct sv v, struct strv *ret) {
         for (size_t i = 0; i < v.len; i++)
                 good = good && v.data[i] && (is_alnum(v.data[i]) || strchr("-._", v.data[i]));
         if (!good)
-                n += say(ret, "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
-                              "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')");
+                n += say(
+                        ret,
+                        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+                        "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')");
         return n + check_dots(v, ret);
 }
 
@@ -178,8 +194,9 @@ size_t name_check_c_identifier(struct sv v, struct strv *ret) {
         for (size_t i = 0; i < v.len; i++)
                 good = good && (is_alnum(v.data[i]) || v.data[i] == '_');
         return good ? 0
-                    : say(ret, "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or "
-                               "'_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')");
+                    : say(ret,
+                          "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or "
+                          "'_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')");
 }
 
 size_t name_check_http_header(struct sv v, struct strv *ret) {
@@ -187,8 +204,9 @@ size_t name_check_http_header(struct sv v, struct strv *ret) {
         for (size_t i = 0; i < v.len; i++)
                 good = good && (is_alnum(v.data[i]) || v.data[i] == '-');
         return good ? 0
-                    : say(ret, "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is "
-                               "'[-A-Za-z0-9]+')");
+                    : say(ret,
+                          "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is "
+                          "'[-A-Za-z0-9]+')");
 }
 
 size_t name_check_port_name(struct sv v, struct strv *ret) {

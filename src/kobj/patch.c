@@ -107,7 +107,8 @@ static int add(struct json_patch *p, const char *path, yyjson_mut_val *value, co
                 yyjson_mut_arr_append(parent, value);
         } else {
                 if (!array_index(name, yyjson_mut_arr_size(parent) + 1, &i))
-                        return failed(p, "error in %s for path: '%s': Unable to access invalid index: %s: invalid index referenced", what, path, name);
+                        return failed(p, "error in %s for path: '%s': Unable to access invalid index: %s: invalid index referenced", what,
+                                      path, name);
                 yyjson_mut_arr_insert(parent, value, i);
         }
         return 0;
@@ -121,10 +122,12 @@ static int remove_at(struct json_patch *p, const char *path, const char *what) {
                 return failed(p, "%s operation does not apply: doc is missing path: \"%s\": missing value", what, path);
         if (yyjson_mut_is_obj(parent)) {
                 if (!yyjson_mut_obj_remove_key(parent, name))
-                        return failed(p, "error in %s for path: '%s': Unable to remove nonexistent key: %s: missing value", what, path, name);
+                        return failed(p, "error in %s for path: '%s': Unable to remove nonexistent key: %s: missing value", what, path,
+                                      name);
         } else {
                 if (!array_index(name, yyjson_mut_arr_size(parent), &i))
-                        return failed(p, "error in %s for path: '%s': Unable to access invalid index: %s: invalid index referenced", what, path, name);
+                        return failed(p, "error in %s for path: '%s': Unable to access invalid index: %s: invalid index referenced", what,
+                                      path, name);
                 yyjson_mut_arr_remove(parent, i);
         }
         return 0;
@@ -160,7 +163,8 @@ static int get(struct json_patch *p, const char *path, const char *what, yyjson_
         if (!parent)
                 return failed(p, "%s operation does not apply: doc is missing from path: %s: missing value", what, path);
         if (yyjson_mut_is_arr(parent) && !array_index(name, yyjson_mut_arr_size(parent), &i))
-                return failed(p, "error in %s for path: '%s': Unable to access invalid index: %s: invalid index referenced", what, path, name);
+                return failed(p, "error in %s for path: '%s': Unable to access invalid index: %s: invalid index referenced", what, path,
+                              name);
         *ret = child(parent, name);
         return 0;
 }
@@ -190,8 +194,8 @@ static int copy(struct json_patch *p, const char *from, const char *path) {
         AUTO(free) char *text = mjson_write(value, false, &len);
         p->copied_bytes += len;
         if (p->copied_bytes > PATCH_JSON_MAX_COPY_BYTES)
-                return failed(p, "Unable to complete the copy, the accumulated size increase of copy is %zu, exceeding the limit %d", p->copied_bytes,
-                              PATCH_JSON_MAX_COPY_BYTES);
+                return failed(p, "Unable to complete the copy, the accumulated size increase of copy is %zu, exceeding the limit %d",
+                              p->copied_bytes, PATCH_JSON_MAX_COPY_BYTES);
         return add(p, path, yyjson_mut_val_mut_copy(p->doc, value), "copy");
 }
 
@@ -235,12 +239,16 @@ int patch_json(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_val *operatio
                 return err_http(err, -EINVAL, 400, "BadRequest", "json: cannot unmarshal %s into Go value of type jsonpatch.Patch",
                                 yyjson_is_obj(operations) ? "object" : yyjson_is_str(operations) ? "string" : "number");
         if (yyjson_arr_size(operations) > PATCH_JSON_MAX_OPERATIONS)
-                return err_http(err, -E2BIG, 413, "RequestEntityTooLarge", "Request entity too large: The allowed maximum operations in a JSON patch is %d, got %zu",
+                return err_http(err, -E2BIG, 413, "RequestEntityTooLarge",
+                                "Request entity too large: The allowed maximum operations in a JSON patch is %d, got %zu",
                                 PATCH_JSON_MAX_OPERATIONS, yyjson_arr_size(operations));
         yyjson_arr_foreach(operations, i, max, operation) {
                 if (!yyjson_is_obj(operation))
-                        return err_http(err, -EINVAL, 400, "BadRequest", "json: cannot unmarshal %s into Go value of type jsonpatch.Operation",
-                                        yyjson_is_str(operation) ? "string" : yyjson_is_arr(operation) ? "array" : "number");
+                        return err_http(err, -EINVAL, 400, "BadRequest",
+                                        "json: cannot unmarshal %s into Go value of type jsonpatch.Operation",
+                                        yyjson_is_str(operation)   ? "string"
+                                        : yyjson_is_arr(operation) ? "array"
+                                                                   : "number");
                 int r = operate(&p, operation);
                 if (r < 0)
                         return r;

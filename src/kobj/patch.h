@@ -18,8 +18,8 @@ MUST_USE int patch_merge(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_val
 /* application/json-patch+json, RFC 6902: 422 with an empty details object when an operation fails (the failing operation is in err->hint),
  * 400 when the patch itself is malformed, 413 past PATCH_JSON_MAX_OPERATIONS. */
 MUST_USE int patch_json(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_val *operations, yyjson_mut_val **ret, struct err *err);
-/* application/strategic-merge-patch+json: lists merge by the keys the schema names; directives $patch (replace, delete, merge), $retainKeys,
- * $setElementOrder/LIST, $deleteFromPrimitiveList/LIST. Custom resources do not have it: the caller answers 415. */
+/* application/strategic-merge-patch+json: lists merge by the keys the schema names; directives $patch (replace, delete, merge),
+ * $retainKeys, $setElementOrder/LIST, $deleteFromPrimitiveList/LIST. Custom resources do not have it: the caller answers 415. */
 MUST_USE int patch_strategic(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_val *patch, struct schema schema, yyjson_mut_val **ret,
                              struct err *err);
 

@@ -110,7 +110,8 @@ static int bad_type(struct merge *m, const char *expected, yyjson_mut_val *got) 
 /* ---- directives in values that are taken as they are ---- */
 
 static bool is_directive(const char *name) {
-        return streq(name, DIRECTIVE) || streq(name, RETAIN_KEYS) || str_starts(name, SET_ORDER "/") || str_starts(name, DELETE_PRIMITIVES "/");
+        return streq(name, DIRECTIVE) || streq(name, RETAIN_KEYS) || str_starts(name, SET_ORDER "/") ||
+               str_starts(name, DELETE_PRIMITIVES "/");
 }
 
 /* A patch value becomes content: nulls and directives go. False when the value itself is a directive and must not be kept. */
@@ -167,7 +168,8 @@ static void sort_by(struct items *list, const struct items *order, const char *m
         }
 }
 
-/* The order of the result: $setElementOrder or the patch, then the live list; what the patch knows goes first unless the live list says otherwise. */
+/* The order of the result: $setElementOrder or the patch, then the live list; what the patch knows goes first unless the live list says
+ * otherwise. */
 static yyjson_mut_val *ordered(struct merge *m, const struct items *merged, const struct items *patch_order, const struct items *live_order,
                                const char *merge_key) {
         AUTO(items) struct items known = {0};
@@ -214,7 +216,8 @@ static int special_elements(struct merge *m, struct items *original, struct item
         bool replace = false;
         int r = 0;
         for (size_t i = 0; i < patch->len && r == 0; i++) {
-                yyjson_mut_val *element = patch->items[i], *directive = yyjson_mut_obj_get(element, DIRECTIVE), *key = key_of(element, merge_key);
+                yyjson_mut_val *element = patch->items[i], *directive = yyjson_mut_obj_get(element, DIRECTIVE),
+                               *key = key_of(element, merge_key);
                 if (!directive) {
                         *vec_push(&rest) = element;
                 } else if (yyjson_mut_equals_str(directive, "replace")) {
@@ -280,7 +283,8 @@ static int merge_objects(struct merge *m, struct items *merged, const struct ite
         return 0;
 }
 
-static int merge_list(struct merge *m, yyjson_mut_val *original, yyjson_mut_val *patch, struct schema s, bool delete_list, yyjson_mut_val **ret) {
+static int merge_list(struct merge *m, yyjson_mut_val *original, yyjson_mut_val *patch, struct schema s, bool delete_list,
+                      yyjson_mut_val **ret) {
         AUTO(items) struct items live = {0};
         AUTO(items) struct items wanted = {0};
         AUTO(items) struct items merged = {0};
@@ -332,8 +336,8 @@ static int merge_list_field(struct merge *m, yyjson_mut_val *original, yyjson_mu
 /* ---- $setElementOrder ---- */
 
 /* The patch list, deletions aside, must be a subsequence of the order list. */
-static int check_order(struct merge *m, yyjson_mut_val *patch_list, yyjson_mut_val *order_list, const struct items *patch, const struct items *order,
-                       const char *merge_key) {
+static int check_order(struct merge *m, yyjson_mut_val *patch_list, yyjson_mut_val *order_list, const struct items *patch,
+                       const struct items *order, const char *merge_key) {
         AUTO(items) struct items kept = {0};
         size_t at = 0, i = 0;
         for (size_t k = 0; k < patch->len; k++)
@@ -366,7 +370,8 @@ static int apply_order(struct merge *m, yyjson_mut_val *original, yyjson_mut_val
         const char *name = directive + strlen(SET_ORDER) + 1;
         struct schema field = schema_member(s, name);
         const char *merge_key = field.field ? field.field->merge_key : NULL;
-        yyjson_mut_val *order = yyjson_mut_obj_get(patch, directive), *live = yyjson_mut_obj_get(original, name), *wanted = yyjson_mut_obj_get(patch, name);
+        yyjson_mut_val *order = yyjson_mut_obj_get(patch, directive), *live = yyjson_mut_obj_get(original, name),
+                       *wanted = yyjson_mut_obj_get(patch, name);
         AUTO(items) struct items order_items = {0};
         AUTO(items) struct items live_items = {0};
         AUTO(items) struct items wanted_items = {0};
@@ -441,7 +446,8 @@ static int apply_retain_keys(struct merge *m, yyjson_mut_val *original, yyjson_m
         return 0;
 }
 
-static int merge_member(struct merge *m, yyjson_mut_val *original, const char *name, yyjson_mut_val *value, bool delete_list, struct schema s) {
+static int merge_member(struct merge *m, yyjson_mut_val *original, const char *name, yyjson_mut_val *value, bool delete_list,
+                        struct schema s) {
         yyjson_mut_val *have = yyjson_mut_obj_get(original, name), *result = value;
         struct schema member = schema_member(s, name);
         int r = 0;
@@ -449,7 +455,8 @@ static int merge_member(struct merge *m, yyjson_mut_val *original, const char *n
                 mjson_remove(original, name);
                 return 0;
         }
-        if (yyjson_mut_is_obj(have) && yyjson_mut_is_obj(value) && !(member.field && !member.element && (member.field->flags & SCHEMA_F_REPLACE))) {
+        if (yyjson_mut_is_obj(have) && yyjson_mut_is_obj(value) &&
+            !(member.field && !member.element && (member.field->flags & SCHEMA_F_REPLACE))) {
                 r = merge_map(m, have, value, member, &result);
         } else if (yyjson_mut_is_arr(have) && yyjson_mut_is_arr(value)) {
                 r = merge_list_field(m, have, value, member, delete_list, &result);
@@ -503,13 +510,15 @@ static int merge_map(struct merge *m, yyjson_mut_val *original, yyjson_mut_val *
         return 0;
 }
 
-int patch_strategic(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_val *patch, struct schema schema, yyjson_mut_val **ret, struct err *err) {
+int patch_strategic(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson_val *patch, struct schema schema, yyjson_mut_val **ret,
+                    struct err *err) {
         struct merge m = {.doc = doc, .err = err};
         if (!yyjson_is_obj(patch))
                 return bad_request(&m, "invalid JSON document");
         if (schema.openapi)
-                return err_http(err, -EINVAL, 415, "UnsupportedMediaType",
-                                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
-                                "application/merge-patch+json, application/apply-patch+yaml");
+                return err_http(
+                        err, -EINVAL, 415, "UnsupportedMediaType",
+                        "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
+                        "application/merge-patch+json, application/apply-patch+yaml");
         return merge_map(&m, target, yyjson_val_mut_copy(doc, patch), schema, ret);
 }

@@ -76,7 +76,8 @@ static enum schema_kind openapi_kind(yyjson_val *openapi) {
                 const char *name;
                 enum schema_kind kind;
         } kinds[] = {
-                {"string", SCHEMA_STRING}, {"boolean", SCHEMA_BOOL}, {"integer", SCHEMA_INT64}, {"number", SCHEMA_DOUBLE}, {"object", SCHEMA_OBJECT},
+                {"string", SCHEMA_STRING}, {"boolean", SCHEMA_BOOL},  {"integer", SCHEMA_INT64},
+                {"number", SCHEMA_DOUBLE}, {"object", SCHEMA_OBJECT},
         };
         const char *type = json_get_str(openapi, "type");
         if (json_get_bool(openapi, "x-kubernetes-int-or-string", false))
@@ -106,7 +107,9 @@ enum schema_list schema_list_type(struct schema s) {
         }
         if (!schema_is_list(s))
                 return SCHEMA_LIST_ATOMIC;
-        return s.field->flags & SCHEMA_F_LIST_MAP ? SCHEMA_LIST_MAP : s.field->flags & SCHEMA_F_LIST_SET ? SCHEMA_LIST_SET : SCHEMA_LIST_ATOMIC;
+        return s.field->flags & SCHEMA_F_LIST_MAP   ? SCHEMA_LIST_MAP
+               : s.field->flags & SCHEMA_F_LIST_SET ? SCHEMA_LIST_SET
+                                                    : SCHEMA_LIST_ATOMIC;
 }
 
 bool schema_is_atomic(struct schema s) {

@@ -26,8 +26,9 @@ static const struct {
         const char *text;
         enum token token;
 } literals[] = {
-        {")", TOKEN_CLOSE}, {",", TOKEN_COMMA}, {"!", TOKEN_NOT},  {"==", TOKEN_DOUBLE_EQUALS}, {"=", TOKEN_EQUALS},     {">", TOKEN_GREATER},
-        {"in", TOKEN_IN},   {"<", TOKEN_LESS},  {"(", TOKEN_OPEN}, {"!=", TOKEN_NOT_EQUALS},    {"notin", TOKEN_NOT_IN},
+        {")", TOKEN_CLOSE},  {",", TOKEN_COMMA},       {"!", TOKEN_NOT},        {"==", TOKEN_DOUBLE_EQUALS},
+        {"=", TOKEN_EQUALS}, {">", TOKEN_GREATER},     {"in", TOKEN_IN},        {"<", TOKEN_LESS},
+        {"(", TOKEN_OPEN},   {"!=", TOKEN_NOT_EQUALS}, {"notin", TOKEN_NOT_IN},
 };
 
 struct item {
@@ -358,7 +359,8 @@ static void add_equality(struct selector *s, const char *key, const char *value)
 void selector_from_map(yyjson_val *map, struct selector *ret) {
         size_t i, max;
         yyjson_val *key, *value;
-        yyjson_obj_foreach(map, i, max, key, value) add_equality(ret, yyjson_get_str(key), yyjson_is_str(value) ? yyjson_get_str(value) : "");
+        yyjson_obj_foreach (map, i, max, key, value)
+                add_equality(ret, yyjson_get_str(key), yyjson_is_str(value) ? yyjson_get_str(value) : "");
 }
 
 static const struct {

@@ -52,13 +52,13 @@ void table_labels_at(struct table_row *r, yyjson_val *object, const char *pointe
 
 table_print_fn table_print_pod, table_print_pod_template, table_print_pod_disruption_budget, table_print_replication_controller,
         table_print_replica_set, table_print_daemon_set, table_print_job, table_print_cron_job, table_print_service, table_print_ingress,
-        table_print_ingress_class, table_print_stateful_set, table_print_endpoint, table_print_node, table_print_event, table_print_namespace,
-        table_print_secret, table_print_service_account, table_print_persistent_volume, table_print_persistent_volume_claim,
-        table_print_deployment, table_print_horizontal_pod_autoscaler, table_print_config_map, table_print_network_policy,
-        table_print_role_bindings, table_print_cluster_role_bindings, table_print_certificate_signing_request, table_print_lease,
-        table_print_storage_class, table_print_status, table_print_controller_revision, table_print_resource_quota, table_print_priority_class,
-        table_print_runtime_class, table_print_volume_attachment, table_print_endpoint_slice, table_print_csi_node, table_print_mutating_webhook,
-        table_print_validating_webhook, table_print_validating_admission_policy, table_print_validating_admission_policy_binding,
-        table_print_scale;
+        table_print_ingress_class, table_print_stateful_set, table_print_endpoint, table_print_node, table_print_event,
+        table_print_namespace, table_print_secret, table_print_service_account, table_print_persistent_volume,
+        table_print_persistent_volume_claim, table_print_deployment, table_print_horizontal_pod_autoscaler, table_print_config_map,
+        table_print_network_policy, table_print_role_bindings, table_print_cluster_role_bindings, table_print_certificate_signing_request,
+        table_print_lease, table_print_storage_class, table_print_status, table_print_controller_revision, table_print_resource_quota,
+        table_print_priority_class, table_print_runtime_class, table_print_volume_attachment, table_print_endpoint_slice,
+        table_print_csi_node, table_print_mutating_webhook, table_print_validating_webhook, table_print_validating_admission_policy,
+        table_print_validating_admission_policy_binding, table_print_scale;
 
 #endif

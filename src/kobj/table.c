@@ -158,8 +158,8 @@ void table_kind_free(struct table_kind *kind) {
 
 /* ---- tables ---- */
 
-static void add_column(yyjson_mut_doc *doc, yyjson_mut_val *list, const char *name, const char *type, const char *format, const char *description,
-                       int64_t priority) {
+static void add_column(yyjson_mut_doc *doc, yyjson_mut_val *list, const char *name, const char *type, const char *format,
+                       const char *description, int64_t priority) {
         yyjson_mut_val *column = yyjson_mut_arr_add_obj(doc, list);
         yyjson_mut_obj_add_strcpy(doc, column, "name", name ? name : "");
         yyjson_mut_obj_add_strcpy(doc, column, "type", type ? type : "");

@@ -96,7 +96,8 @@ static void print_subset(struct some *s, yyjson_val *subset) {
                 yyjson_arr_foreach(addresses, j, jmax, address) {
                         const char *ip = json_get_str(address, "ip");
                         bool v6 = ip && strchr(ip, ':');
-                        AUTO(free) char *text = xasprintf("%s%s%s:%lld", v6 ? "[" : "", ip ? ip : "", v6 ? "]" : "", (long long)json_get_int(port, "port", 0));
+                        AUTO(free) char *text = xasprintf("%s%s%s:%lld", v6 ? "[" : "", ip ? ip : "", v6 ? "]" : "",
+                                                          (long long)json_get_int(port, "port", 0));
                         some_add(s, text);
                 }
         }
@@ -161,7 +162,8 @@ void table_print_ingress(struct table_row *r, yyjson_val *o) {
 
 void table_print_ingress_class(struct table_row *r, yyjson_val *o) {
         yyjson_val *parameters = json_at(o, "/spec/parameters");
-        const char *group = json_get_str(parameters, "apiGroup"), *kind = json_get_str(parameters, "kind"), *name = json_get_str(parameters, "name");
+        const char *group = json_get_str(parameters, "apiGroup"), *kind = json_get_str(parameters, "kind"),
+                   *name = json_get_str(parameters, "name");
         table_name(r, o);
         table_text_at(r, o, "/spec/controller", "");
         if (parameters)

@@ -168,7 +168,8 @@ static const char *either(yyjson_val *o, const char *a, const char *b) {
 }
 
 static void print_target(struct table_row *r, yyjson_val *event) {
-        const char *kind = either(event, "/involvedObject/kind", "/regarding/kind"), *name = either(event, "/involvedObject/name", "/regarding/name");
+        const char *kind = either(event, "/involvedObject/kind", "/regarding/kind"),
+                   *name = either(event, "/involvedObject/name", "/regarding/name");
         AUTO(free) char *text = xasprintf("%s%s%s", kind ? kind : "", name && *name ? "/" : "", name && *name ? name : "");
         for (char *p = text; *p && *p != '/'; p++)
                 *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
@@ -176,7 +177,8 @@ static void print_target(struct table_row *r, yyjson_val *event) {
 }
 
 static void print_source(struct table_row *r, yyjson_val *event) {
-        const char *component = either(event, "/source/component", "/reportingComponent"), *host = either(event, "/source/host", "/reportingInstance");
+        const char *component = either(event, "/source/component", "/reportingComponent"),
+                   *host = either(event, "/source/host", "/reportingInstance");
         if (!component)
                 component = either(event, "/reportingController", "/deprecatedSource/component");
         table_textf(r, "%s%s%s", component ? component : "", host && *host ? ", " : "", host && *host ? host : "");
@@ -184,7 +186,8 @@ static void print_source(struct table_row *r, yyjson_val *event) {
 
 void table_print_event(struct table_row *r, yyjson_val *o) {
         const char *made = json_str_at(o, "/eventTime"), *message = either(o, "/message", "/note");
-        const char *first = either(o, "/firstTimestamp", "/deprecatedFirstTimestamp"), *last = either(o, "/lastTimestamp", "/deprecatedLastTimestamp");
+        const char *first = either(o, "/firstTimestamp", "/deprecatedFirstTimestamp"),
+                   *last = either(o, "/lastTimestamp", "/deprecatedLastTimestamp");
         yyjson_val *series = yyjson_obj_get(o, "series");
         int64_t count = json_int_at(o, "/count", json_int_at(o, "/deprecatedCount", 0));
         first = first ? first : made;

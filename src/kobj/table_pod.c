@@ -38,7 +38,8 @@ static void count_containers(struct summary *s, yyjson_val *pod) {
         size_t i, max;
         yyjson_val *c;
         s->total = (int64_t)yyjson_arr_size(json_at(pod, "/spec/containers"));
-        yyjson_arr_foreach(json_at(pod, "/spec/initContainers"), i, max, c) s->total += streq_null(json_get_str(c, "restartPolicy"), "Always");
+        yyjson_arr_foreach (json_at(pod, "/spec/initContainers"), i, max, c)
+                s->total += streq_null(json_get_str(c, "restartPolicy"), "Always");
 }
 
 static void failed_init(struct summary *s, yyjson_val *terminated) {
@@ -97,7 +98,8 @@ static void read_containers(struct summary *s, yyjson_val *pod) {
                         set_reason(s, "%s", ended);
                 } else if (terminated) {
                         int64_t signal = json_get_int(terminated, "signal", 0);
-                        set_reason(s, "%s:%lld", signal ? "Signal" : "ExitCode", (long long)(signal ? signal : json_get_int(terminated, "exitCode", 0)));
+                        set_reason(s, "%s:%lld", signal ? "Signal" : "ExitCode",
+                                   (long long)(signal ? signal : json_get_int(terminated, "exitCode", 0)));
                 } else if (json_get_bool(status, "ready", false) && json_at(status, "/state/running")) {
                         running = true;
                         s->ready++;

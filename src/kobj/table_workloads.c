@@ -188,7 +188,8 @@ static void append_metric(struct str *out, yyjson_val *spec, yyjson_val *status)
                 append_utilization(out, target, "<auto>");
                 return;
         }
-        str_appendf(out, "%s/%s", quantity_or(current, average ? "averageValue" : "value", "<unknown>"), average ? average : quantity_or(target, "value", "0"));
+        str_appendf(out, "%s/%s", quantity_or(current, average ? "averageValue" : "value", "<unknown>"),
+                    average ? average : quantity_or(target, "value", "0"));
         if (average && !types[i].resource && !streq(type, "Pods"))
                 str_append_s(out, " (avg)");
 }
@@ -211,7 +212,8 @@ static void print_metrics(struct table_row *r, yyjson_val *o) {
 void table_print_horizontal_pod_autoscaler(struct table_row *r, yyjson_val *o) {
         yyjson_val *min = json_at(o, "/spec/minReplicas");
         table_name(r, o);
-        table_textf(r, "%s/%s", quantity_or(json_at(o, "/spec/scaleTargetRef"), "kind", ""), quantity_or(json_at(o, "/spec/scaleTargetRef"), "name", ""));
+        table_textf(r, "%s/%s", quantity_or(json_at(o, "/spec/scaleTargetRef"), "kind", ""),
+                    quantity_or(json_at(o, "/spec/scaleTargetRef"), "name", ""));
         print_metrics(r, o);
         if (min)
                 table_textf(r, "%lld", (long long)yyjson_get_sint(min));

@@ -113,8 +113,9 @@ void typed_fields(yyjson_val *value, struct schema schema, struct fieldset *ret)
                         struct schema member = schema_member(schema, yyjson_get_str(key));
                         struct fieldset *child = fieldset_make(ret, element);
                         typed_fields(v, member, child);
-                        bool is_field = schema.openapi ? yyjson_obj_get(yyjson_obj_get(schema.openapi, "properties"), yyjson_get_str(key)) != NULL
-                                                       : member.field && !member.element;
+                        bool is_field = schema.openapi
+                                                ? yyjson_obj_get(yyjson_obj_get(schema.openapi, "properties"), yyjson_get_str(key)) != NULL
+                                                : member.field && !member.element;
                         if ((yyjson_is_obj(v) && yyjson_obj_size(v) == 0) || !is_field)
                                 child->member = true;
                 }
@@ -300,7 +301,8 @@ yyjson_mut_val *typed_remove(yyjson_mut_doc *doc, yyjson_val *value, const struc
         yyjson_obj_foreach(value, i, max, key, v) {
                 AUTO(free) char *element = field_element(key);
                 const struct fieldset *child = fieldset_get(set, element);
-                yyjson_mut_val *kept = child && child->member ? NULL : typed_remove(doc, v, child, schema_member(schema, yyjson_get_str(key)));
+                yyjson_mut_val *kept =
+                        child && child->member ? NULL : typed_remove(doc, v, child, schema_member(schema, yyjson_get_str(key)));
                 if (kept)
                         yyjson_mut_obj_add(out, yyjson_mut_strcpy(doc, yyjson_get_str(key)), kept);
         }
@@ -342,7 +344,12 @@ yyjson_mut_val *typed_zero(yyjson_mut_doc *doc, struct schema schema) {
 /* ---- validation ---- */
 
 static const char *go_kind(yyjson_val *v) {
-        return yyjson_is_str(v) ? "string" : yyjson_is_bool(v) ? "bool" : yyjson_is_int(v) ? "int64" : yyjson_is_real(v) ? "float64" : yyjson_is_arr(v) ? "[]interface {}" : "map[string]interface {}";
+        return yyjson_is_str(v)    ? "string"
+               : yyjson_is_bool(v) ? "bool"
+               : yyjson_is_int(v)  ? "int64"
+               : yyjson_is_real(v) ? "float64"
+               : yyjson_is_arr(v)  ? "[]interface {}"
+                                   : "map[string]interface {}";
 }
 
 static void validate(yyjson_val *value, struct schema s, struct str *path, struct strv *ret);
@@ -354,11 +361,12 @@ static void validate_list(yyjson_val *list, struct schema s, enum shape shape, s
         yyjson_arr_foreach(list, i, max, v) {
                 AUTO(free) char *element = list_element(v, s, shape);
                 if (!element) {
-                        const char *why = shape == SET          ? "associative list without keys has an element that's a map type"
-                                          : yyjson_is_obj(v)    ? "associative list with keys has an element that omits all key fields (and doesn't have "
-                                                                  "default values for any key fields)"
-                                          : yyjson_is_null(v)   ? "associative list with keys may not have a null element"
-                                                                : "associative list with keys may not have non-map elements";
+                        const char *why = shape == SET ? "associative list without keys has an element that's a map type"
+                                          : yyjson_is_obj(v)
+                                                  ? "associative list with keys has an element that omits all key fields (and doesn't have "
+                                                    "default values for any key fields)"
+                                          : yyjson_is_null(v) ? "associative list with keys may not have a null element"
+                                                              : "associative list with keys may not have non-map elements";
                         strv_addf(ret, "%s: element %zu: %s", str_cstr(path), i, why);
                         continue;
                 }
@@ -378,7 +386,8 @@ static void validate_list(yyjson_val *list, struct schema s, enum shape shape, s
 
 static bool is_declared(struct schema s, struct schema member, const char *key, bool root) {
         if (s.openapi) {
-                bool loose = json_get_bool(s.openapi, "x-kubernetes-preserve-unknown-fields", false) || !yyjson_obj_get(s.openapi, "properties");
+                bool loose =
+                        json_get_bool(s.openapi, "x-kubernetes-preserve-unknown-fields", false) || !yyjson_obj_get(s.openapi, "properties");
                 bool builtin = root && (streq(key, "apiVersion") || streq(key, "kind") || streq(key, "metadata"));
                 return loose || builtin || member.openapi;
         }

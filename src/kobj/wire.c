@@ -197,7 +197,8 @@ static int decode_value(struct wire *w, const struct schema_field *f, const stru
 /* A map is a list of messages {1: key, 2: value}. */
 static int decode_entry(struct wire *w, const struct schema_field *f, struct sv data, yyjson_mut_val *map, int depth) {
         struct pb_reader r = pb_reader(data);
-        struct pb_field p, value = {.wire = f->kind == SCHEMA_BOOL || f->kind == SCHEMA_INT32 || f->kind == SCHEMA_INT64 ? PB_VARINT : PB_BYTES};
+        struct pb_field p,
+                value = {.wire = f->kind == SCHEMA_BOOL || f->kind == SCHEMA_INT32 || f->kind == SCHEMA_INT64 ? PB_VARINT : PB_BYTES};
         struct sv key = SV("");
         int n;
         while ((n = pb_next(&r, &p)) > 0) {
@@ -236,7 +237,8 @@ static int decode_packed(struct wire *w, const struct schema_field *f, struct sv
 static int decode_field(struct wire *w, const struct schema_field *f, const struct pb_field *p, yyjson_mut_val *object, int depth) {
         yyjson_mut_val *v = NULL;
         if (f->flags & SCHEMA_F_INLINE)
-                return p->wire == PB_BYTES ? decode_object(w, p->bytes, &schema_types[f->type], object, depth + 1) : bad(w, "wrong wire type");
+                return p->wire == PB_BYTES ? decode_object(w, p->bytes, &schema_types[f->type], object, depth + 1)
+                                           : bad(w, "wrong wire type");
         if (f->flags & SCHEMA_F_MAP)
                 return p->wire == PB_BYTES ? decode_entry(w, f, p->bytes, mjson_obj(w->doc, object, f->name), depth)
                                            : bad(w, "%s has the wrong wire type", f->name);

@@ -197,10 +197,13 @@ static int take_exec(yyjson_mut_val *exec, const char *what, struct kube_access 
         if (!command)
                 return err_set(err, -EINVAL, "%s: exec names no command", what);
         if (!version || (!streq(version, "client.authentication.k8s.io/v1") && !streq(version, "client.authentication.k8s.io/v1beta1"))) {
-                int r = err_set(err, -EINVAL, "%s: exec.apiVersion is \"%s\" (accepted: client.authentication.k8s.io/v1, client.authentication.k8s.io/v1beta1)",
-                                what, version ? version : "");
+                int r = err_set(
+                        err, -EINVAL,
+                        "%s: exec.apiVersion is \"%s\" (accepted: client.authentication.k8s.io/v1, client.authentication.k8s.io/v1beta1)",
+                        what, version ? version : "");
                 if (version && streq(version, "client.authentication.k8s.io/v1alpha1"))
-                        err_hint(err, "v1alpha1 was removed in Kubernetes 1.24; update the plugin %s and write its kubeconfig entry again", command);
+                        err_hint(err, "v1alpha1 was removed in Kubernetes 1.24; update the plugin %s and write its kubeconfig entry again",
+                                 command);
                 return r;
         }
         struct kube_exec *e = a->exec = NEW(struct kube_exec);
@@ -209,9 +212,11 @@ static int take_exec(yyjson_mut_val *exec, const char *what, struct kube_access 
         e->install_hint = xstrdup_null(text_or_null(exec, "installHint"));
         const char *mode = text_or_null(exec, "interactiveMode");
         if (!mode && str_ends(version, "/v1"))
-                return err_set(err, -EINVAL, "%s: exec.interactiveMode must be Never, IfAvailable or Always with client.authentication.k8s.io/v1", what);
+                return err_set(err, -EINVAL,
+                               "%s: exec.interactiveMode must be Never, IfAvailable or Always with client.authentication.k8s.io/v1", what);
         if (mode && !streq(mode, "Never") && !streq(mode, "IfAvailable") && !streq(mode, "Always"))
-                return err_set(err, -EINVAL, "%s: exec.interactiveMode \"%s\" is unknown (accepted: Never, IfAvailable, Always)", what, mode);
+                return err_set(err, -EINVAL, "%s: exec.interactiveMode \"%s\" is unknown (accepted: Never, IfAvailable, Always)", what,
+                               mode);
         e->interactive_mode = xstrdup(mode ? mode : "IfAvailable");
         e->provide_cluster_info = mjson_get_bool(exec, "provideClusterInfo", false);
         size_t i, n;
@@ -239,11 +244,13 @@ static int take_user(const struct kubeconfig *k, const char *name, struct kube_a
         yyjson_mut_val *provider = yyjson_mut_obj_get(user, "auth-provider");
         if (yyjson_mut_is_obj(provider)) {
                 const char *which = mjson_get_str(provider, "name");
-                int r = err_set(err, -ENOTSUP, "%s: auth-provider \"%s\" was removed from Kubernetes clients in 1.26", what, which ? which : "");
+                int r = err_set(err, -ENOTSUP, "%s: auth-provider \"%s\" was removed from Kubernetes clients in 1.26", what,
+                                which ? which : "");
                 err_hint(err, "use its exec plugin: %s",
-                         streq_null(which, "gcp")     ? "gke-gcloud-auth-plugin (gcloud container clusters get-credentials writes the entry)"
-                         : streq_null(which, "azure") ? "kubelogin (kubelogin convert-kubeconfig rewrites the entry)"
-                                                      : "an ExecCredential plugin of your identity provider, such as kubelogin's oidc-login");
+                         streq_null(which, "gcp") ? "gke-gcloud-auth-plugin (gcloud container clusters get-credentials writes the entry)"
+                         : streq_null(which, "azure")
+                                 ? "kubelogin (kubelogin convert-kubeconfig rewrites the entry)"
+                                 : "an ExecCredential plugin of your identity provider, such as kubelogin's oidc-login");
                 return r;
         }
         int r = read_pem(user, "client-certificate", what, &a->cert_pem, err);
@@ -358,7 +365,8 @@ static int take_service_account(const struct kube_access_options *o, struct kube
 
 static int no_configuration(const struct kubeconfig *k, struct err *err) {
         AUTO(free) char *looked = k->missing.len ? strv_join(&k->missing, ", ") : xstrdup("no HOME and no KUBECONFIG");
-        int r = err_set(err, KUBE_NO_CLUSTER, "no Kubernetes cluster is configured: there is no kubeconfig (looked at %s), and this is not a pod", looked);
+        int r = err_set(err, KUBE_NO_CLUSTER,
+                        "no Kubernetes cluster is configured: there is no kubeconfig (looked at %s), and this is not a pod", looked);
         err_hint(err, "set KUBECONFIG or --kubeconfig, or start a cluster on this machine with `firesteel local up`");
         return r;
 }
@@ -395,8 +403,8 @@ static int apply_overrides(const struct kube_access_options *o, struct kube_acce
 static int check_certificate(const struct kube_access *a, struct err *err) {
         const char *who = a->user ? a->user : "(none)";
         if ((a->cert_pem.len > 0) != (a->key_pem.len > 0))
-                return err_set(err, -EINVAL, "user \"%s\" has a client %s without a client %s", who, a->cert_pem.len ? "certificate" : "key",
-                               a->cert_pem.len ? "key" : "certificate");
+                return err_set(err, -EINVAL, "user \"%s\" has a client %s without a client %s", who,
+                               a->cert_pem.len ? "certificate" : "key", a->cert_pem.len ? "key" : "certificate");
         if (a->cert_pem.len == 0 || !str_starts(a->server, "https://"))
                 return 0;
         int64_t expiry;
@@ -407,8 +415,10 @@ static int check_certificate(const struct kube_access *a, struct err *err) {
                 return 0;
         char when[KTIME_SIZE];
         ktime_format(expiry * 1000, when);
-        r = err_set(err, -EKEYEXPIRED, "the client certificate of user \"%s\" (%s) expired on %s", who, a->source ? a->source : "given by option", when);
-        err_hint(err, "get a new kubeconfig from whoever runs the cluster (for a `firesteel local` cluster: `firesteel local up` renews it)");
+        r = err_set(err, -EKEYEXPIRED, "the client certificate of user \"%s\" (%s) expired on %s", who,
+                    a->source ? a->source : "given by option", when);
+        err_hint(err,
+                 "get a new kubeconfig from whoever runs the cluster (for a `firesteel local` cluster: `firesteel local up` renews it)");
         return r;
 }
 
@@ -435,7 +445,8 @@ int kube_access_of(const struct kubeconfig *k, const struct kube_access_options 
         r = apply_overrides(o, &a, err);
         if (r < 0)
                 return r;
-        if (!str_starts(a.server, "https://") && !str_starts(a.server, "http://")) { /* a bare host means TLS here; kubectl would send secrets in the clear */
+        if (!str_starts(a.server, "https://") &&
+            !str_starts(a.server, "http://")) { /* a bare host means TLS here; kubectl would send secrets in the clear */
                 char *server = xasprintf("https://%s", a.server);
                 free(a.server);
                 a.server = server;

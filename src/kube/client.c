@@ -29,7 +29,8 @@ void kube_reply_done(struct kube_reply *r) {
 static int check_proxy(const char *proxy, struct err *err) {
         if (!proxy || str_starts(proxy, "http://"))
                 return 0;
-        return err_set(err, -ENOTSUP, "the proxy %s for the Kubernetes API is not supported (accepted: http://[user:password@]host:port)", proxy);
+        return err_set(err, -ENOTSUP, "the proxy %s for the Kubernetes API is not supported (accepted: http://[user:password@]host:port)",
+                       proxy);
 }
 
 int kube_client_new(struct loop *l, const struct kube_client_options *o, struct kube_client **ret, struct err *err) {
@@ -115,7 +116,9 @@ int kube_client_http_(struct kube_client *c, struct http_client **ret, struct er
                 *vec_push(&c->old_tls) = c->tls;
         c->tls = tls;
         c->generation = generation;
-        c->http = http_client_new(c->loop, &(struct http_client_options){.tls = tls, .proxy_url = c->proxy_url, .user_agent = c->user_agent, .max_idle = c->max_idle});
+        c->http = http_client_new(
+                c->loop,
+                &(struct http_client_options){.tls = tls, .proxy_url = c->proxy_url, .user_agent = c->user_agent, .max_idle = c->max_idle});
         *ret = c->http;
         return 0;
 }
@@ -174,8 +177,8 @@ int kube_status_error(int status, struct sv body, struct err *err) {
         struct sv text = sv_trim(body);
         if (text.len > 300)
                 text.len = 300;
-        return err_http(err, code_of(status, NULL), status, NULL, "HTTP %d %s%s%.*s", status, http_status_text(status), text.len ? ": " : "",
-                        SV_ARG(text));
+        return err_http(err, code_of(status, NULL), status, NULL, "HTTP %d %s%s%.*s", status, http_status_text(status),
+                        text.len ? ": " : "", SV_ARG(text));
 }
 
 void kube_client_explain_(const struct kube_client *c, struct err *err) {
@@ -187,7 +190,8 @@ void kube_client_explain_(const struct kube_client *c, struct err *err) {
 
 int kube_client_transport_err_(const struct kube_client *c, const struct err *cause, struct err *err) {
         bool is_said = strstr(c->access.source, c->access.server); /* "server https://..." */
-        int r = err_set(err, cause->code, "%s%s%s%s: %s", c->access.server, is_said ? "" : " (", is_said ? "" : c->access.source, is_said ? "" : ")", err_message(cause));
+        int r = err_set(err, cause->code, "%s%s%s%s: %s", c->access.server, is_said ? "" : " (", is_said ? "" : c->access.source,
+                        is_said ? "" : ")", err_message(cause));
         if (cause->hint)
                 err_hint(err, "%s", cause->hint);
         else if (cause->code == -ECONNREFUSED)
@@ -307,7 +311,8 @@ static void parse_done(void *arg) {
                         call->reply.doc = TAKE(job->doc);
                         finish(call, &call->reply, NULL);
                 } else {
-                        err_wrap(&job->err, job->result, "%s%s answered something that is not JSON", call->client->access.server, call->request.path);
+                        err_wrap(&job->err, job->result, "%s%s answered something that is not JSON", call->client->access.server,
+                                 call->request.path);
                         finish(call, NULL, &job->err);
                 }
         }

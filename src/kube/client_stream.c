@@ -212,7 +212,8 @@ static void ws_send_request(void *arg, const struct err *cause) {
         AUTO(http_headers) struct http_headers headers = {0};
         kube_client_headers_(k->client, NULL, NULL, &headers);
         AUTO(free) char *url = kube_client_url_(k->client, k->path, k->query);
-        k->connecting = ws_connect(http, url, &headers, k->protocols.len ? (const char *const *)k->protocols.items : NULL, k->max_message, ws_connected, k);
+        k->connecting = ws_connect(http, url, &headers, k->protocols.len ? (const char *const *)k->protocols.items : NULL, k->max_message,
+                                   ws_connected, k);
 }
 
 static void ws_begin(void *arg) {

@@ -166,8 +166,8 @@ static int take_answer(struct kube_credentials *c, struct sv text, struct err *e
         yyjson_val *root = yyjson_doc_get_root(doc), *status = yyjson_obj_get(root, "status");
         const char *kind = json_get_str(root, "kind"), *version = json_get_str(root, "apiVersion");
         if (!streq_null(kind, "ExecCredential") || !streq_null(version, c->access->exec->api_version))
-                return err_set(err, -EINVAL, "its output is %s %s, expected ExecCredential %s", kind ? kind : "of no kind", version ? version : "",
-                               c->access->exec->api_version);
+                return err_set(err, -EINVAL, "its output is %s %s, expected ExecCredential %s", kind ? kind : "of no kind",
+                               version ? version : "", c->access->exec->api_version);
         const char *token = json_get_str(status, "token");
         const char *cert = json_get_str(status, "clientCertificateData"), *key = json_get_str(status, "clientKeyData");
         if (!status || ((!token || !*token) && (!cert || !*cert)))
@@ -218,16 +218,18 @@ static int start_plugin(struct kube_credentials *c, struct err *err) {
         AUTO(strv) struct strv argv = {0}, env = {0};
         AUTO(free) char *program = fs_find_program(e->command);
         if (!program) {
-                int r = err_set(err, -ENOENT, "the credential plugin %s of user \"%s\" is not installed (not found%s)", e->command, user_of(c),
-                                strchr(e->command, '/') ? "" : " in PATH");
+                int r = err_set(err, -ENOENT, "the credential plugin %s of user \"%s\" is not installed (not found%s)", e->command,
+                                user_of(c), strchr(e->command, '/') ? "" : " in PATH");
                 if (e->install_hint)
                         err_hint(err, "%s", e->install_hint);
                 return r;
         }
         bool has_terminal = isatty(STDIN_FILENO);
         if (streq(e->interactive_mode, "Always") && !has_terminal)
-                return err_set(err, -ENOTTY, "the credential plugin %s of user \"%s\" wants a terminal (interactiveMode: Always), and standard input is none",
-                               e->command, user_of(c));
+                return err_set(
+                        err, -ENOTTY,
+                        "the credential plugin %s of user \"%s\" wants a terminal (interactiveMode: Always), and standard input is none",
+                        e->command, user_of(c));
         strv_add(&argv, program);
         vec_foreach(arg, &e->args) {
                 strv_add(&argv, *arg);

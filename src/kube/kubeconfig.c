@@ -49,8 +49,24 @@ static yyjson_mut_val *find_named(yyjson_mut_val *list, const char *name) {
 
 /* Members that are texts: one that YAML takes for a number or a boolean would else be lost without a word. */
 static const char *const texts[] = {
-        "server", "tls-server-name", "certificate-authority", "certificate-authority-data", "proxy-url", "cluster", "user", "namespace",
-        "client-certificate", "client-certificate-data", "client-key", "client-key-data", "token", "tokenFile", "as", "as-uid", "username", "password",
+        "server",
+        "tls-server-name",
+        "certificate-authority",
+        "certificate-authority-data",
+        "proxy-url",
+        "cluster",
+        "user",
+        "namespace",
+        "client-certificate",
+        "client-certificate-data",
+        "client-key",
+        "client-key-data",
+        "token",
+        "tokenFile",
+        "as",
+        "as-uid",
+        "username",
+        "password",
 };
 static const char *const switches[] = {"insecure-skip-tls-verify", "disable-compression"};
 
@@ -81,7 +97,8 @@ static int check_list(yyjson_val *list, const char *section, const char *body, c
                         return err_set(err, -EINVAL, "%s: %s[%zu] must be an object with `name` and `%s`", file, section, i, body);
                 yyjson_val *name = yyjson_obj_get(item, "name");
                 if (!yyjson_is_str(name) || yyjson_get_len(name) == 0)
-                        return err_set(err, -EINVAL, "%s: %s[%zu] has no name (a text in quotes, if it looks like a number)", file, section, i);
+                        return err_set(err, -EINVAL, "%s: %s[%zu] has no name (a text in quotes, if it looks like a number)", file, section,
+                                       i);
                 if (map_has(&seen, yyjson_get_str(name)))
                         return err_set(err, -EINVAL, "%s: %s holds the name \"%s\" twice", file, section, yyjson_get_str(name));
                 map_set(&seen, yyjson_get_str(name), item);
@@ -142,7 +159,8 @@ static void merge(struct kubeconfig *k, yyjson_val *root, const char *dir) {
                 k->doc = empty_config();
         yyjson_mut_val *into = yyjson_mut_doc_get_root(k->doc);
         for (size_t i = 0; i < ARRAY_LEN(sections); i++)
-                merge_list(k->doc, mjson_arr(k->doc, into, sections[i].list), yyjson_obj_get(root, sections[i].list), sections[i].body, dir);
+                merge_list(k->doc, mjson_arr(k->doc, into, sections[i].list), yyjson_obj_get(root, sections[i].list), sections[i].body,
+                           dir);
         const char *current = json_get_str(root, "current-context");
         if (current && *current && !mjson_get_str(into, "current-context"))
                 mjson_set_str(k->doc, into, "current-context", current);

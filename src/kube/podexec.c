@@ -71,7 +71,8 @@ static void take_status(struct podexec *p, struct sv text) {
                 }
         }
         const char *message = json_get_str(root, "message");
-        (void)err_http(&err, -EREMOTEIO, (int)json_get_int(root, "code", 0), json_get_str(root, "reason"), "%s", message ? message : "the command failed");
+        (void)err_http(&err, -EREMOTEIO, (int)json_get_int(root, "code", 0), json_get_str(root, "reason"), "%s",
+                       message ? message : "the command failed");
         finish(p, -1, &err);
 }
 

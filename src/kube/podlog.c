@@ -73,7 +73,8 @@ static bool parse_stamp(struct sv text, struct stamp *ret) {
                 return false;
         int64_t nanos = 0, scale = 100 * 1000 * 1000;
         ssize_t dot = sv_find_char(text, '.');
-        for (size_t i = dot < 0 ? text.len : (size_t)dot + 1; i < text.len && text.data[i] >= '0' && text.data[i] <= '9' && scale > 0; i++) {
+        for (size_t i = dot < 0 ? text.len : (size_t)dot + 1; i < text.len && text.data[i] >= '0' && text.data[i] <= '9' && scale > 0;
+             i++) {
                 nanos += (text.data[i] - '0') * scale;
                 scale /= 10;
         }
@@ -267,8 +268,8 @@ static void on_stream_end(void *arg, const struct err *err) {
         }
         str_clear(&p->line);
         p->in_long_line = false;
-        /* 400: the container has not started; nothing: the pod may not have a node yet. The pod says whether it ever will. It may have come and
-         * gone before it is asked. */
+        /* 400: the container has not started; nothing: the pod may not have a node yet. The pod says whether it ever will. It may have come
+         * and gone before it is asked. */
         p->is_complete = p->was_over ? !err || err->http_status == 400 : !err && p->has_data;
         if (err && err->http_status && err->http_status != 400 && err->http_status < 500) {
                 end(p, err);

@@ -81,7 +81,8 @@ struct portforward_conn *portforward_open(struct portforward *f, int port, const
         }
         f->requests++;
         struct portforward_conn *c = NEW(struct portforward_conn);
-        *c = (struct portforward_conn){.owner = f, .data = data, .error = error, .ev = *ev, .port = port, .error_text = STR_INIT(MAX_ERROR)};
+        *c = (struct portforward_conn){
+                .owner = f, .data = data, .error = error, .ev = *ev, .port = port, .error_text = STR_INIT(MAX_ERROR)};
         spdy_stream_set_data(data, c);
         spdy_stream_set_data(error, c);
         *vec_push(&f->conns) = c;
@@ -188,7 +189,8 @@ static void on_message(void *arg, bool is_text, struct sv message) {
 
 static void on_close(void *arg, int code, struct sv reason) {
         AUTO(err) struct err err = ERR_INIT;
-        (void)err_set(&err, -ECONNRESET, "the connection to the cluster ended (WebSocket code %d%s%.*s)", code, reason.len ? ": " : "", SV_ARG(reason));
+        (void)err_set(&err, -ECONNRESET, "the connection to the cluster ended (WebSocket code %d%s%.*s)", code, reason.len ? ": " : "",
+                      SV_ARG(reason));
         end(arg, code == 1000 ? NULL : &err);
 }
 

@@ -73,7 +73,11 @@ static void on_remote_error(void *arg, const struct err *err) {
 static bool connect_relay(struct relay *r) {
         struct portlisten *p = r->owner;
         r->remote = portforward_open(p->forward, p->pod_port,
-                                     &(struct portforward_events){.on_data = on_remote_data, .on_end = on_remote_end, .on_error = on_remote_error, .on_drain = on_remote_drain, .arg = r});
+                                     &(struct portforward_events){.on_data = on_remote_data,
+                                                                  .on_end = on_remote_end,
+                                                                  .on_error = on_remote_error,
+                                                                  .on_drain = on_remote_drain,
+                                                                  .arg = r});
         if (!r->remote) {
                 relay_free(r);
                 return false;
@@ -140,7 +144,8 @@ static void on_connection(void *arg) {
         *vec_push(&p->relays) = r;
         if (p->forward && !connect_relay(r))
                 return;
-        stream_set_events(r->local, &(struct stream_events){.on_data = on_local_data, .on_end = on_local_end, .on_drain = on_local_drain, .arg = r});
+        stream_set_events(r->local,
+                          &(struct stream_events){.on_data = on_local_data, .on_end = on_local_end, .on_drain = on_local_drain, .arg = r});
 }
 
 int portlisten_new(struct loop *l, const char *address, int port, struct portlisten **ret, int *ret_port, struct err *err) {

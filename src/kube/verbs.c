@@ -100,7 +100,8 @@ static void make_write(const struct kube_client *c, const char *method, char *pa
         take_query(ret, &query);
 }
 
-void kube_make_create(const struct kube_client *c, const struct kube_resource *r, const char *namespace_, struct sv body, struct kube_request *ret) {
+void kube_make_create(const struct kube_client *c, const struct kube_resource *r, const char *namespace_, struct sv body,
+                      struct kube_request *ret) {
         make_write(c, "POST", kube_path(r, namespace_, NULL, NULL), "application/json", body, ret);
 }
 
@@ -168,7 +169,8 @@ static int send_for_doc(struct kube_client *c, struct kube_request *q, yyjson_do
         return 0;
 }
 
-int kube_get(struct kube_client *c, const struct kube_resource *r, const char *namespace_, const char *name, yyjson_doc **ret, struct err *err) {
+int kube_get(struct kube_client *c, const struct kube_resource *r, const char *namespace_, const char *name, yyjson_doc **ret,
+             struct err *err) {
         struct kube_request q;
         kube_make_get(r, namespace_, name, &q);
         return send_for_doc(c, &q, ret, err);
@@ -218,8 +220,8 @@ int kube_delete(struct kube_client *c, const struct kube_resource *r, const char
         return send_for_doc(c, &q, ret, err);
 }
 
-int kube_delete_collection(struct kube_client *c, const struct kube_resource *r, const char *namespace_, const struct kube_delete_options *o,
-                           struct err *err) {
+int kube_delete_collection(struct kube_client *c, const struct kube_resource *r, const char *namespace_,
+                           const struct kube_delete_options *o, struct err *err) {
         struct kube_request q;
         kube_make_delete(c, r, namespace_, NULL, o, &q);
         return send_for_doc(c, &q, NULL, err);
@@ -342,8 +344,8 @@ static void on_list(void *arg, yyjson_doc *list, const struct err *err) {
                 err_copy(&w->err, err);
 }
 
-int kube_list(struct kube_client *c, const struct kube_resource *r, const char *namespace_, const struct kube_list_options *o, yyjson_doc **ret,
-              struct err *err) {
+int kube_list(struct kube_client *c, const struct kube_resource *r, const char *namespace_, const struct kube_list_options *o,
+              yyjson_doc **ret, struct err *err) {
         struct waiting_list w = {0};
         struct kube_listing *l = kube_list_start(c, r, namespace_, o, on_list, &w);
         loop_run_until(kube_client_loop(c), &w.is_done);

@@ -11,8 +11,8 @@ struct kube_resource {
         const char *group, *version, *plural, *kind;
         bool is_cluster_scoped;
 };
-extern const struct kube_resource KUBE_PODS, KUBE_SERVICES, KUBE_CONFIG_MAPS, KUBE_SECRETS, KUBE_PVCS, KUBE_EVENTS, KUBE_NAMESPACES, KUBE_NODES,
-        KUBE_SERVICE_ACCOUNTS, KUBE_ROLES, KUBE_ROLE_BINDINGS, KUBE_LEASES, KUBE_DEPLOYMENTS, KUBE_STATEFUL_SETS;
+extern const struct kube_resource KUBE_PODS, KUBE_SERVICES, KUBE_CONFIG_MAPS, KUBE_SECRETS, KUBE_PVCS, KUBE_EVENTS, KUBE_NAMESPACES,
+        KUBE_NODES, KUBE_SERVICE_ACCOUNTS, KUBE_ROLES, KUBE_ROLE_BINDINGS, KUBE_LEASES, KUBE_DEPLOYMENTS, KUBE_STATEFUL_SETS;
 /* The entry for an object's apiVersion and kind among those above; NULL when it is none of them. */
 const struct kube_resource *kube_resource_of(const char *api_version, const char *kind);
 
@@ -35,7 +35,8 @@ enum kube_patch_type { KUBE_PATCH_JSON, KUBE_PATCH_MERGE, KUBE_PATCH_STRATEGIC, 
 void kube_make_get(const struct kube_resource *r, const char *namespace_, const char *name, struct kube_request *ret);
 void kube_make_list(const struct kube_resource *r, const char *namespace_, const struct kube_list_options *o, const char *continue_,
                     struct kube_request *ret);
-void kube_make_create(const struct kube_client *c, const struct kube_resource *r, const char *namespace_, struct sv body, struct kube_request *ret);
+void kube_make_create(const struct kube_client *c, const struct kube_resource *r, const char *namespace_, struct sv body,
+                      struct kube_request *ret);
 void kube_make_update(const struct kube_client *c, const struct kube_resource *r, const char *namespace_, const char *name,
                       const char *subresource, struct sv body, struct kube_request *ret);
 /* `force` takes over fields in conflict (KUBE_PATCH_APPLY only). */
@@ -52,8 +53,8 @@ MUST_USE int kube_list(struct kube_client *c, const struct kube_resource *r, con
                        yyjson_doc **ret, struct err *err);
 MUST_USE int kube_create(struct kube_client *c, const struct kube_resource *r, const char *namespace_, yyjson_mut_val *object,
                          yyjson_doc **ret, struct err *err);
-MUST_USE int kube_update(struct kube_client *c, const struct kube_resource *r, const char *namespace_, const char *name, yyjson_mut_val *object,
-                         yyjson_doc **ret, struct err *err);
+MUST_USE int kube_update(struct kube_client *c, const struct kube_resource *r, const char *namespace_, const char *name,
+                         yyjson_mut_val *object, yyjson_doc **ret, struct err *err);
 MUST_USE int kube_patch(struct kube_client *c, const struct kube_resource *r, const char *namespace_, const char *name,
                         const char *subresource, enum kube_patch_type type, struct sv body, yyjson_doc **ret, struct err *err);
 /* Server-side apply, forced. */

@@ -262,8 +262,8 @@ static void on_ws_connected(void *arg, struct ws *ws, const char *protocol, cons
         w->connecting = NULL;
         if (err) {
                 /* Something between us and the server does not do WebSockets: a plain stream will do. */
-                if (err->http_status && err->http_status != 401 && err->http_status != 403 && err->http_status != 404 && err->http_status != 410 &&
-                    err->http_status != 429 && err->http_status < 500) {
+                if (err->http_status && err->http_status != 401 && err->http_status != 403 && err->http_status != 404 &&
+                    err->http_status != 410 && err->http_status != 429 && err->http_status < 500) {
                         w->websocket = false;
                         connect_later(w, 0);
                         return;

@@ -43,7 +43,9 @@ static const char *const names[] = {"OK",
                                     "DataLoss",
                                     "Unauthenticated"};
 
-char *grpc_status_name(int status) { return status >= 0 && status < (int)ARRAY_LEN(names) ? xstrdup(names[status]) : xasprintf("Code(%d)", status); }
+char *grpc_status_name(int status) {
+        return status >= 0 && status < (int)ARRAY_LEN(names) ? xstrdup(names[status]) : xasprintf("Code(%d)", status);
+}
 
 static void call_free(struct grpc_call *c) {
         timer_free(c->timer);
@@ -79,7 +81,9 @@ static void fail(struct grpc_call *c, int code, const char *why) {
 
 /* ---- what comes of the session; it may not be freed in there ---- */
 
-static int hex(char ch) { return ch >= '0' && ch <= '9' ? ch - '0' : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10 : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1; }
+static int hex(char ch) {
+        return ch >= '0' && ch <= '9' ? ch - '0' : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10 : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
+}
 
 /* grpc-message is percent-encoded; what is not a code stays as it is. */
 static void decode_message(struct sv v, struct str *ret) {
@@ -91,8 +95,8 @@ static void decode_message(struct sv v, struct str *ret) {
         }
 }
 
-static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8_t *name, size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
-                     void *arg) {
+static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8_t *name, size_t name_len, const uint8_t *value,
+                     size_t value_len, uint8_t flags, void *arg) {
         struct grpc_call *c = arg;
         struct sv key = sv_new((const char *)name, name_len), v = sv_new((const char *)value, value_len);
         int64_t number = 0;
@@ -133,7 +137,8 @@ static int on_close(nghttp2_session *s, int32_t id, uint32_t code, void *arg) {
         return 0;
 }
 
-static ssize_t read_request(nghttp2_session *s, int32_t id, uint8_t *buffer, size_t len, uint32_t *flags, nghttp2_data_source *source, void *arg) {
+static ssize_t read_request(nghttp2_session *s, int32_t id, uint8_t *buffer, size_t len, uint32_t *flags, nghttp2_data_source *source,
+                            void *arg) {
         struct grpc_call *c = arg;
         size_t left = c->request.len - c->sent, n = left < len ? left : len;
         memcpy(buffer, c->request.data + c->sent, n);
@@ -160,11 +165,12 @@ static void conclude(struct grpc_call *c) {
                 AUTO(free) char *text = xasprintf("unexpected HTTP status code received from server: %d", c->http_status);
                 finish(c, c->http_status == 404 ? GRPC_UNIMPLEMENTED : GRPC_UNKNOWN, text, SV_NULL);
         } else if (c->status < 0 && c->reset_code) {
-                AUTO(free) char *text = xasprintf("stream terminated by RST_STREAM with error code: %s", nghttp2_http2_strerror(c->reset_code));
+                AUTO(free) char *text =
+                        xasprintf("stream terminated by RST_STREAM with error code: %s", nghttp2_http2_strerror(c->reset_code));
                 finish(c, c->reset_code == NGHTTP2_REFUSED_STREAM ? GRPC_UNAVAILABLE : GRPC_INTERNAL, text, SV_NULL);
         } else if (c->status < 0) {
-                finish(c, c->is_text_wrong ? GRPC_UNKNOWN : GRPC_INTERNAL, c->is_text_wrong ? "the answer is not gRPC's" : "server closed the stream without sending trailers",
-                       SV_NULL);
+                finish(c, c->is_text_wrong ? GRPC_UNKNOWN : GRPC_INTERNAL,
+                       c->is_text_wrong ? "the answer is not gRPC's" : "server closed the stream without sending trailers", SV_NULL);
         } else if (c->status != GRPC_OK) {
                 finish(c, c->status, str_cstr(&c->message), SV_NULL);
         } else if (!take_message(str_sv(&c->body), &body)) {
@@ -194,12 +200,17 @@ static void stream_data(void *arg, struct sv data) {
                 pump(c);
 }
 
-static void stream_end(void *arg, const struct err *err) { fail(arg, -ECONNRESET, err ? err_message(err) : "the connection ended without an answer"); }
+static void stream_end(void *arg, const struct err *err) {
+        fail(arg, -ECONNRESET, err ? err_message(err) : "the connection ended without an answer");
+}
 
 static void on_timeout(void *arg) { fail(arg, -ETIMEDOUT, "context deadline exceeded"); }
 
 static nghttp2_nv header(const char *name, const char *value) {
-        return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name, .value = (uint8_t *)(uintptr_t)value, .namelen = strlen(name), .valuelen = strlen(value)};
+        return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
+                            .value = (uint8_t *)(uintptr_t)value,
+                            .namelen = strlen(name),
+                            .valuelen = strlen(value)};
 }
 
 static int begin(struct grpc_call *c) {

@@ -230,7 +230,8 @@ static void on_timeout(void *arg) {
                 return;
         }
         AUTO(err) struct err err = ERR_INIT;
-        err_set(&err, -ETIMEDOUT, "%s: %s within %g s", call->origin, call->got_bytes ? "the answer did not come to its end" : "no answer", (double)ms / 1000);
+        err_set(&err, -ETIMEDOUT, "%s: %s within %g s", call->origin, call->got_bytes ? "the answer did not come to its end" : "no answer",
+                (double)ms / 1000);
         call_fail(call, &err);
 }
 
@@ -402,7 +403,9 @@ static void on_end(void *arg, const struct err *err) {
         else if (err)
                 call_fail_text(call, err->code, err_message(err));
         else
-                call_fail_text(call, -ECONNRESET, call->got_bytes ? "the connection was closed in the middle of the answer" : "the connection was closed without an answer");
+                call_fail_text(call, -ECONNRESET,
+                               call->got_bytes ? "the connection was closed in the middle of the answer"
+                                               : "the connection was closed without an answer");
         call_unref(call);
 }
 
@@ -444,7 +447,9 @@ static struct tls_context *tls_of(struct http_client *c, struct err *err) {
         return c->system_tls;
 }
 
-static int64_t connect_timeout(const struct http_client *c) { return c->o.connect_timeout_ms ? c->o.connect_timeout_ms : DEFAULT_CONNECT_MS; }
+static int64_t connect_timeout(const struct http_client *c) {
+        return c->o.connect_timeout_ms ? c->o.connect_timeout_ms : DEFAULT_CONNECT_MS;
+}
 
 static void tunnel_data(void *arg, struct sv data) {
         struct http_call *call = arg;
@@ -466,8 +471,9 @@ static void tunnel_data(void *arg, struct sv data) {
                 }
         } else if (call->complete) {
                 AUTO(err) struct err err = ERR_INIT;
-                err_set(&err, -ECONNREFUSED, "the proxy %s:%d refuses to connect to %s:%d: %d %s", call->client->proxy.host, call->client->proxy.port,
-                        call->url.host, call->url.port, call->response.status, http_status_text(call->response.status));
+                err_set(&err, -ECONNREFUSED, "the proxy %s:%d refuses to connect to %s:%d: %d %s", call->client->proxy.host,
+                        call->client->proxy.port, call->url.host, call->url.port, call->response.status,
+                        http_status_text(call->response.status));
                 call_fail(call, &err);
         } else if (e != HPE_OK) {
                 parse_failed(call);
@@ -478,7 +484,8 @@ static void tunnel_data(void *arg, struct sv data) {
 static void tunnel_end(void *arg, const struct err *err) {
         struct http_call *call = arg;
         AUTO(err) struct err e = ERR_INIT;
-        err_set(&e, err ? err->code : -ECONNRESET, "the proxy %s:%d closed the connection", call->client->proxy.host, call->client->proxy.port);
+        err_set(&e, err ? err->code : -ECONNRESET, "the proxy %s:%d closed the connection", call->client->proxy.host,
+                call->client->proxy.port);
         call_fail(call, &e);
 }
 

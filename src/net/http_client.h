@@ -18,9 +18,11 @@ struct http_client_options {
         const char *user_agent;     /* NULL = firesteel/VERSION */
         int64_t connect_timeout_ms; /* 0 = 10 s */
         size_t max_idle;            /* idle connections kept per origin; 0 = 4 */
-        /* How to reach a host, instead of resolving and connecting here (a port inside a pod, another network namespace). It calls done once, never from
-         * within, with a plain stream that is ours, or err; TLS is spoken over it here. NULL = as usual. A client with a proxy does not ask it. */
-        void (*connect)(void *arg, const char *host, int port, void (*done)(void *done_arg, struct stream *s, const struct err *err), void *done_arg);
+        /* How to reach a host, instead of resolving and connecting here (a port inside a pod, another network namespace). It calls done
+         * once, never from within, with a plain stream that is ours, or err; TLS is spoken over it here. NULL = as usual. A client with a
+         * proxy does not ask it. */
+        void (*connect)(void *arg, const char *host, int port, void (*done)(void *done_arg, struct stream *s, const struct err *err),
+                        void *done_arg);
         void *connect_arg;
 };
 /* Texts are copied. An unusable proxy URL is reported by each call. */
@@ -65,6 +67,7 @@ void http_call_cancel(struct http_call *call);
 void http_call_pause(struct http_call *call, bool paused);
 
 /* Runs the loop until the call is done: for commands. Streaming callbacks may be set. */
-MUST_USE int http_call_wait(struct http_client *c, struct loop *l, const struct http_call_options *o, struct http_response *ret, struct err *err);
+MUST_USE int http_call_wait(struct http_client *c, struct loop *l, const struct http_call_options *o, struct http_response *ret,
+                            struct err *err);
 
 #endif

@@ -222,8 +222,9 @@ static void conn_linger(struct conn *c) {
 /* An answer to what never became an exchange. */
 static void refuse(struct conn *c, int status, const char *text) {
         AUTO(str) struct str out = STR_INIT(0);
-        str_appendf(&out, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s\n", status,
-                    http_status_text(status), strlen(text) + 1, text);
+        str_appendf(&out,
+                    "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s\n",
+                    status, http_status_text(status), strlen(text) + 1, text);
         stream_write(c->stream, str_sv(&out));
         conn_linger(c);
 }
@@ -363,7 +364,8 @@ static struct http_exchange *exchange_new(struct conn *c, struct incoming *in) {
                 .headers = in->headers,
                 .body = sv_new(x->body ? x->body : "", body_len),
                 .peer_common_name = c->subject ? c->subject->common_name : NULL,
-                .peer_organizations = c->subject && c->subject->organizations.len ? (const char *const *)c->subject->organizations.items : NULL,
+                .peer_organizations =
+                        c->subject && c->subject->organizations.len ? (const char *const *)c->subject->organizations.items : NULL,
                 .peer_address = c->peer_address,
                 .is_tls = stream_is_tls(c->stream),
         };
@@ -433,7 +435,8 @@ static void parse_failed(struct conn *c, llhttp_errno_t e, struct sv data) {
                 refuse(c, in->fail_status, in->fail_text);
                 return;
         }
-        AUTO(free) char *text = xasprintf("bad request: %s", llhttp_get_error_reason(&in->parser) ? llhttp_get_error_reason(&in->parser) : llhttp_errno_name(e));
+        AUTO(free) char *text = xasprintf("bad request: %s", llhttp_get_error_reason(&in->parser) ? llhttp_get_error_reason(&in->parser)
+                                                                                                  : llhttp_errno_name(e));
         refuse(c, e == HPE_INVALID_VERSION ? 505 : e == HPE_INVALID_METHOD && has_request_line(data) ? 405 : 400, text);
 }
 
@@ -586,9 +589,9 @@ static void expire(struct conn *c) {
                 conn_close(c);
 }
 
-/* Deadlines, of all connections at once: cheaper than a timer for each. A peer that takes some of its answer gets more time. A deadline counts at the second
- * sweep that finds it over: when this process was not running, what the peer sent meanwhile is read in between - closing on it would be a reset, in which the
- * answer gets lost. */
+/* Deadlines, of all connections at once: cheaper than a timer for each. A peer that takes some of its answer gets more time. A deadline
+ * counts at the second sweep that finds it over: when this process was not running, what the peer sent meanwhile is read in between -
+ * closing on it would be a reset, in which the answer gets lost. */
 static void sweep(void *arg) {
         struct http_server *s = arg;
         int64_t now = loop_now_ms(s->loop);

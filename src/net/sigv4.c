@@ -15,8 +15,8 @@ enum { STAMP_SIZE = 17, DAY_LEN = 8, MAX_SIGNED_HEADERS = HTTP_MAX_HEADERS };
 static void stamp(int64_t ms, char ret[STAMP_SIZE]) {
         int year, month, day, hour, minute, second, weekday;
         ktime_to_civil(ms / 1000, &year, &month, &day, &hour, &minute, &second, &weekday);
-        snprintf(ret, STAMP_SIZE, "%04u%02u%02uT%02u%02u%02uZ", (unsigned)year % 10000, (unsigned)month % 100, (unsigned)day % 100, (unsigned)hour % 100,
-                 (unsigned)minute % 100, (unsigned)second % 100);
+        snprintf(ret, STAMP_SIZE, "%04u%02u%02uT%02u%02u%02uZ", (unsigned)year % 10000, (unsigned)month % 100, (unsigned)day % 100,
+                 (unsigned)hour % 100, (unsigned)minute % 100, (unsigned)second % 100);
 }
 
 static bool parse_stamp(struct sv text, int64_t *ret_ms) {
@@ -149,8 +149,8 @@ static void append_header(const struct http_headers *headers, const char *name, 
 }
 
 /* `names`: lower case and sorted. */
-static void append_canonical(const struct sigv4_request *q, const struct http_headers *headers, const struct strv *names, const char *payload, bool is_s3,
-                             struct str *out) {
+static void append_canonical(const struct sigv4_request *q, const struct http_headers *headers, const struct strv *names,
+                             const char *payload, bool is_s3, struct str *out) {
         str_appendf(out, "%s\n", q->method);
         append_path(q->path, is_s3, out);
         str_append_c(out, '\n');
@@ -184,7 +184,8 @@ static void sign_text(const char *secret, const char *when, struct sv region, st
         hex_encode(mac, sizeof mac, ret);
 }
 
-static void sign_canonical(const char *secret, const char *when, struct sv region, struct sv service, struct sv canonical, char ret[SIGV4_HEX_SIZE]) {
+static void sign_canonical(const char *secret, const char *when, struct sv region, struct sv service, struct sv canonical,
+                           char ret[SIGV4_HEX_SIZE]) {
         char hash[SHA256_HEX_SIZE];
         sha256_hex(canonical, hash);
         AUTO(str) struct str text = STR_INIT(0);
@@ -218,8 +219,8 @@ static void collect_names(const struct http_headers *headers, struct strv *names
 
 static bool has_token(const struct sigv4_keys *k) { return k->session_token && *k->session_token; }
 
-void sigv4_sign(const struct sigv4_keys *k, const struct sigv4_request *q, int64_t now_ms, const char *payload, struct http_headers *headers,
-                char ret_signature[SIGV4_HEX_SIZE]) {
+void sigv4_sign(const struct sigv4_keys *k, const struct sigv4_request *q, int64_t now_ms, const char *payload,
+                struct http_headers *headers, char ret_signature[SIGV4_HEX_SIZE]) {
         char when[STAMP_SIZE], hash[SHA256_HEX_SIZE], signature[SIGV4_HEX_SIZE];
         bool is_s3 = streq(k->service, "s3");
         stamp(now_ms, when);
@@ -240,8 +241,8 @@ void sigv4_sign(const struct sigv4_keys *k, const struct sigv4_request *q, int64
         sign_canonical(k->secret_key, when, sv_of(k->region), sv_of(k->service), str_sv(&canonical), signature);
 
         AUTO(free) char *joined = strv_join(&names, ";");
-        http_headers_addf(headers, "Authorization", "%s Credential=%s/%.8s/%s/%s/aws4_request, SignedHeaders=%s, Signature=%s", algorithm, k->access_key,
-                          when, k->region, k->service, joined, signature);
+        http_headers_addf(headers, "Authorization", "%s Credential=%s/%.8s/%s/%s/aws4_request, SignedHeaders=%s, Signature=%s", algorithm,
+                          k->access_key, when, k->region, k->service, joined, signature);
         if (ret_signature)
                 memcpy(ret_signature, signature, SIGV4_HEX_SIZE);
 }
@@ -280,7 +281,8 @@ void sigv4_chunk(const struct sigv4_keys *k, int64_t now_ms, const char *previou
         sha256_hex(SV_NULL, empty);
         sha256_hex(chunk, hash);
         AUTO(str) struct str text = STR_INIT(0);
-        str_appendf(&text, "%s-PAYLOAD\n%s\n%.8s/%s/%s/aws4_request\n%s\n%s\n%s", algorithm, when, when, k->region, k->service, previous, empty, hash);
+        str_appendf(&text, "%s-PAYLOAD\n%s\n%.8s/%s/%s/aws4_request\n%s\n%s\n%s", algorithm, when, when, k->region, k->service, previous,
+                    empty, hash);
         sign_text(k->secret_key, when, sv_of(k->region), sv_of(k->service), str_sv(&text), ret);
 }
 
@@ -319,7 +321,9 @@ static bool is_presigned(const struct sigv4_request *q) {
         return streq_null(a, algorithm);
 }
 
-bool sigv4_is_signed(const struct sigv4_request *q, const struct http_headers *headers) { return authorization_of(headers) || is_presigned(q); }
+bool sigv4_is_signed(const struct sigv4_request *q, const struct http_headers *headers) {
+        return authorization_of(headers) || is_presigned(q);
+}
 
 static int unreadable(struct err *err, const char *what) {
         return err_http(err, -EINVAL, 400, "IncompleteSignature", "the request's signature lacks %s", what);
@@ -392,10 +396,12 @@ static int check_time(const struct claim *c, struct sv day, int64_t now_ms, stru
         if (!parse_stamp(sv_of(c->date), &at) || !sv_eq(day, sv_new(c->date, DAY_LEN)))
                 return unreadable(err, "a date that is that of the credential");
         if (at - now_ms > SIGV4_MAX_SKEW_MS)
-                return err_http(err, -EACCES, 403, "SignatureDoesNotMatch", "Signature not yet current: %s is later than the server's time", c->date);
+                return err_http(err, -EACCES, 403, "SignatureDoesNotMatch", "Signature not yet current: %s is later than the server's time",
+                                c->date);
         int64_t lifetime_ms = c->is_presigned ? c->expires_s * 1000 : SIGV4_MAX_SKEW_MS;
         if (now_ms - at > lifetime_ms)
-                return err_http(err, -EACCES, 403, c->is_presigned ? "AccessDenied" : "SignatureDoesNotMatch", "Signature expired: %s is too long ago", c->date);
+                return err_http(err, -EACCES, 403, c->is_presigned ? "AccessDenied" : "SignatureDoesNotMatch",
+                                "Signature expired: %s is too long ago", c->date);
         return 0;
 }
 
@@ -421,7 +427,8 @@ static int check_signed_headers(const struct claim *c, const struct http_headers
 }
 
 /* The word or hash in the canonical request; a hash that was sent must be that of the body. */
-static int check_payload(const struct claim *c, const struct sigv4_request *q, bool is_s3, char hash[SHA256_HEX_SIZE], const char **ret, struct err *err) {
+static int check_payload(const struct claim *c, const struct sigv4_request *q, bool is_s3, char hash[SHA256_HEX_SIZE], const char **ret,
+                         struct err *err) {
         if (c->is_presigned && is_s3) {
                 *ret = c->payload ? c->payload : SIGV4_UNSIGNED_PAYLOAD;
                 return 0;
@@ -434,7 +441,8 @@ static int check_payload(const struct claim *c, const struct sigv4_request *q, b
                 *ret = c->payload;
                 return 0;
         }
-        return err_http(err, -EACCES, 400, "XAmzContentSHA256Mismatch", "the body's SHA-256 is not that of the header x-amz-content-sha256");
+        return err_http(err, -EACCES, 400, "XAmzContentSHA256Mismatch",
+                        "the body's SHA-256 is not that of the header x-amz-content-sha256");
 }
 
 int sigv4_verify(const struct sigv4_request *q, const struct http_headers *headers, int64_t now_ms, const char *service,
@@ -445,7 +453,8 @@ int sigv4_verify(const struct sigv4_request *q, const struct http_headers *heade
         if (r < 0 || (r = split_credential(&c, parts, err)) < 0 || (r = check_time(&c, parts[1], now_ms, err)) < 0)
                 return r;
         if (service && !sv_eqs(parts[3], service))
-                return err_http(err, -EACCES, 403, "SignatureDoesNotMatch", "Credential should be scoped to correct service: '%s'", service);
+                return err_http(err, -EACCES, 403, "SignatureDoesNotMatch", "Credential should be scoped to correct service: '%s'",
+                                service);
         AUTO(strv) struct strv names = {0};
         if ((r = check_signed_headers(&c, headers, &names, err)) < 0)
                 return r;
@@ -464,8 +473,9 @@ int sigv4_verify(const struct sigv4_request *q, const struct http_headers *heade
         append_canonical(q, headers, &names, payload, is_s3, &canonical);
         sign_canonical(secret, c.date, parts[2], parts[3], str_sv(&canonical), expected);
         if (strlen(c.signature) != SIGV4_HEX_SIZE - 1 || CRYPTO_memcmp(c.signature, expected, SIGV4_HEX_SIZE - 1) != 0)
-                return err_http(err, -EACCES, 403, "SignatureDoesNotMatch",
-                                "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.");
+                return err_http(
+                        err, -EACCES, 403, "SignatureDoesNotMatch",
+                        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.");
         *ret = (struct sigv4_identity){.access_key = TAKE(access_key),
                                        .region = sv_dup(parts[2]),
                                        .service = sv_dup(parts[3]),

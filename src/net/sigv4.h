@@ -35,8 +35,8 @@ struct sigv4_request {
 /* Adds X-Amz-Date, X-Amz-Security-Token, X-Amz-Content-Sha256 (S3) and Authorization to `headers`, which must have Host and is
  * signed as a whole (but for headers that proxies change). payload: NULL hashes the body; else what takes the hash's place, the
  * hash itself or one of the words above. ret_signature (for chunks) may be NULL. */
-void sigv4_sign(const struct sigv4_keys *k, const struct sigv4_request *q, int64_t now_ms, const char *payload, struct http_headers *headers,
-                char ret_signature[SIGV4_HEX_SIZE]);
+void sigv4_sign(const struct sigv4_keys *k, const struct sigv4_request *q, int64_t now_ms, const char *payload,
+                struct http_headers *headers, char ret_signature[SIGV4_HEX_SIZE]);
 /* The query of a presigned URL; the payload is unsigned. Of the headers only `host` is signed. */
 char *sigv4_presign(const struct sigv4_keys *k, const struct sigv4_request *q, const char *host, int64_t now_ms, int expires_s);
 /* The signature of the next chunk of a SIGV4_STREAMING_PAYLOAD body, from that before (of the request for the first). */
@@ -57,6 +57,7 @@ bool sigv4_is_signed(const struct sigv4_request *q, const struct http_headers *h
 /* Checks header and query signatures; secret_of returns NULL for unknown keys. service NULL: any. Failures carry the status 403 (400
  * for unreadable ones) and AWS's error code as reason. A body whose hash was left out or streamed is not looked at. */
 MUST_USE int sigv4_verify(const struct sigv4_request *q, const struct http_headers *headers, int64_t now_ms, const char *service,
-                          const char *(*secret_of)(void *arg, const char *access_key), void *arg, struct sigv4_identity *ret, struct err *err);
+                          const char *(*secret_of)(void *arg, const char *access_key), void *arg, struct sigv4_identity *ret,
+                          struct err *err);
 
 #endif

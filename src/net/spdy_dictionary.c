@@ -15,23 +15,24 @@ static const char *const words[] = {
         "origin",
 };
 
-static const char tail[] = "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505"
-                           "203 Non-Authoritative Information"
-                           "204 No Content"
-                           "301 Moved Permanently"
-                           "400 Bad Request"
-                           "401 Unauthorized"
-                           "403 Forbidden"
-                           "404 Not Found"
-                           "500 Internal Server Error"
-                           "501 Not Implemented"
-                           "503 Service Unavailable"
-                           "Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec"
-                           " 00:00:00"
-                           " Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMT"
-                           "chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,public"
-                           "privatemax-age=gzip,deflate,sdch"
-                           "charset=utf-8charset=iso-8859-1,utf-,*,enq=0.";
+static const char tail[] =
+        "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505"
+        "203 Non-Authoritative Information"
+        "204 No Content"
+        "301 Moved Permanently"
+        "400 Bad Request"
+        "401 Unauthorized"
+        "403 Forbidden"
+        "404 Not Found"
+        "500 Internal Server Error"
+        "501 Not Implemented"
+        "503 Service Unavailable"
+        "Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec"
+        " 00:00:00"
+        " Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMT"
+        "chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,public"
+        "privatemax-age=gzip,deflate,sdch"
+        "charset=utf-8charset=iso-8859-1,utf-,*,enq=0.";
 
 static char text[1423];
 static size_t length;

@@ -176,7 +176,8 @@ static void on_read(uv_stream_t *h, ssize_t nread, const uv_buf_t *buf) {
 }
 
 static void update_reading(struct stream *s) {
-        bool want = !s->closing && !s->eof && !s->broken && (s->handshaking || (s->has_events && !s->paused)) && !s->buffers->held.len && !s->buffers->unread.len;
+        bool want = !s->closing && !s->eof && !s->broken && (s->handshaking || (s->has_events && !s->paused)) && !s->buffers->held.len &&
+                    !s->buffers->unread.len;
         if (s->closing || want == s->reading)
                 return;
         s->reading = want;
@@ -435,7 +436,8 @@ static void flush(struct stream *s) {
         if (s->broken)
                 empty(s, &s->buffers->queue);
         if (s->buffers->queue.len) {
-                uv_buf_t buf = uv_buf_init(s->buffers->queue.data, (unsigned)(s->buffers->queue.len < INT32_MAX ? s->buffers->queue.len : INT32_MAX));
+                uv_buf_t buf = uv_buf_init(s->buffers->queue.data,
+                                           (unsigned)(s->buffers->queue.len < INT32_MAX ? s->buffers->queue.len : INT32_MAX));
                 int n = uv_try_write(&s->uv.stream, &buf, 1);
                 if (n < 0 && n != UV_EAGAIN) {
                         str_done(&s->buffers->queue);
@@ -714,7 +716,8 @@ void stream_set_idle(struct stream *s, bool idle) {
 }
 
 bool stream_is_quiet(const struct stream *s) {
-        if (s->closing || s->eof || s->broken || s->ended || s->buffers->held.len || s->buffers->unread.len || s->writing || s->buffers->queue.len)
+        if (s->closing || s->eof || s->broken || s->ended || s->buffers->held.len || s->buffers->unread.len || s->writing ||
+            s->buffers->queue.len)
                 return false;
         int fd;
         char byte;
@@ -828,7 +831,8 @@ static void connecting_finish(struct stream_connecting *c, struct err *err) {
                 if (c->host[0] == '/')
                         err_wrap(err, err->code, "cannot connect to %s", c->host);
                 else
-                        err_wrap(err, err->code, strchr(c->host, ':') ? "cannot connect to [%s]:%d" : "cannot connect to %s:%d", c->host, c->port);
+                        err_wrap(err, err->code, strchr(c->host, ':') ? "cannot connect to [%s]:%d" : "cannot connect to %s:%d", c->host,
+                                 c->port);
         }
         void (*done)(void *, struct stream *, const struct err *) = c->done;
         void *arg = c->arg;
@@ -950,7 +954,8 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *addr
         if (status < 0) {
                 AUTO(err) struct err err = ERR_INIT;
                 bool unknown = status == UV_EAI_NONAME || status == UV_EAI_NODATA;
-                err_set(&err, unknown ? -ENOENT : -EAGAIN, unknown ? "the host name is not known" : "cannot resolve the host name: %s", uv_strerror(status));
+                err_set(&err, unknown ? -ENOENT : -EAGAIN, unknown ? "the host name is not known" : "cannot resolve the host name: %s",
+                        uv_strerror(status));
                 connecting_finish(c, &err);
                 return;
         }

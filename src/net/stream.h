@@ -41,8 +41,8 @@ void stream_pause(struct stream *s, bool paused); /* back-pressure on the readin
 void stream_shutdown(struct stream *s);           /* half-close after what is pending */
 void stream_free(struct stream *s);               /* at once, with what is pending; no more callbacks */
 /* Frees it when the peer has had the chance to read everything: writes what is pending, ends our side, waits up to
- * linger_ms for the peer to end its own (whatever it sends is dropped); while it has not taken all that was written it is waited for until it
- * takes nothing for a minute. No more callbacks. */
+ * linger_ms for the peer to end its own (whatever it sends is dropped); while it has not taken all that was written it is waited for until
+ * it takes nothing for a minute. No more callbacks. */
 void stream_finish(struct stream *s, int64_t linger_ms);
 /* Puts bytes back in front of those to be read: what a protocol's parser did not eat. */
 void stream_unread(struct stream *s, struct sv data);

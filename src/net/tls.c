@@ -259,7 +259,8 @@ static void append_names(struct str *out, X509 *cert) {
         for (int i = 0; i < count && shown < 10; i++) {
                 const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
                 if (n->type == GEN_DNS) {
-                        str_appendf(out, "%s%.*s", shown++ ? ", " : "", ASN1_STRING_length(n->d.dNSName), ASN1_STRING_get0_data(n->d.dNSName));
+                        str_appendf(out, "%s%.*s", shown++ ? ", " : "", ASN1_STRING_length(n->d.dNSName),
+                                    ASN1_STRING_get0_data(n->d.dNSName));
                 } else if (n->type == GEN_IPADD && ASN1_STRING_length(n->d.iPAddress) == 4) {
                         const unsigned char *ip = ASN1_STRING_get0_data(n->d.iPAddress);
                         str_appendf(out, "%s%d.%d.%d.%d", shown++ ? ", " : "", ip[0], ip[1], ip[2], ip[3]);
@@ -301,7 +302,8 @@ static int verify_error(SSL *ssl, long result, X509 *cert, struct err *err) {
         case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
         case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: {
                 AUTO(free) char *issuer = name_text(X509_get_issuer_name(cert), NID_commonName);
-                str_appendf(&text, "certificate is signed by unknown authority%s%s%s", issuer ? " \"" : "", issuer ? issuer : "", issuer ? "\"" : "");
+                str_appendf(&text, "certificate is signed by unknown authority%s%s%s", issuer ? " \"" : "", issuer ? issuer : "",
+                            issuer ? "\"" : "");
                 break;
         }
         case X509_V_ERR_CERT_SIGNATURE_FAILURE:

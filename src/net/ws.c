@@ -352,10 +352,15 @@ static char *http_url(const char *url) {
         return str_starts(url, "wss://") ? xasprintf("https://%s", url + 6) : xstrdup(url);
 }
 
-struct ws_connecting *ws_connect(struct http_client *client, const char *url, const struct http_headers *headers, const char *const *protocols,
-                                 size_t max_message, void (*done)(void *arg, struct ws *w, const char *protocol, const struct err *err), void *arg) {
+struct ws_connecting *ws_connect(struct http_client *client, const char *url, const struct http_headers *headers,
+                                 const char *const *protocols, size_t max_message,
+                                 void (*done)(void *arg, struct ws *w, const char *protocol, const struct err *err), void *arg) {
         struct ws_connecting *c = NEW(struct ws_connecting);
-        *c = (struct ws_connecting){.loop = http_client_loop(client), .max_message = max_message, .done = done, .arg = arg, .refusal = STR_INIT(WS_MAX_REFUSAL)};
+        *c = (struct ws_connecting){.loop = http_client_loop(client),
+                                    .max_message = max_message,
+                                    .done = done,
+                                    .arg = arg,
+                                    .refusal = STR_INIT(WS_MAX_REFUSAL)};
         unsigned char nonce[16];
         rand_bytes(nonce, sizeof nonce);
         base64_encode(sv_new((char *)nonce, sizeof nonce), &c->key);

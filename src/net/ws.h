@@ -26,10 +26,11 @@ bool ws_offers(const struct http_request *request, const char *protocol);
 
 struct ws_connecting;
 /* The client side (http, https, ws and wss URLs): done gets the socket and the chosen subprotocol (NULL when none), or the error
- * (with the HTTP status of a refusal in it, and its body as `details` when that is JSON). Extra headers (Authorization) are borrowed. done is called once and
- * never from within; the client must live until then, or ws_connect_cancel() be called before. */
+ * (with the HTTP status of a refusal in it, and its body as `details` when that is JSON). Extra headers (Authorization) are borrowed. done
+ * is called once and never from within; the client must live until then, or ws_connect_cancel() be called before. */
 struct ws_connecting *ws_connect(struct http_client *c, const char *url, const struct http_headers *headers, const char *const *protocols,
-                                 size_t max_message, void (*done)(void *arg, struct ws *w, const char *protocol, const struct err *err), void *arg);
+                                 size_t max_message, void (*done)(void *arg, struct ws *w, const char *protocol, const struct err *err),
+                                 void *arg);
 void ws_connect_cancel(struct ws_connecting *c);
 
 /* A socket over a stream whose handshake was made elsewhere; takes the stream. */

@@ -56,7 +56,8 @@ void aws_credentials_done(struct aws_credentials *c) {
         *c = (struct aws_credentials){0};
 }
 
-static void set_credentials(struct aws_credentials *c, const char *access_key, const char *secret_key, const char *token, int64_t expires_ms) {
+static void set_credentials(struct aws_credentials *c, const char *access_key, const char *secret_key, const char *token,
+                            int64_t expires_ms) {
         *c = (struct aws_credentials){.access_key = xstrdup(access_key),
                                       .secret_key = xstrdup(secret_key),
                                       .session_token = token && *token ? xstrdup(token) : NULL,
@@ -138,7 +139,8 @@ static int parse_sts(struct sv text, struct aws_credentials *ret, struct err *er
         return err_set(err, -EPROTO, "the answer has no credentials");
 }
 
-static void finish_parsed(struct aws_chain *c, int (*parse)(struct sv, struct aws_credentials *, struct err *), struct sv text, const char *who) {
+static void finish_parsed(struct aws_chain *c, int (*parse)(struct sv, struct aws_credentials *, struct err *), struct sv text,
+                          const char *who) {
         AUTO(err) struct err err = ERR_INIT;
         struct aws_credentials found = {0};
         if (parse(text, &found, &err) < 0) {
@@ -157,8 +159,8 @@ static void fail_status(struct aws_chain *c, const struct http_response *respons
         const struct xml_node *error = xml_parse(body, &a, &root, NULL) == 0 ? xml_child(root, "Error") : NULL;
         const char *message = xml_text(error, "Message");
         err_http(&err, -EACCES, response->status, xml_text(error, "Code"), "AWS credentials of %s: %s%s%.*s", who,
-                 message ? message : http_status_text(response->status), !message && body.len ? ": " : "", message ? 0 : (int)(body.len < 500 ? body.len : 500),
-                 body.data);
+                 message ? message : http_status_text(response->status), !message && body.len ? ": " : "",
+                 message ? 0 : (int)(body.len < 500 ? body.len : 500), body.data);
         fail(c, &err);
 }
 
@@ -166,10 +168,16 @@ static void fail_status(struct aws_chain *c, const struct http_response *respons
 
 typedef void (*on_done_fn)(void *arg, struct http_response *response, const struct err *err);
 
-static void start_call(struct aws_chain *c, struct http_client *http, const char *method, const char *url, const struct http_headers *headers,
-                       struct sv body, int64_t timeout_ms, on_done_fn on_done) {
-        struct http_call_options o = {
-                .method = method, .url = url, .headers = headers, .body = body, .timeout_ms = timeout_ms, .max_body = MAX_ANSWER, .on_done = on_done, .arg = c};
+static void start_call(struct aws_chain *c, struct http_client *http, const char *method, const char *url,
+                       const struct http_headers *headers, struct sv body, int64_t timeout_ms, on_done_fn on_done) {
+        struct http_call_options o = {.method = method,
+                                      .url = url,
+                                      .headers = headers,
+                                      .body = body,
+                                      .timeout_ms = timeout_ms,
+                                      .max_body = MAX_ANSWER,
+                                      .on_done = on_done,
+                                      .arg = c};
         c->call = http_call_start(http, &o);
 }
 
@@ -209,7 +217,8 @@ static int call_sts(struct aws_chain *c, const struct str *form, const struct aw
         else
                 http_headers_add(&h, "Host", u.host);
         if (signer) {
-                struct sigv4_keys keys = {signer->access_key, signer->secret_key, signer->session_token, c->region ? c->region : "us-east-1", "sts"};
+                struct sigv4_keys keys = {signer->access_key, signer->secret_key, signer->session_token,
+                                          c->region ? c->region : "us-east-1", "sts"};
                 struct sigv4_request q = {.method = "POST", .path = u.path, .body = str_sv(form)};
                 sigv4_sign(&keys, &q, clock_now_ms(), NULL, &h, NULL);
         }
@@ -264,8 +273,10 @@ static int from_assumed_role(struct aws_chain *c, struct err *err) {
                 signer.session_token = (char *)(uintptr_t)aws_env_get(&c->env, "AWS_SESSION_TOKEN");
         }
         if (!signer.access_key || !signer.secret_key)
-                return err_set(err, -EACCES, "assuming the role %s takes keys: set fs.s3a.access.key and fs.s3a.secret.key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-                               c->role);
+                return err_set(
+                        err, -EACCES,
+                        "assuming the role %s takes keys: set fs.s3a.access.key and fs.s3a.secret.key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                        c->role);
         AUTO(str) struct str form = STR_INIT(0);
         begin_form(&form, "AssumeRole", c->role, c->role_session);
         return call_sts(c, &form, &signer, err);
@@ -304,7 +315,8 @@ static void on_process_done(void *arg, const struct child_result *result) {
         }
         AUTO(err) struct err err = ERR_INIT;
         struct sv text = sv_trim(result->err);
-        err_set(&err, -EACCES, "AWS credentials of credential_process: exit code %d: %.*s", result->exit_code, (int)(text.len < 500 ? text.len : 500), text.data);
+        err_set(&err, -EACCES, "AWS credentials of credential_process: exit code %d: %.*s", result->exit_code,
+                (int)(text.len < 500 ? text.len : 500), text.data);
         fail(c, &err);
 }
 
@@ -363,7 +375,8 @@ static int from_profile(struct aws_chain *c, struct err *err) {
                 if (!aws_env_get(&c->env, "AWS_PROFILE"))
                         return 0;
                 return err_set(err, -ENOENT, "AWS_PROFILE names the profile %s, which is neither in %s nor in %s", name,
-                               p.credentials_path ? p.credentials_path : "~/.aws/credentials", p.config_path ? p.config_path : "~/.aws/config");
+                               p.credentials_path ? p.credentials_path : "~/.aws/credentials",
+                               p.config_path ? p.config_path : "~/.aws/config");
         }
         const char *role = aws_profile_get(&p, name, "role_arn"), *process = aws_profile_get(&p, name, "credential_process");
         if (role)
@@ -378,7 +391,8 @@ static int from_profile(struct aws_chain *c, struct err *err) {
                 return start_process(c, process, err);
         if (aws_profile_get(&p, name, "sso_session") || aws_profile_get(&p, name, "sso_start_url")) {
                 err_set(err, -ENOTSUP, "AWS profile %s signs in by SSO, which is not done here", name);
-                err_hint(err, "eval \"$(aws configure export-credentials --profile %s --format env)\" puts its keys into the environment", name);
+                err_hint(err, "eval \"$(aws configure export-credentials --profile %s --format env)\" puts its keys into the environment",
+                         name);
                 return -ENOTSUP;
         }
         return 0;
@@ -421,8 +435,10 @@ static int from_container(struct aws_chain *c, struct err *err) {
 static void nothing_found(struct aws_chain *c) {
         AUTO(err) struct err err = ERR_INIT;
         err_set(&err, -EACCES, "no AWS credentials are configured; looked in %s", str_cstr(&c->tried));
-        err_hint(&err, "set spark.hadoop.fs.s3a.access.key and fs.s3a.secret.key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`; "
-                       "for public data set fs.s3a.aws.credentials.provider=org.apache.hadoop.fs.s3a.AnonymousAWSCredentialsProvider");
+        err_hint(
+                &err,
+                "set spark.hadoop.fs.s3a.access.key and fs.s3a.secret.key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`; "
+                "for public data set fs.s3a.aws.credentials.provider=org.apache.hadoop.fs.s3a.AnonymousAWSCredentialsProvider");
         fail(c, &err);
 }
 
@@ -576,8 +592,10 @@ static int add_provider(const char *class_name, struct aws_sources *out, struct 
                 return 0;
         }
         err_set(err, -ENOTSUP, "fs.s3a.aws.credentials.provider: %s is a Java class that is not known here", class_name);
-        err_hint(err, "known are S3A's and the AWS SDK's own: Simple, Temporary, Anonymous and ProfileAWSCredentialsProvider, IAMInstanceCredentialsProvider, "
-                      "AssumedRoleCredentialProvider, EnvironmentVariable, WebIdentityTokenFile, Profile, Container, InstanceProfile and DefaultCredentialsProvider");
+        err_hint(
+                err,
+                "known are S3A's and the AWS SDK's own: Simple, Temporary, Anonymous and ProfileAWSCredentialsProvider, IAMInstanceCredentialsProvider, "
+                "AssumedRoleCredentialProvider, EnvironmentVariable, WebIdentityTokenFile, Profile, Container, InstanceProfile and DefaultCredentialsProvider");
         return -ENOTSUP;
 }
 
@@ -636,7 +654,8 @@ void aws_chain_free(struct aws_chain *c) {
         free(c);
 }
 
-void aws_chain_get(struct aws_chain *c, void (*done)(void *arg, const struct aws_credentials *credentials, const struct err *err), void *arg) {
+void aws_chain_get(struct aws_chain *c, void (*done)(void *arg, const struct aws_credentials *credentials, const struct err *err),
+                   void *arg) {
         bool fresh = c->cached.access_key && (!c->cached.expires_ms || clock_now_ms() < c->cached.expires_ms - REFRESH_MS);
         if (fresh && !c->is_running) {
                 done(arg, &c->cached, NULL);

@@ -33,7 +33,17 @@ struct aws_env {
 };
 const char *aws_env_get(const struct aws_env *env, const char *name); /* NULL also when empty */
 
-enum aws_source { AWS_FIXED, AWS_SESSION, AWS_ENVIRONMENT, AWS_WEB_IDENTITY, AWS_PROFILE, AWS_CONTAINER, AWS_INSTANCE, AWS_ASSUMED_ROLE, AWS_ANONYMOUS };
+enum aws_source {
+        AWS_FIXED,
+        AWS_SESSION,
+        AWS_ENVIRONMENT,
+        AWS_WEB_IDENTITY,
+        AWS_PROFILE,
+        AWS_CONTAINER,
+        AWS_INSTANCE,
+        AWS_ASSUMED_ROLE,
+        AWS_ANONYMOUS
+};
 enum { AWS_SOURCES_MAX = 16 };
 /* Where to look, in this order. */
 struct aws_sources {
@@ -56,7 +66,8 @@ struct aws_chain_options {
 struct aws_chain *aws_chain_new(struct loop *l, const struct aws_chain_options *o);
 void aws_chain_free(struct aws_chain *c);
 /* May answer from within. The credentials are valid during the call. */
-void aws_chain_get(struct aws_chain *c, void (*done)(void *arg, const struct aws_credentials *credentials, const struct err *err), void *arg);
+void aws_chain_get(struct aws_chain *c, void (*done)(void *arg, const struct aws_credentials *credentials, const struct err *err),
+                   void *arg);
 /* No answer for this argument any more. */
 void aws_chain_forget(struct aws_chain *c, void *arg);
 /* AWS said that they have expired, whatever they say themselves. */

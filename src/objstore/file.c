@@ -33,8 +33,8 @@ struct file_op {
 };
 
 static char *make_etag(const struct stat *st) {
-        return xasprintf("%llx-%llx-%llx%09lx", (unsigned long long)st->st_ino, (unsigned long long)st->st_size, (unsigned long long)st->st_mtim.tv_sec,
-                         (unsigned long)st->st_mtim.tv_nsec);
+        return xasprintf("%llx-%llx-%llx%09lx", (unsigned long long)st->st_ino, (unsigned long long)st->st_size,
+                         (unsigned long long)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec);
 }
 
 static void fill_entry(const struct file_op *f, const char *path, const struct stat *st, struct objstore_entry *e) {
@@ -129,7 +129,8 @@ static int do_read(struct file_op *f, struct err *err) {
         if (!str_reserve(&f->result.data, want))
                 return err_set(err, -ENOMEM, "%s", f->path);
         while (f->result.data.len < want) {
-                ssize_t n = pread(fd, f->result.data.data + f->result.data.len, want - f->result.data.len, f->offset + (off_t)f->result.data.len);
+                ssize_t n = pread(fd, f->result.data.data + f->result.data.len, want - f->result.data.len,
+                                  f->offset + (off_t)f->result.data.len);
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0)

@@ -160,7 +160,8 @@ struct objstore_op *objstore_stat(struct objstore *s, const char *url, entry_fn 
         return start(s, &head, &r);
 }
 
-struct objstore_op *objstore_read(struct objstore *s, const char *url, int64_t offset, size_t length, const char *if_etag, data_fn done, void *arg) {
+struct objstore_op *objstore_read(struct objstore *s, const char *url, int64_t offset, size_t length, const char *if_etag, data_fn done,
+                                  void *arg) {
         struct objstore_op head = {.kind = OP_READ, .done.data = done, .arg = arg};
         struct op_request r = {.kind = OP_READ, .url = url, .offset = offset, .length = length, .if_etag = if_etag};
         if (length == 0 || length > OBJSTORE_MAX_READ || offset < 0 || offset > INT64_MAX - (int64_t)length) {
@@ -268,7 +269,8 @@ int objstore_stat_wait(struct objstore *s, const char *url, struct objstore_entr
         return wait_for(s, objstore_stat(s, url, waited_entry, &w), &w);
 }
 
-int objstore_read_wait(struct objstore *s, const char *url, int64_t offset, size_t length, const char *if_etag, struct str *ret, struct err *err) {
+int objstore_read_wait(struct objstore *s, const char *url, int64_t offset, size_t length, const char *if_etag, struct str *ret,
+                       struct err *err) {
         struct waiting w = {.err = err, .data = ret};
         return wait_for(s, objstore_read(s, url, offset, length, if_etag, waited_data, &w), &w);
 }

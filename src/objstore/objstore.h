@@ -12,7 +12,8 @@
  *
  * Configuration is S3A's: fs.s3a.KEY, and before it fs.s3a.bucket.BUCKET.KEY, for access.key, secret.key, session.token, endpoint,
  * endpoint.region, path.style.access, connection.ssl.enabled, attempts.maximum, aws.credentials.provider, assumed.role.arn,
- * assumed.role.session.name, encryption.algorithm (SSE-S3, SSE-KMS) and encryption.key. What is not set comes from AWS's environment variables and profile files; the chain is in credentials.h.
+ * assumed.role.session.name, encryption.algorithm (SSE-S3, SSE-KMS) and encryption.key. What is not set comes from AWS's environment
+ * variables and profile files; the chain is in credentials.h.
  *
  * Limits: a read or put of OBJSTORE_MAX_READ bytes, OBJSTORE_MAX_PAGE entries a page. */
 #ifndef FIRESTEEL_OBJSTORE_OBJSTORE_H
@@ -79,8 +80,8 @@ struct objstore_op *objstore_list(struct objstore *s, const struct objstore_list
                                   void (*done)(void *arg, struct objstore_page *page, const struct err *err), void *arg);
 
 /* An object or a file (or, with files, a directory). The entry may be taken by moving it. */
-struct objstore_op *objstore_stat(struct objstore *s, const char *url, void (*done)(void *arg, struct objstore_entry *entry, const struct err *err),
-                                  void *arg);
+struct objstore_op *objstore_stat(struct objstore *s, const char *url,
+                                  void (*done)(void *arg, struct objstore_entry *entry, const struct err *err), void *arg);
 
 /* Bytes from `offset` on, at most `length` (not 0); fewer at the end, none behind it. if_etag: only when it is still that one
  * (-ESTALE otherwise); NULL = whatever it is. The data may be taken by moving it. */
@@ -93,7 +94,8 @@ struct objstore_op *objstore_put(struct objstore *s, const char *url, struct sv 
 
 /* Sends a file, in parts when it is large. progress may be NULL. On failure nothing is left behind. */
 struct objstore_op *objstore_upload(struct objstore *s, const char *path, const char *url,
-                                    void (*progress)(void *arg, int64_t sent, int64_t total), void (*done)(void *arg, const struct err *err), void *arg);
+                                    void (*progress)(void *arg, int64_t sent, int64_t total),
+                                    void (*done)(void *arg, const struct err *err), void *arg);
 
 /* An object that is not there is no error. Files: also an empty directory. */
 struct objstore_op *objstore_delete(struct objstore *s, const char *url, void (*done)(void *arg, const struct err *err), void *arg);
@@ -103,11 +105,12 @@ bool objstore_knows(const char *url);
 
 MUST_USE int objstore_list_wait(struct objstore *s, const struct objstore_list *q, struct objstore_page *ret, struct err *err);
 MUST_USE int objstore_stat_wait(struct objstore *s, const char *url, struct objstore_entry *ret, struct err *err);
-MUST_USE int objstore_read_wait(struct objstore *s, const char *url, int64_t offset, size_t length, const char *if_etag, struct str *ret, struct err *err);
+MUST_USE int objstore_read_wait(struct objstore *s, const char *url, int64_t offset, size_t length, const char *if_etag, struct str *ret,
+                                struct err *err);
 MUST_USE int objstore_put_wait(struct objstore *s, const char *url, struct sv data, const char *content_type, struct err *err);
 /* progress's argument is the caller's. Interrupted (-EINTR), it discards the parts that were sent before it returns. */
-MUST_USE int objstore_upload_wait(struct objstore *s, const char *path, const char *url, void (*progress)(void *arg, int64_t sent, int64_t total),
-                                  void *arg, struct err *err);
+MUST_USE int objstore_upload_wait(struct objstore *s, const char *path, const char *url,
+                                  void (*progress)(void *arg, int64_t sent, int64_t total), void *arg, struct err *err);
 MUST_USE int objstore_delete_wait(struct objstore *s, const char *url, struct err *err);
 
 #endif

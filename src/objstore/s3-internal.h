@@ -71,6 +71,7 @@ void s3_request_hand_over(struct s3_request *r, void (*done)(void *arg, struct h
 void s3_abandon_upload(struct s3_bucket *b, const char *key, const char *upload_id, const char *url);
 void s3_orphans_free(struct s3 *s3);
 
-struct objstore_op *s3_upload_start(struct objstore *s, const struct objstore_op *head, const struct op_request *q, struct s3_bucket *b, const char *key);
+struct objstore_op *s3_upload_start(struct objstore *s, const struct objstore_op *head, const struct op_request *q, struct s3_bucket *b,
+                                    const char *key);
 
 #endif

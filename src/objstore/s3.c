@@ -65,8 +65,10 @@ static int parse_page(const struct s3_op *f, struct sv text, struct objstore_pag
                 int64_t n = 0;
                 if (!key || !size || !sv_to_int64(sv_of(size), &n))
                         return err_set(err, -EPROTO, "the listing has an object without key or size");
-                *vec_push(&ret->entries) = (struct objstore_entry){
-                        .url = xasprintf("%s%s", f->url, key), .size = n, .mtime_ms = parse_iso(xml_text(c, "LastModified")), .etag = etag ? unquoted(etag) : NULL};
+                *vec_push(&ret->entries) = (struct objstore_entry){.url = xasprintf("%s%s", f->url, key),
+                                                                   .size = n,
+                                                                   .mtime_ms = parse_iso(xml_text(c, "LastModified")),
+                                                                   .etag = etag ? unquoted(etag) : NULL};
         }
         xml_foreach(c, root, "CommonPrefixes") {
                 const char *prefix = xml_text(c, "Prefix");
@@ -132,8 +134,8 @@ static void list_query(const struct objstore_list *q, const char *prefix, struct
 
 static const char *const methods[] = {[OP_LIST] = "GET", [OP_STAT] = "HEAD", [OP_READ] = "GET", [OP_PUT] = "PUT", [OP_DELETE] = "DELETE"};
 
-static void fill_spec(const struct op_request *q, const char *key, struct s3_request_spec *spec, struct http_headers *headers, struct str *query,
-                      struct str *body) {
+static void fill_spec(const struct op_request *q, const char *key, struct s3_request_spec *spec, struct http_headers *headers,
+                      struct str *query, struct str *body) {
         spec->method = methods[q->kind];
         spec->key = key;
         spec->headers = headers;
@@ -144,7 +146,8 @@ static void fill_spec(const struct op_request *q, const char *key, struct s3_req
                 spec->query = str_cstr(query);
                 break;
         case OP_READ:
-                http_headers_addf(headers, "Range", "bytes=%lld-%lld", (long long)q->offset, (long long)(q->offset + (int64_t)q->length - 1));
+                http_headers_addf(headers, "Range", "bytes=%lld-%lld", (long long)q->offset,
+                                  (long long)(q->offset + (int64_t)q->length - 1));
                 if (q->if_etag)
                         http_headers_addf(headers, "If-Match", "\"%s\"", q->if_etag);
                 spec->max_answer = q->length > 64 * 1024 ? q->length : 64 * 1024; /* an error's text may be longer */
@@ -160,7 +163,8 @@ static void fill_spec(const struct op_request *q, const char *key, struct s3_req
         }
 }
 
-static struct objstore_op *start(struct objstore *s, const struct objstore_op *head, const struct op_request *q, struct s3_bucket *b, const char *key) {
+static struct objstore_op *start(struct objstore *s, const struct objstore_op *head, const struct op_request *q, struct s3_bucket *b,
+                                 const char *key) {
         struct s3_op *f = NEW(struct s3_op);
         f->op = *head;
         f->op.cancel = s3_op_cancel;

@@ -82,7 +82,8 @@ static char *region_of_host(const char *host) {
         AUTO(strv) struct strv labels = {0};
         strv_split(&labels, host, '.');
         for (size_t i = 0; i + 2 < labels.len; i++) {
-                bool is_service = streq(labels.items[i], "s3") || streq(labels.items[i], "dualstack") || str_starts(labels.items[i], "vpce-");
+                bool is_service =
+                        streq(labels.items[i], "s3") || streq(labels.items[i], "dualstack") || str_starts(labels.items[i], "vpce-");
                 if (is_service && streq(labels.items[i + 2], "amazonaws") && !streq(labels.items[i + 1], "dualstack"))
                         return xstrdup(labels.items[i + 1]);
         }
@@ -108,7 +109,8 @@ static int set_endpoint(struct s3_bucket *b, const char *endpoint, bool use_tls,
         if (r < 0)
                 return err_wrap(err, r, "fs.s3a.endpoint");
         if (!u.host || !*u.host || !(streq(u.scheme, "http") || streq(u.scheme, "https")))
-                return err_set(err, -EINVAL, "fs.s3a.endpoint is %s, but it must be HOST, HOST:PORT or an http:// or https:// URL", endpoint);
+                return err_set(err, -EINVAL, "fs.s3a.endpoint is %s, but it must be HOST, HOST:PORT or an http:// or https:// URL",
+                               endpoint);
         b->scheme = TAKE(u.scheme);
         b->authority = xasprintf(strchr(u.host, ':') ? "[%s]" : "%s", u.host);
         if (u.port) {
@@ -145,7 +147,9 @@ static int set_chain(struct s3_bucket *b, const struct aws_env *env, struct err 
         b->is_anonymous = sources.len && sources.list[0] == AWS_ANONYMOUS;
         for (size_t i = 1; i < sources.len && !b->is_anonymous; i++)
                 if (sources.list[i] == AWS_ANONYMOUS)
-                        return err_set(err, -ENOTSUP, "fs.s3a.aws.credentials.provider: anonymous access as a last resort, behind other providers, is not done here");
+                        return err_set(
+                                err, -ENOTSUP,
+                                "fs.s3a.aws.credentials.provider: anonymous access as a last resort, behind other providers, is not done here");
         struct aws_credentials fixed = {
                 .access_key = (char *)(uintptr_t)conf(b, "access.key"),
                 .secret_key = (char *)(uintptr_t)conf(b, "secret.key"),

@@ -111,12 +111,13 @@ static void explain(const struct s3_request *r, const struct http_response *resp
         int status = response->status;
         const char *code = c->code, *said = c->message;
         if (status == 404)
-                err_http(err, -ENOENT, status, code, streq_null(code, "NoSuchBucket") ? "%s: there is no such bucket" : "%s: there is no such object", r->url);
+                err_http(err, -ENOENT, status, code,
+                         streq_null(code, "NoSuchBucket") ? "%s: there is no such bucket" : "%s: there is no such object", r->url);
         else if (status == 412)
                 err_http(err, -ESTALE, status, code, "%s has changed", r->url);
         else
-                err_http(err, errno_of(status), status, code, "%s: %s%s%s%s", r->url, said ? said : http_status_text(status), code ? " (" : "", code ? code : "",
-                         code ? ")" : "");
+                err_http(err, errno_of(status), status, code, "%s: %s%s%s%s", r->url, said ? said : http_status_text(status),
+                         code ? " (" : "", code ? code : "", code ? ")" : "");
         if (streq_null(code, "SignatureDoesNotMatch"))
                 err_hint(err, "the secret key is wrong, or a proxy changes requests");
         else if (streq_null(code, "InvalidAccessKeyId"))
@@ -156,7 +157,8 @@ static bool try_again(struct s3_request *r) {
 }
 
 static bool may_pass(int status, const char *code) {
-        static const char *const passing[] = {"RequestTimeout", "InternalError", "SlowDown", "OperationAborted", "RequestTimeTooSkewed", NULL};
+        static const char *const passing[] = {"RequestTimeout",   "InternalError",        "SlowDown",
+                                              "OperationAborted", "RequestTimeTooSkewed", NULL};
         return status == 429 || status == 500 || status == 502 || status == 503 || status == 504 || str_is_one_of(code, passing);
 }
 

@@ -112,7 +112,8 @@ static void abort_when_quiet(struct upload *u) {
                 return;
         }
         AUTO(free) char *query = upload_query(u->upload_id, 0);
-        struct s3_request_spec spec = {.bucket = u->bucket, .method = "DELETE", .key = u->key, .query = query, .url = u->url, .done = on_aborted, .arg = u};
+        struct s3_request_spec spec = {
+                .bucket = u->bucket, .method = "DELETE", .key = u->key, .query = query, .url = u->url, .done = on_aborted, .arg = u};
         u->request = s3_request_start(&spec);
 }
 
@@ -209,8 +210,15 @@ static void complete(struct upload *u) {
         AUTO(free) char *query = upload_query(u->upload_id, 0);
         AUTO(http_headers) struct http_headers h = {0};
         http_headers_add(&h, "Content-Type", "application/xml");
-        struct s3_request_spec spec = {
-                .bucket = u->bucket, .method = "POST", .key = u->key, .query = query, .headers = &h, .body = &body, .url = u->url, .done = on_completed, .arg = u};
+        struct s3_request_spec spec = {.bucket = u->bucket,
+                                       .method = "POST",
+                                       .key = u->key,
+                                       .query = query,
+                                       .headers = &h,
+                                       .body = &body,
+                                       .url = u->url,
+                                       .done = on_completed,
+                                       .arg = u};
         u->request = s3_request_start(&spec);
 }
 
@@ -375,12 +383,19 @@ static void on_opened(void *arg) {
         AUTO(http_headers) struct http_headers h = {0};
         http_headers_add(&h, "Content-Type", "application/octet-stream");
         s3_bucket_encrypt(u->bucket, &h);
-        struct s3_request_spec spec = {
-                .bucket = u->bucket, .method = "POST", .key = u->key, .query = "uploads=", .headers = &h, .url = u->url, .done = on_created, .arg = u};
+        struct s3_request_spec spec = {.bucket = u->bucket,
+                                       .method = "POST",
+                                       .key = u->key,
+                                       .query = "uploads=",
+                                       .headers = &h,
+                                       .url = u->url,
+                                       .done = on_created,
+                                       .arg = u};
         u->request = s3_request_start(&spec);
 }
 
-struct objstore_op *s3_upload_start(struct objstore *s, const struct objstore_op *head, const struct op_request *q, struct s3_bucket *b, const char *key) {
+struct objstore_op *s3_upload_start(struct objstore *s, const struct objstore_op *head, const struct op_request *q, struct s3_bucket *b,
+                                    const char *key) {
         struct upload *u = NEW(struct upload);
         u->op = *head;
         u->op.cancel = upload_cancel;
@@ -437,7 +452,8 @@ static void on_abandoned(void *arg, struct http_response *response, const struct
 void s3_abandon_upload(struct s3_bucket *b, const char *key, const char *upload_id, const char *url) {
         struct s3_orphan *o = orphan_new(b);
         AUTO(free) char *query = upload_query(upload_id, 0);
-        struct s3_request_spec spec = {.bucket = b, .method = "DELETE", .key = key, .query = query, .url = url, .done = on_abandoned, .arg = o};
+        struct s3_request_spec spec = {
+                .bucket = b, .method = "DELETE", .key = key, .query = query, .url = url, .done = on_abandoned, .arg = o};
         o->request = s3_request_start(&spec);
 }
 

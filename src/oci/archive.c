@@ -49,7 +49,8 @@ static ssize_t read_fd(void *arg, void *buf, size_t cap, struct err *err) { retu
 
 static bool is_compressed(int fd) {
         unsigned char head[4] = {0};
-        return pread(fd, head, sizeof head, 0) == sizeof head && ((head[0] == 0x1f && head[1] == 0x8b) || (head[0] == 0x28 && head[1] == 0xb5 && head[2] == 0x2f));
+        return pread(fd, head, sizeof head, 0) == sizeof head &&
+               ((head[0] == 0x1f && head[1] == 0x8b) || (head[0] == 0x28 && head[1] == 0xb5 && head[2] == 0x2f));
 }
 
 /* Parts are read in any order, so a compressed tar is laid out first, in a file that has no name. */
@@ -220,7 +221,8 @@ static int begin_patiently(const struct oci_store *store, const struct oci_descr
         }
 }
 
-static int copy_blob(const struct oci_store *store, const struct source *s, const char *name, const struct oci_descriptor *d, struct err *err) {
+static int copy_blob(const struct oci_store *store, const struct source *s, const char *name, const struct oci_descriptor *d,
+                     struct err *err) {
         AUTO(oci_ingest) struct oci_ingest *i = NULL;
         AUTO(piece) struct piece p = {.fd = -1};
         AUTO(free) char *buffer = xmalloc(COPY_BYTES);
@@ -250,7 +252,8 @@ static int put_checked(const struct oci_store *store, struct sv text, const char
 }
 
 /* From a descriptor of index.json down to the layers. */
-static int copy_oci(const struct oci_store *store, const struct source *s, const struct oci_descriptor *top, char ret_manifest[OCI_DIGEST_SIZE], struct err *err) {
+static int copy_oci(const struct oci_store *store, const struct source *s, const struct oci_descriptor *top,
+                    char ret_manifest[OCI_DIGEST_SIZE], struct err *err) {
         AUTO(str) struct str text = STR_INIT(OCI_MAX_MANIFEST_BYTES);
         AUTO(oci_manifest) struct oci_manifest m = {0};
         AUTO(free) char *name = xasprintf("blobs/sha256/%s", oci_digest_hex(top->digest));
@@ -320,7 +323,8 @@ static void put_descriptor(yyjson_mut_doc *doc, yyjson_mut_val *v, const char *t
 }
 
 /* One element of manifest.json: {"Config": "HEX.json", "RepoTags": [...], "Layers": [...]}. An OCI manifest is written for it. */
-static int copy_docker(const struct oci_store *store, const struct source *s, yyjson_val *image, char ret_manifest[OCI_DIGEST_SIZE], struct err *err) {
+static int copy_docker(const struct oci_store *store, const struct source *s, yyjson_val *image, char ret_manifest[OCI_DIGEST_SIZE],
+                       struct err *err) {
         const char *config = json_get_str(image, "Config");
         yyjson_val *layers = yyjson_obj_get(image, "Layers"), *v;
         AUTO(oci_descriptor) struct oci_descriptor d = {0};
@@ -343,7 +347,8 @@ static int copy_docker(const struct oci_store *store, const struct source *s, yy
                 AUTO(oci_descriptor) struct oci_descriptor layer = {0};
                 AUTO(free) char *name = unpack_clean_path(yyjson_get_str(v) ? yyjson_get_str(v) : "");
                 if (!name || !*name)
-                        return err_set(err, -EINVAL, "%s: manifest.json names a layer \"%s\"", s->path, yyjson_get_str(v) ? yyjson_get_str(v) : "");
+                        return err_set(err, -EINVAL, "%s: manifest.json names a layer \"%s\"", s->path,
+                                       yyjson_get_str(v) ? yyjson_get_str(v) : "");
                 if ((r = copy_part(store, s, name, &layer, err)) < 0)
                         return r;
                 put_descriptor(doc, yyjson_mut_arr_add_obj(doc, list), OCI_TYPE_LAYER, &layer);
@@ -386,7 +391,9 @@ static int import_docker(const struct oci_store *store, const struct source *s, 
         size_t i, max;
         yyjson_arr_foreach(list, i, max, image) if (!chosen && (reference->tag ? has_tag(image, reference->tag) : max == 1)) chosen = image;
         if (!chosen)
-                return err_set(err, -ENOENT, reference->tag ? "%s: no image with the tag \"%s\" is in it" : "%s: several images are in it: name one by its tag%s",
+                return err_set(err, -ENOENT,
+                               reference->tag ? "%s: no image with the tag \"%s\" is in it"
+                                              : "%s: several images are in it: name one by its tag%s",
                                s->path, reference->tag ? reference->tag : "");
         r = copy_docker(store, s, chosen, manifest, err);
         return r < 0 ? r : oci_store_tag(store, reference->name, manifest, manifest, "file", err);
@@ -412,7 +419,8 @@ int oci_import(const struct oci_store *store, const struct oci_reference *refere
 }
 
 /* The name under which it is kept: what the archive says, in full. */
-static int add_name(const struct oci_store *store, const char *text, const char *digest, const char *manifest, struct oci_loads *ret, struct err *err) {
+static int add_name(const struct oci_store *store, const char *text, const char *digest, const char *manifest, struct oci_loads *ret,
+                    struct err *err) {
         AUTO(oci_reference) struct oci_reference name = {0};
         int r = oci_reference_parse(text, &name, err);
         if (r < 0 || (r = oci_store_tag(store, name.name, digest, manifest, "file", err)) < 0)
@@ -444,10 +452,13 @@ static int load_docker(const struct oci_store *store, const struct source *s, co
                 yyjson_val *names = yyjson_obj_get(image, "RepoTags");
                 if (!name && yyjson_arr_size(names) == 0)
                         return nameless(s->path, err);
-                if ((r = copy_docker(store, s, image, manifest, err)) < 0 || (name && (r = add_name(store, name, manifest, manifest, ret, err)) < 0))
+                if ((r = copy_docker(store, s, image, manifest, err)) < 0 ||
+                    (name && (r = add_name(store, name, manifest, manifest, ret, err)) < 0))
                         return r;
                 if (!name)
-                        yyjson_arr_foreach(names, j, tags, tag) if ((r = add_name(store, yyjson_get_str(tag) ? yyjson_get_str(tag) : "", manifest, manifest, ret, err)) < 0) return r;
+                        yyjson_arr_foreach (names, j, tags, tag)
+                                if ((r = add_name(store, yyjson_get_str(tag) ? yyjson_get_str(tag) : "", manifest, manifest, ret, err)) < 0)
+                                        return r;
         }
         return 0;
 }
@@ -463,7 +474,8 @@ static int load_oci(const struct oci_store *store, const struct source *s, const
         if (name && yyjson_arr_size(list) != 1)
                 return err_set(err, -EINVAL, "%s: %zu images are in it, and --tag names one", s->path, yyjson_arr_size(list));
         yyjson_arr_foreach(list, i, max, v) {
-                const char *full = json_str_at(v, "/annotations/io.containerd.image.name"), *tag = json_str_at(v, "/annotations/org.opencontainers.image.ref.name");
+                const char *full = json_str_at(v, "/annotations/io.containerd.image.name"),
+                           *tag = json_str_at(v, "/annotations/org.opencontainers.image.ref.name");
                 const char *digest = json_get_str(v, "digest"), *type = json_get_str(v, "mediaType");
                 const char *own = name ? name : full ? full : tag && strpbrk(tag, "/:") ? tag : NULL;
                 char manifest[OCI_DIGEST_SIZE];
@@ -490,7 +502,8 @@ int oci_load(const struct oci_store *store, const char *path, const char *name, 
         else if (has(&s, "index.json"))
                 r = load_oci(store, &s, name, &loads, err);
         else
-                r = err_set(err, -EINVAL, "%s is no image: neither index.json (an OCI layout) nor manifest.json (docker save) is in it", path);
+                r = err_set(err, -EINVAL, "%s is no image: neither index.json (an OCI layout) nor manifest.json (docker save) is in it",
+                            path);
         if (r < 0)
                 return r;
         *ret = loads;

@@ -253,7 +253,10 @@ bool oci_challenge_parse(const char *header, struct oci_challenge *ret) {
                 return false;
         p += word;
         while (parameter(&p, &key, &value)) {
-                char **slot = sv_ieq(str_sv(&key), SV("realm")) ? &c.realm : sv_ieq(str_sv(&key), SV("service")) ? &c.service : sv_ieq(str_sv(&key), SV("scope")) ? &c.scope : NULL;
+                char **slot = sv_ieq(str_sv(&key), SV("realm"))     ? &c.realm
+                              : sv_ieq(str_sv(&key), SV("service")) ? &c.service
+                              : sv_ieq(str_sv(&key), SV("scope"))   ? &c.scope
+                                                                    : NULL;
                 if (slot && !*slot)
                         *slot = xstrdup(str_cstr(&value));
         }

@@ -36,8 +36,9 @@ void oci_config_done(struct oci_config *c) {
 struct oci_platform oci_platform_here(void) {
         static const struct {
                 const char *machine, *architecture, *variant;
-        } names[] = {{"x86_64", "amd64", NULL}, {"aarch64", "arm64", "v8"},    {"armv7l", "arm", "v7"},   {"armv6l", "arm", "v6"}, {"i686", "386", NULL},
-                     {"i386", "386", NULL},     {"ppc64le", "ppc64le", NULL}, {"s390x", "s390x", NULL}, {"riscv64", "riscv64", NULL}};
+        } names[] = {{"x86_64", "amd64", NULL},    {"aarch64", "arm64", "v8"}, {"armv7l", "arm", "v7"},
+                     {"armv6l", "arm", "v6"},      {"i686", "386", NULL},      {"i386", "386", NULL},
+                     {"ppc64le", "ppc64le", NULL}, {"s390x", "s390x", NULL},   {"riscv64", "riscv64", NULL}};
         static struct utsname u;
         struct oci_platform p = {.os = "linux", .architecture = "amd64"};
         if (uname(&u) == 0) {
@@ -70,7 +71,8 @@ int oci_manifest_kind(struct sv text, const char *media_type, enum oci_manifest_
         /* What the document says of itself counts more than what a server says about it. */
         const char *type = own ? own : media_type ? media_type : "";
         if (json_get_int(root, "schemaVersion", 2) == 1)
-                return err_set(err, -ENOTSUP, "the image is in Docker's schema 1, which registries gave up; push it again with a newer tool");
+                return err_set(err, -ENOTSUP,
+                               "the image is in Docker's schema 1, which registries gave up; push it again with a newer tool");
         bool has_manifests = yyjson_is_arr(yyjson_obj_get(root, "manifests")), has_layers = yyjson_is_arr(yyjson_obj_get(root, "layers"));
         if (streq(type, OCI_TYPE_INDEX) || streq(type, OCI_TYPE_DOCKER_LIST) || (has_manifests && !has_layers))
                 *ret = OCI_KIND_INDEX;
@@ -103,9 +105,11 @@ int oci_manifest_parse(struct sv text, struct oci_manifest *ret, struct err *err
         if ((r = parse_descriptor(yyjson_obj_get(root, "config"), "image manifest, config", &m.config, err)) < 0)
                 return r;
         if (m.config.size > OCI_MAX_CONFIG_BYTES)
-                return err_set(err, -EFBIG, "image manifest: a configuration of %lld bytes (at most %d are read)", (long long)m.config.size, OCI_MAX_CONFIG_BYTES);
+                return err_set(err, -EFBIG, "image manifest: a configuration of %lld bytes (at most %d are read)", (long long)m.config.size,
+                               OCI_MAX_CONFIG_BYTES);
         if (yyjson_arr_size(layers) > OCI_MAX_LAYERS)
-                return err_set(err, -EFBIG, "image manifest: %zu layers (at most %d can be mounted)", yyjson_arr_size(layers), OCI_MAX_LAYERS);
+                return err_set(err, -EFBIG, "image manifest: %zu layers (at most %d can be mounted)", yyjson_arr_size(layers),
+                               OCI_MAX_LAYERS);
         yyjson_arr_foreach(layers, i, max, v) {
                 struct oci_descriptor d = {0};
                 if ((r = parse_descriptor(v, "image manifest, layer", &d, err)) < 0)
@@ -118,7 +122,8 @@ int oci_manifest_parse(struct sv text, struct oci_manifest *ret, struct err *err
 }
 
 static bool matches(yyjson_val *platform, const struct oci_platform *want, bool exact) {
-        const char *os = json_get_str(platform, "os"), *arch = json_get_str(platform, "architecture"), *variant = json_get_str(platform, "variant");
+        const char *os = json_get_str(platform, "os"), *arch = json_get_str(platform, "architecture"),
+                   *variant = json_get_str(platform, "variant");
         if (!os || !arch || !streq(os, want->os) || !streq(arch, want->architecture))
                 return false;
         return !exact || streq_null(variant, want->variant) || (!variant && want->variant && streq(want->variant, "v8"));
@@ -139,9 +144,11 @@ int oci_index_choose(struct sv text, struct oci_platform platform, struct oci_de
                 return parse_descriptor(yyjson_arr_get_first(list), "image index, manifest", ret, err);
         AUTO(str) struct str have = STR_INIT(2048);
         yyjson_arr_foreach(list, i, max, v) {
-                const char *os = json_str_at(v, "/platform/os"), *arch = json_str_at(v, "/platform/architecture"), *variant = json_str_at(v, "/platform/variant");
+                const char *os = json_str_at(v, "/platform/os"), *arch = json_str_at(v, "/platform/architecture"),
+                           *variant = json_str_at(v, "/platform/variant");
                 if (os && !streq(os, "unknown"))
-                        str_appendf(&have, "%s%s/%s%s%s", have.len ? ", " : "", os, arch ? arch : "?", variant ? "/" : "", variant ? variant : "");
+                        str_appendf(&have, "%s%s/%s%s%s", have.len ? ", " : "", os, arch ? arch : "?", variant ? "/" : "",
+                                    variant ? variant : "");
         }
         return err_set(err, -ENOENT, "no match for platform %s/%s in manifest (there is: %s)", platform.os, platform.architecture,
                        have.len ? str_cstr(&have) : "nothing");
@@ -218,9 +225,13 @@ int oci_signal_parse(const char *text) {
                 return n > 0 && n <= SIGRTMAX ? (int)n : 0;
         const char *name = str_starts(text, "SIG") ? text + 3 : text;
         if (str_starts(name, "RTMIN"))
-                return !name[5] ? SIGRTMIN : name[5] == '+' && sv_to_int64(sv_of(name + 6), &n) && n >= 0 && SIGRTMIN + n <= SIGRTMAX ? SIGRTMIN + (int)n : 0;
+                return !name[5]                                                                                   ? SIGRTMIN
+                       : name[5] == '+' && sv_to_int64(sv_of(name + 6), &n) && n >= 0 && SIGRTMIN + n <= SIGRTMAX ? SIGRTMIN + (int)n
+                                                                                                                  : 0;
         if (str_starts(name, "RTMAX"))
-                return !name[5] ? SIGRTMAX : name[5] == '-' && sv_to_int64(sv_of(name + 6), &n) && n >= 0 && SIGRTMAX - n >= SIGRTMIN ? SIGRTMAX - (int)n : 0;
+                return !name[5]                                                                                   ? SIGRTMAX
+                       : name[5] == '-' && sv_to_int64(sv_of(name + 6), &n) && n >= 0 && SIGRTMAX - n >= SIGRTMIN ? SIGRTMAX - (int)n
+                                                                                                                  : 0;
         for (int i = 1; i < SIGRTMIN; i++) {
                 const char *known = sigabbrev_np(i);
                 if (known && streq(known, name))

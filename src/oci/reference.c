@@ -54,7 +54,8 @@ static bool component_is_valid(struct sv c) {
                 while (c.data[run] == c.data[i])
                         run++;
                 size_t len = run - i;
-                if (!is_lower_alnum(c.data[run]) || (c.data[i] == '.' && len > 1) || (c.data[i] == '_' && len > 2) || !strchr("._-", c.data[i]))
+                if (!is_lower_alnum(c.data[run]) || (c.data[i] == '.' && len > 1) || (c.data[i] == '_' && len > 2) ||
+                    !strchr("._-", c.data[i]))
                         return false;
                 i = run;
         }
@@ -104,7 +105,8 @@ static bool tag_is_valid(struct sv tag) {
 }
 
 static int invalid(const char *text, const char *why, struct err *err) {
-        return err_set(err, -EINVAL, "couldn't parse image name \"%s\": invalid reference format%s%s", text, why ? ": " : "", why ? why : "");
+        return err_set(err, -EINVAL, "couldn't parse image name \"%s\": invalid reference format%s%s", text, why ? ": " : "",
+                       why ? why : "");
 }
 
 static int parse_file(const char *text, size_t prefix, enum oci_transport transport, struct oci_reference *ret, struct err *err) {
@@ -120,12 +122,14 @@ static int parse_file(const char *text, size_t prefix, enum oci_transport transp
         }
         if (tag.data && !tag.len)
                 return invalid(text, "the tag is empty", err);
-        *ret = (struct oci_reference){.transport = transport, .path = sv_dup(path), .tag = tag.data ? sv_dup(tag) : NULL, .name = xstrdup(text)};
+        *ret = (struct oci_reference){
+                .transport = transport, .path = sv_dup(path), .tag = tag.data ? sv_dup(tag) : NULL, .name = xstrdup(text)};
         return 0;
 }
 
 static void complete(struct oci_reference *r) {
-        r->name = r->digest ? xasprintf("%s/%s@%s", r->registry, r->repository, r->digest) : xasprintf("%s/%s:%s", r->registry, r->repository, r->tag);
+        r->name = r->digest ? xasprintf("%s/%s@%s", r->registry, r->repository, r->digest)
+                            : xasprintf("%s/%s:%s", r->registry, r->repository, r->tag);
 }
 
 int oci_reference_parse(const char *text, struct oci_reference *ret, struct err *err) {

@@ -12,8 +12,15 @@
 #include "net/proxy_env.h"
 
 enum {
-        ATTEMPTS = 5, REDIRECTS = 5, LAYERS_AT_ONCE = 3, BACKOFF_FIRST_MS = 200, BACKOFF_MAX_MS = 10000, RETRY_AFTER_MAX_MS = 60000, LOCK_POLL_MS = 200,
-        TOKEN_MAX_BYTES = 1 << 20, IDLE_MS = 60000
+        ATTEMPTS = 5,
+        REDIRECTS = 5,
+        LAYERS_AT_ONCE = 3,
+        BACKOFF_FIRST_MS = 200,
+        BACKOFF_MAX_MS = 10000,
+        RETRY_AFTER_MAX_MS = 60000,
+        LOCK_POLL_MS = 200,
+        TOKEN_MAX_BYTES = 1 << 20,
+        IDLE_MS = 60000
 };
 
 static const char accepted[] = OCI_TYPE_MANIFEST ", " OCI_TYPE_INDEX ", " OCI_TYPE_DOCKER_MANIFEST ", " OCI_TYPE_DOCKER_LIST;
@@ -115,7 +122,8 @@ static bool is_passing(int status) { return status == 429 || status == 408 || st
 
 /* Whether a failed call is worth another. What the certificate is, it stays. */
 static bool is_transient(const struct err *err) {
-        return err->code != -EINVAL && err->code != -EACCES && err->code != -EPERM && err->code != -EFBIG && err->code != -EPROTO && err->code != -ECONNREFUSED;
+        return err->code != -EINVAL && err->code != -EACCES && err->code != -EPERM && err->code != -EFBIG && err->code != -EPROTO &&
+               err->code != -ECONNREFUSED;
 }
 
 struct nap {
@@ -137,7 +145,8 @@ static char *words_of(const struct http_response *response) {
         AUTO(json) yyjson_doc *doc = NULL;
         if (json_parse(str_sv(&response->body), &doc, NULL) < 0)
                 return xstrdup("");
-        const char *message = json_str_at(yyjson_doc_get_root(doc), "/errors/0/message"), *code = json_str_at(yyjson_doc_get_root(doc), "/errors/0/code");
+        const char *message = json_str_at(yyjson_doc_get_root(doc), "/errors/0/message"),
+                   *code = json_str_at(yyjson_doc_get_root(doc), "/errors/0/code");
         if (!message || !*message)
                 message = json_get_str(yyjson_doc_get_root(doc), "details");
         return message && *message ? xasprintf(": %.500s", message) : code ? xasprintf(": %.100s", code) : xstrdup("");
@@ -157,14 +166,16 @@ static int status_error(const struct pull *p, const char *what, const struct htt
                 err_hint(err, "give the pod an imagePullSecret, or log in with \"docker login %s\"", p->reference->registry);
                 return -EACCES;
         }
-        return err_set(err, status == 429 ? -EBUSY : -EIO, "%s: %s answered %d %s to the request for %s%s", name, p->base, status, http_status_text(status), what, words);
+        return err_set(err, status == 429 ? -EBUSY : -EIO, "%s: %s answered %d %s to the request for %s%s", name, p->base, status,
+                       http_status_text(status), what, words);
 }
 
 /* ---- tokens ---- */
 
-static int call(struct pull *p, const char *method, const char *url, const struct http_headers *headers, struct sv body, size_t max, struct http_response *ret,
-                struct err *err) {
-        const struct http_call_options o = {.method = method, .url = url, .headers = headers, .body = body, .timeout_ms = IDLE_MS, .max_body = max};
+static int call(struct pull *p, const char *method, const char *url, const struct http_headers *headers, struct sv body, size_t max,
+                struct http_response *ret, struct err *err) {
+        const struct http_call_options o = {
+                .method = method, .url = url, .headers = headers, .body = body, .timeout_ms = IDLE_MS, .max_body = max};
         return http_call_wait(client_for(p, url), p->loop, &o, ret, err);
 }
 
@@ -185,8 +196,8 @@ static int read_token(struct pull *p, const struct oci_challenge *c, const struc
                 return -EACCES;
         }
         if (response->status != 200)
-                return err_set(err, is_passing(response->status) ? -EAGAIN : -EIO, "%s: %s answered %d %s to the request for a token", p->reference->name, c->realm,
-                               response->status, http_status_text(response->status));
+                return err_set(err, is_passing(response->status) ? -EAGAIN : -EIO, "%s: %s answered %d %s to the request for a token",
+                               p->reference->name, c->realm, response->status, http_status_text(response->status));
         if (json_parse(str_sv(&response->body), &doc, NULL) < 0)
                 return err_set(err, -EIO, "%s: %s did not answer with JSON", p->reference->name, c->realm);
         const char *token = json_get_str(yyjson_doc_get_root(doc), "token");
@@ -208,7 +219,8 @@ static bool realm_may_be_plain(const struct pull *p, const char *realm) {
                 return false;
         host_of(where, &theirs);
         host_of(p->reference->registry, &ours);
-        return oci_registry_is_loopback(where) || (p->o->insecure && strv_has(p->o->insecure, where)) || (may_be_plain(p) && streq(str_cstr(&theirs), str_cstr(&ours)));
+        return oci_registry_is_loopback(where) || (p->o->insecure && strv_has(p->o->insecure, where)) ||
+               (may_be_plain(p) && streq(str_cstr(&theirs), str_cstr(&ours)));
 }
 
 static int fetch_token(struct pull *p, const struct oci_challenge *c, const struct oci_login *login, struct err *err) {
@@ -221,7 +233,8 @@ static int fetch_token(struct pull *p, const struct oci_challenge *c, const stru
         int r;
         /* Credentials do not travel in the clear because a registry says so. */
         if (str_starts(c->realm, "http://") && !realm_may_be_plain(p, c->realm))
-                return err_set(err, -EPERM, "%s: the registry sends for a token to %s, which is not https; refused", p->reference->name, c->realm);
+                return err_set(err, -EPERM, "%s: the registry sends for a token to %s, which is not https; refused", p->reference->name,
+                               c->realm);
         if (c->service)
                 query_add(&query, "service", c->service);
         query_add(&query, "scope", scope);
@@ -253,7 +266,8 @@ static int authenticate(struct pull *p, struct err *err) {
         if (!p->challenge || !oci_challenge_parse(p->challenge, &c))
                 return err_set(err, -EACCES, "%s: the registry wants an authorization of an unknown kind (\"%.200s\")", p->reference->name,
                                p->challenge ? p->challenge : "");
-        const struct oci_login *login = p->o->logins ? oci_logins_find(p->o->logins, p->reference->registry, p->reference->repository) : NULL;
+        const struct oci_login *login =
+                p->o->logins ? oci_logins_find(p->o->logins, p->reference->registry, p->reference->repository) : NULL;
         if (login && login->helper) {
                 /* A helper that knows nothing leaves us anonymous, as in docker. */
                 login = oci_login_ask_helper(login->helper, p->reference->registry, &asked, NULL) == 0 ? &asked : NULL;
@@ -279,7 +293,8 @@ static void keep_challenge(struct pull *p, const struct http_headers *h) {
         const char *text = http_headers_get(h, "WWW-Authenticate");
         /* Several may come; Bearer is what registries mean. */
         for (size_t i = 0; i < h->list.len; i++)
-                if (sv_ieq(sv_of(h->list.items[i].name), SV("WWW-Authenticate")) && sv_ieq(sv_new(h->list.items[i].value, strcspn(h->list.items[i].value, " ")), SV("Bearer")))
+                if (sv_ieq(sv_of(h->list.items[i].name), SV("WWW-Authenticate")) &&
+                    sv_ieq(sv_new(h->list.items[i].value, strcspn(h->list.items[i].value, " ")), SV("Bearer")))
                         text = h->list.items[i].value;
         free(p->challenge);
         p->challenge = xstrdup_null(text);
@@ -312,7 +327,9 @@ static int try_get(struct pull *p, const char *url, const char *accept, size_t m
                         if (!next || ++redirects > REDIRECTS) {
                                 free(next);
                                 return err_set(err, -EPERM, "%s: %s redirects to \"%s\"; refused", p->reference->name, at,
-                                               http_headers_get(&response.headers, "Location") ? http_headers_get(&response.headers, "Location") : "");
+                                               http_headers_get(&response.headers, "Location")
+                                                       ? http_headers_get(&response.headers, "Location")
+                                                       : "");
                         }
                         free(at);
                         at = next;
@@ -325,7 +342,8 @@ static int try_get(struct pull *p, const char *url, const char *accept, size_t m
 }
 
 /* With retries; 200 or an error. */
-static int get(struct pull *p, const char *url, const char *what, const char *accept, size_t max, struct http_response *ret, struct err *err) {
+static int get(struct pull *p, const char *url, const char *what, const char *accept, size_t max, struct http_response *ret,
+               struct err *err) {
         int attempts = p->o->attempts ? p->o->attempts : ATTEMPTS;
         for (int tries = 1;; tries++) {
                 AUTO(http_response) struct http_response response = {0};
@@ -410,7 +428,8 @@ static void on_layer_headers(void *arg, const struct http_response *response) {
         /* A server may ignore the range and send all of it. */
         if (f->status == 200 || !range || !str_starts(range, expected)) {
                 if (f->status == 206)
-                        err_set(&f->failure, -EIO, "layer %s: the registry sent another part (\"%s\") than asked for", f->d->digest, range ? range : "");
+                        err_set(&f->failure, -EIO, "layer %s: the registry sent another part (\"%s\") than asked for", f->d->digest,
+                                range ? range : "");
                 f->p->have -= have;
                 if (oci_ingest_restart(f->ingest, f->failure.code ? NULL : &f->failure) < 0)
                         return;
@@ -528,8 +547,14 @@ static void fetch_request(struct fetch *f) {
         if (have > 0)
                 http_headers_addf(&headers, "Range", "bytes=%lld-", (long long)have);
         f->status = 0;
-        const struct http_call_options o = {.method = "GET", .url = f->url, .headers = &headers, .timeout_ms = IDLE_MS, .on_headers = on_layer_headers,
-                                            .on_data = on_layer_data, .on_done = on_layer_done, .arg = f};
+        const struct http_call_options o = {.method = "GET",
+                                            .url = f->url,
+                                            .headers = &headers,
+                                            .timeout_ms = IDLE_MS,
+                                            .on_headers = on_layer_headers,
+                                            .on_data = on_layer_data,
+                                            .on_done = on_layer_done,
+                                            .arg = f};
         f->call = http_call_start(client_for(p, f->url), &o);
 }
 
@@ -657,7 +682,8 @@ static int get_manifest(struct pull *p, const char *which, struct http_response 
         p->fetched += (int64_t)ret->body.len;
         if (oci_digest_is_valid(which) && !streq(which, digest)) {
                 http_response_done(ret);
-                return err_set(err, -EBADMSG, "%s: the registry sent a manifest with the digest %s for %s", p->reference->name, digest, which);
+                return err_set(err, -EBADMSG, "%s: the registry sent a manifest with the digest %s for %s", p->reference->name, digest,
+                               which);
         }
         return 0;
 }
@@ -719,8 +745,8 @@ static int pull_it(struct pull *p, struct oci_pull_result *result, struct err *e
         return oci_store_tag(p->store, p->reference->name, result->digest, result->manifest, "registry", err);
 }
 
-int oci_pull(const struct oci_pull_options *o, const struct oci_store *store, const struct oci_reference *reference, struct oci_pull_result *ret,
-             struct err *err) {
+int oci_pull(const struct oci_pull_options *o, const struct oci_store *store, const struct oci_reference *reference,
+             struct oci_pull_result *ret, struct err *err) {
         struct oci_pull_result result = {0};
         AUTO(fd) int hold = -1;
         if (reference->transport != OCI_REGISTRY)

@@ -15,6 +15,7 @@ const char *oci_ids_name(enum oci_ids ids);
 /* The directory of an unpacked layer is removed, whatever is in it. */
 MUST_USE int oci_store_remove_layer(const struct oci_store *s, const char *ids, const char *name, struct err *err);
 /* Manifest, configuration of a record; -ENOENT when something is missing. */
-MUST_USE int oci_store_load(const struct oci_store *s, const char *manifest, struct oci_manifest *ret, struct oci_config *ret_config, struct err *err);
+MUST_USE int oci_store_load(const struct oci_store *s, const char *manifest, struct oci_manifest *ret, struct oci_config *ret_config,
+                            struct err *err);
 
 #endif

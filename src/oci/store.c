@@ -63,7 +63,8 @@ int oci_store_lock_named(const struct oci_store *s, const char *name, int operat
                 return err_errno(err, -errno, "%s", path);
         while (flock(fd, operation) < 0)
                 if (errno != EINTR)
-                        return errno == EWOULDBLOCK ? err_set(err, -EAGAIN, "%s is held by another process", path) : err_errno(err, -errno, "locking %s", path);
+                        return errno == EWOULDBLOCK ? err_set(err, -EAGAIN, "%s is held by another process", path)
+                                                    : err_errno(err, -errno, "locking %s", path);
         *ret_fd = TAKE_FD(fd);
         return 0;
 }
@@ -75,7 +76,9 @@ int oci_store_lock(const struct oci_store *s, bool alone, bool wait, int *ret_fd
 
 /* ---- blobs ---- */
 
-char *oci_store_blob_path(const struct oci_store *s, const char *digest) { return xasprintf("%s/blobs/sha256/%s", s->dir, oci_digest_hex(digest)); }
+char *oci_store_blob_path(const struct oci_store *s, const char *digest) {
+        return xasprintf("%s/blobs/sha256/%s", s->dir, oci_digest_hex(digest));
+}
 
 bool oci_store_has_blob(const struct oci_store *s, const struct oci_descriptor *d) {
         AUTO(free) char *path = oci_store_blob_path(s, d->digest);
@@ -143,7 +146,8 @@ int oci_ingest_begin(const struct oci_store *s, const struct oci_descriptor *d, 
         if (oci_store_has_blob(s, d))
                 return 1;
         AUTO(oci_ingest) struct oci_ingest *i = NEW(struct oci_ingest);
-        *i = (struct oci_ingest){.path = oci_store_blob_path(s, d->digest), .digest = xstrdup(d->digest), .size = d->size, .fd = -1, .lock = -1};
+        *i = (struct oci_ingest){
+                .path = oci_store_blob_path(s, d->digest), .digest = xstrdup(d->digest), .size = d->size, .fd = -1, .lock = -1};
         i->partial = xasprintf("%s.partial", i->path);
         int r = oci_store_lock_named(s, oci_digest_hex(d->digest), LOCK_EX | LOCK_NB, &i->lock, err);
         if (r < 0)
@@ -173,7 +177,8 @@ int oci_ingest_restart(struct oci_ingest *i, struct err *err) {
 
 int oci_ingest_write(struct oci_ingest *i, struct sv data, struct err *err) {
         if (i->have + (int64_t)data.len > i->size)
-                return err_set(err, -EBADMSG, "blob %s is longer than the %lld bytes that its manifest tells", i->digest, (long long)i->size);
+                return err_set(err, -EBADMSG, "blob %s is longer than the %lld bytes that its manifest tells", i->digest,
+                               (long long)i->size);
         int r = fs_write_all(i->fd, data.data, data.len);
         if (r < 0)
                 return err_errno(err, r, "writing %s", i->partial);
@@ -228,7 +233,9 @@ static int read_record(const char *path, struct oci_record *ret, struct err *err
         return 0;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const struct oci_record *)a)->name, ((const struct oci_record *)b)->name); }
+static int by_name(const void *a, const void *b) {
+        return strcmp(((const struct oci_record *)a)->name, ((const struct oci_record *)b)->name);
+}
 
 int oci_store_list(const struct oci_store *s, struct oci_records *ret, struct err *err) {
         AUTO(free) char *dir = fs_join(s->dir, "images");
@@ -258,7 +265,8 @@ int oci_store_list(const struct oci_store *s, struct oci_records *ret, struct er
         return 0;
 }
 
-int oci_store_load(const struct oci_store *s, const char *manifest, struct oci_manifest *ret, struct oci_config *ret_config, struct err *err) {
+int oci_store_load(const struct oci_store *s, const char *manifest, struct oci_manifest *ret, struct oci_config *ret_config,
+                   struct err *err) {
         AUTO(str) struct str text = STR_INIT(OCI_MAX_MANIFEST_BYTES);
         AUTO(str) struct str config_text = STR_INIT(OCI_MAX_CONFIG_BYTES);
         AUTO(oci_manifest) struct oci_manifest m = {0};
@@ -279,7 +287,8 @@ int oci_store_load(const struct oci_store *s, const char *manifest, struct oci_m
         return 0;
 }
 
-int oci_store_tag(const struct oci_store *s, const char *name, const char *digest, const char *manifest, const char *source, struct err *err) {
+int oci_store_tag(const struct oci_store *s, const char *name, const char *digest, const char *manifest, const char *source,
+                  struct err *err) {
         AUTO(oci_manifest) struct oci_manifest m = {0};
         AUTO(oci_config) struct oci_config c = {0};
         int r = oci_store_load(s, manifest, &m, &c, err);

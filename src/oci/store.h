@@ -67,7 +67,8 @@ void oci_records_done(struct oci_records *r);
 DEFINE_AUTO_VALUE(oci_records, struct oci_records, oci_records_done)
 MUST_USE int oci_store_list(const struct oci_store *s, struct oci_records *ret, struct err *err);
 /* Gives an image a name (taking it from another that had it). Manifest, configuration and layers must be there: -ENOENT otherwise. */
-MUST_USE int oci_store_tag(const struct oci_store *s, const char *name, const char *digest, const char *manifest, const char *source, struct err *err);
+MUST_USE int oci_store_tag(const struct oci_store *s, const char *name, const char *digest, const char *manifest, const char *source,
+                           struct err *err);
 /* -ENOENT when there is none of that name. */
 MUST_USE int oci_store_untag(const struct oci_store *s, const char *name, struct err *err);
 
@@ -78,7 +79,8 @@ struct oci_image {
 };
 void oci_image_done(struct oci_image *i);
 DEFINE_AUTO_VALUE(oci_image, struct oci_image, oci_image_done)
-/* The image of a name with everything it needs, or -ENOENT. NAME@DIGEST also finds what has this digest under another tag. Counts as use. */
+/* The image of a name with everything it needs, or -ENOENT. NAME@DIGEST also finds what has this digest under another tag. Counts as use.
+ */
 MUST_USE int oci_store_find(const struct oci_store *s, const struct oci_reference *name, struct oci_image *ret, struct err *err);
 
 /* ---- unpacked layers ---- */
@@ -88,10 +90,13 @@ enum oci_ids {
         OCI_IDS_MAPPED,  /* a user namespace with subordinate ids */
         OCI_IDS_SQUASHED /* a user namespace with one id: all files are its */
 };
-/* Unpacks what is not unpacked yet; *ret_dir is where the layers are, *ret the names of their directories below it ("CHAIN/fs"), lowest first. */
-MUST_USE int oci_store_unpack(const struct oci_store *s, const struct oci_image *image, enum oci_ids ids, char **ret_dir, struct strv *ret, struct err *err);
+/* Unpacks what is not unpacked yet; *ret_dir is where the layers are, *ret the names of their directories below it ("CHAIN/fs"), lowest
+ * first. */
+MUST_USE int oci_store_unpack(const struct oci_store *s, const struct oci_image *image, enum oci_ids ids, char **ret_dir, struct strv *ret,
+                              struct err *err);
 /* Without overlayfs: everything into one directory. */
-MUST_USE int oci_store_unpack_flat(const struct oci_store *s, const struct oci_image *image, enum oci_ids ids, const char *dir, struct err *err);
+MUST_USE int oci_store_unpack_flat(const struct oci_store *s, const struct oci_image *image, enum oci_ids ids, const char *dir,
+                                   struct err *err);
 
 /* ---- room ---- */
 
@@ -102,7 +107,8 @@ MUST_USE int oci_store_lease(const struct oci_store *s, const char *instance_dir
 struct oci_prune_options {
         bool all;           /* also named images that no pod uses; else only what no name leads to */
         int64_t keep_bytes; /* with `all`: stop when the store is not larger; the longest unused go first; 0 = remove all that may go */
-        int64_t min_age_ms; /* with `all`: those used or pulled since then stay: a pod that is starting may want them and has no lease yet */
+        int64_t min_age_ms; /* with `all`: those used or pulled since then stay: a pod that is starting may want them and has no lease yet
+                             */
 };
 struct oci_prune_result {
         struct strv images; /* names that are gone */
@@ -113,7 +119,8 @@ struct oci_prune_result {
 void oci_prune_result_done(struct oci_prune_result *r);
 DEFINE_AUTO_VALUE(oci_prune_result, struct oci_prune_result, oci_prune_result_done)
 /* wait: until nobody adds to the store; else -EBUSY. */
-MUST_USE int oci_store_prune(const struct oci_store *s, const struct oci_prune_options *o, bool wait, struct oci_prune_result *ret, struct err *err);
+MUST_USE int oci_store_prune(const struct oci_store *s, const struct oci_prune_options *o, bool wait, struct oci_prune_result *ret,
+                             struct err *err);
 /* Bytes of blobs and unpacked layers. */
 int64_t oci_store_bytes(const struct oci_store *s);
 

@@ -43,8 +43,8 @@ int oci_store_remove_layer(const struct oci_store *s, const char *ids, const cha
 static ssize_t read_tar(void *arg, void *buf, size_t cap, struct err *err) { return unstream_read(arg, buf, cap, err); }
 
 /* The tar of a layer, checked against the digest that the configuration tells. */
-static int unpack_blob(const struct oci_store *s, const struct oci_descriptor *layer, const char *diff_id, int dir_fd, const struct unpack_options *o,
-                       uint64_t *ret_bytes, struct err *err) {
+static int unpack_blob(const struct oci_store *s, const struct oci_descriptor *layer, const char *diff_id, int dir_fd,
+                       const struct unpack_options *o, uint64_t *ret_bytes, struct err *err) {
         AUTO(free) char *path = oci_store_blob_path(s, layer->digest);
         AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
@@ -58,7 +58,8 @@ static int unpack_blob(const struct oci_store *s, const struct oci_descriptor *l
         if (r < 0)
                 return err_wrap(err, r, "unpacking layer %s", layer->digest);
         if (!streq(digest, diff_id))
-                return err_set(err, -EBADMSG, "layer %s unpacks to %s, and the image's configuration tells %s", layer->digest, digest, diff_id);
+                return err_set(err, -EBADMSG, "layer %s unpacks to %s, and the image's configuration tells %s", layer->digest, digest,
+                               diff_id);
         *ret_bytes = unstream_total(u);
         return 0;
 }
@@ -116,7 +117,8 @@ static int ensure_layer(const struct layer_job *j, struct err *err) {
         return rename(making, final) < 0 ? err_errno(err, -errno, "%s", final) : 0;
 }
 
-int oci_store_unpack(const struct oci_store *s, const struct oci_image *image, enum oci_ids ids, char **ret_dir, struct strv *ret, struct err *err) {
+int oci_store_unpack(const struct oci_store *s, const struct oci_image *image, enum oci_ids ids, char **ret_dir, struct strv *ret,
+                     struct err *err) {
         AUTO(strv) struct strv names = {0};
         AUTO(free) char *dir = xasprintf("%s/layers/%s", s->dir, oci_ids_name(ids));
         AUTO(fd) int hold = -1;
@@ -127,8 +129,14 @@ int oci_store_unpack(const struct oci_store *s, const struct oci_image *image, e
         if (r == 0)
                 r = fs_mkdirs(dir, 0711, err);
         for (size_t i = 0; i < names.len && r == 0; i++) {
-                const struct layer_job j = {.s = s, .layer = &image->manifest.layers.items[i], .diff_id = image->config.diff_ids.items[i],
-                                            .ids = oci_ids_name(ids), .name = names.items[i], .ids_kind = ids, .lower = lower, .lower_count = opened};
+                const struct layer_job j = {.s = s,
+                                            .layer = &image->manifest.layers.items[i],
+                                            .diff_id = image->config.diff_ids.items[i],
+                                            .ids = oci_ids_name(ids),
+                                            .name = names.items[i],
+                                            .ids_kind = ids,
+                                            .lower = lower,
+                                            .lower_count = opened};
                 AUTO(free) char *fs = xasprintf("%s/%s/fs", dir, names.items[i]);
                 r = ensure_layer(&j, err);
                 if (r == 0 && (lower[opened] = open(fs, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)

@@ -186,7 +186,8 @@ static int drop_unused(const struct oci_store *s, const struct oci_prune_options
         return 0;
 }
 
-int oci_store_prune(const struct oci_store *s, const struct oci_prune_options *o, bool wait, struct oci_prune_result *ret, struct err *err) {
+int oci_store_prune(const struct oci_store *s, const struct oci_prune_options *o, bool wait, struct oci_prune_result *ret,
+                    struct err *err) {
         AUTO(fd) int alone = -1;
         AUTO(oci_records) struct oci_records all = {0};
         AUTO(oci_prune_result) struct oci_prune_result result = {0};

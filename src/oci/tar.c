@@ -6,9 +6,24 @@ enum { BLOCK = 512 };
 
 /* Offsets of a header's fields. */
 enum {
-        AT_NAME = 0, AT_MODE = 100, AT_UID = 108, AT_GID = 116, AT_SIZE = 124, AT_MTIME = 136, AT_SUM = 148, AT_TYPE = 156, AT_LINK = 157, AT_MAGIC = 257,
-        AT_MAJOR = 329, AT_MINOR = 337, AT_PREFIX = 345,
-        LEN_NAME = 100, LEN_ID = 8, LEN_SIZE = 12, LEN_PREFIX = 155, LEN_SUM = 8
+        AT_NAME = 0,
+        AT_MODE = 100,
+        AT_UID = 108,
+        AT_GID = 116,
+        AT_SIZE = 124,
+        AT_MTIME = 136,
+        AT_SUM = 148,
+        AT_TYPE = 156,
+        AT_LINK = 157,
+        AT_MAGIC = 257,
+        AT_MAJOR = 329,
+        AT_MINOR = 337,
+        AT_PREFIX = 345,
+        LEN_NAME = 100,
+        LEN_ID = 8,
+        LEN_SIZE = 12,
+        LEN_PREFIX = 155,
+        LEN_SUM = 8
 };
 
 /* What pax headers and GNU's long names say about the entry after them. */
@@ -177,7 +192,8 @@ static int set_number(int64_t *slot, struct sv key, struct sv value, struct err 
 }
 
 static int set_xattr(struct pending *p, struct sv name, struct sv value, struct err *err) {
-        if (p->xattrs.len >= TAR_MAX_XATTRS || value.len > TAR_MAX_XATTR_BYTES || !name.len || name.len > 255 || memchr(name.data, '\0', name.len))
+        if (p->xattrs.len >= TAR_MAX_XATTRS || value.len > TAR_MAX_XATTR_BYTES || !name.len || name.len > 255 ||
+            memchr(name.data, '\0', name.len))
                 return err_set(err, -EFBIG, "tar: too many or too long extended attributes of one file");
         struct tar_xattr *x = vec_push(&p->xattrs);
         x->name = sv_dup(name);
@@ -215,14 +231,15 @@ static int pax_parse(struct pending *p, struct sv text, struct err *err) {
         while (text.len) {
                 ssize_t blank = sv_find_char(text, ' ');
                 int64_t len;
-                if (blank < 1 || blank > 20 || !sv_to_int64(sv_new(text.data, (size_t)blank), &len) || len <= blank + 2 || (uint64_t)len > text.len ||
-                    text.data[len - 1] != '\n')
+                if (blank < 1 || blank > 20 || !sv_to_int64(sv_new(text.data, (size_t)blank), &len) || len <= blank + 2 ||
+                    (uint64_t)len > text.len || text.data[len - 1] != '\n')
                         return err_set(err, -EBADMSG, "tar: a damaged pax header");
                 struct sv record = sv_new(text.data + blank + 1, (size_t)(len - blank) - 2);
                 ssize_t equals = sv_find_char(record, '=');
                 if (equals < 1)
                         return err_set(err, -EBADMSG, "tar: a damaged pax header");
-                int r = pax_record(p, sv_new(record.data, (size_t)equals), sv_new(record.data + equals + 1, record.len - (size_t)equals - 1), err);
+                int r = pax_record(p, sv_new(record.data, (size_t)equals),
+                                   sv_new(record.data + equals + 1, record.len - (size_t)equals - 1), err);
                 if (r < 0)
                         return r;
                 text = sv_new(text.data + len, text.len - (size_t)len);
@@ -288,7 +305,9 @@ static int fill_entry(struct tar *t, const unsigned char *h, struct err *err) {
         if (!len)
                 return err_set(err, -EBADMSG, "tar: an entry without a name");
         if (e->type == TAR_HARDLINK || e->type == TAR_SYMLINK)
-                e->target = t->local.target ? TAKE(t->local.target) : t->global.target ? xstrdup(t->global.target) : field(h + AT_LINK, LEN_NAME);
+                e->target = t->local.target    ? TAKE(t->local.target)
+                            : t->global.target ? xstrdup(t->global.target)
+                                               : field(h + AT_LINK, LEN_NAME);
         e->size = told(t->local.size, t->global.size, number(h + AT_SIZE, LEN_SIZE));
         e->uid = told(t->local.uid, t->global.uid, number(h + AT_UID, LEN_ID));
         e->gid = told(t->local.gid, t->global.gid, number(h + AT_GID, LEN_ID));
@@ -333,7 +352,8 @@ int tar_next(struct tar *t, const struct tar_entry **ret, struct err *err) {
                 if ((size_t)n < sizeof h)
                         return err_set(err, -EBADMSG, "tar: cut off at byte %llu", (unsigned long long)t->offset);
                 if (!sum_is_right(h))
-                        return err_set(err, -EBADMSG, "tar: no header at byte %llu (wrong checksum)", (unsigned long long)t->offset - BLOCK);
+                        return err_set(err, -EBADMSG, "tar: no header at byte %llu (wrong checksum)",
+                                       (unsigned long long)t->offset - BLOCK);
                 r = special(t, h, err);
                 if (r < 0)
                         return r;

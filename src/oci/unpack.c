@@ -46,7 +46,9 @@ static int open_at2(int dir, const char *path, int flags, uint64_t resolve) {
         }
 }
 
-int unpack_open_in(int dir_fd, const char *path, int flags) { return open_at2(dir_fd, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS); }
+int unpack_open_in(int dir_fd, const char *path, int flags) {
+        return open_at2(dir_fd, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
 
 static int open_beneath(int dir, const char *path, int flags) {
         return open_at2(dir, *path ? path : ".", flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
@@ -93,7 +95,8 @@ enum seen { SEEN_NOTHING, SEEN_DIRECTORY, SEEN_LINK, SEEN_OTHER };
 static bool is_opaque(const struct unpacker *u, int root, const char *path) {
         AUTO(fd) int fd = open_beneath(root, path, O_RDONLY | O_DIRECTORY);
         char value;
-        return fd >= 0 && fgetxattr(fd, u->o->is_in_user_namespace ? "user.overlay.opaque" : "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+        return fd >= 0 && fgetxattr(fd, u->o->is_in_user_namespace ? "user.overlay.opaque" : "trusted.overlay.opaque", &value, 1) == 1 &&
+               value == 'y';
 }
 
 /* In one layer: -ENOENT when a layer below may have it. */

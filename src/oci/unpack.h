@@ -1,10 +1,11 @@
 /* Layers on disk: a tar becomes a directory that overlayfs takes as a lower one, or is applied on top of what is there.
  *
- * Nothing in a tar reaches outside the directory: every path is walked component by component from a descriptor of the root; links on the way
- * (of this layer and of those below, of the files as a container would see them) are followed by hand with the image's root as "/", `..` never
- * leads above it, and what is opened in the end has no link in it (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). `..` in a name of the tar
- * itself is refused, as are files in the way of directories. So `bin/tool` on a layer with `bin -> usr/bin` is usr/bin/tool, with and without
- * overlayfs. (containerd does so without overlayfs; with it the link is lost to a directory that hides what it led to.)
+ * Nothing in a tar reaches outside the directory: every path is walked component by component from a descriptor of the root; links on the
+ * way (of this layer and of those below, of the files as a container would see them) are followed by hand with the image's root as "/",
+ * `..` never leads above it, and what is opened in the end has no link in it (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). `..`
+ * in a name of the tar itself is refused, as are files in the way of directories. So `bin/tool` on a layer with `bin -> usr/bin` is
+ * usr/bin/tool, with and without overlayfs. (containerd does so without overlayfs; with it the link is lost to a directory that hides what
+ * it led to.)
  *
  * Whiteouts: `.wh.NAME` removes NAME of the layers below, `.wh..wh..opq` everything of them in its directory.
  *     UNPACK_OVERLAY   as overlayfs wants them: a character device 0/0, the attribute {trusted,user}.overlay.opaque
@@ -24,7 +25,7 @@ struct unpack_options {
         enum unpack_mode mode;
         bool is_in_user_namespace; /* no devices; user.overlay instead of trusted.overlay */
         bool squash_owners;        /* only one id is mapped: files are all the caller's */
-        const int *lower;          /* UNPACK_OVERLAY: the layers below, lowest first; directories that this layer only passes through take */
+        const int *lower; /* UNPACK_OVERLAY: the layers below, lowest first; directories that this layer only passes through take */
         size_t lower_count;        /* owner and mode from there */
 };
 

@@ -37,10 +37,11 @@ int appmodel_open(struct appmodel *ret, const void *image, size_t size, const ui
         if (XXH3_64bits((const char *)image + h->cold_offset, size - h->cold_offset) != h->cold_checksum)
                 return reject(err, "its checksum is wrong");
         struct appmodel m = {.image = image, .size = size, .app = &h->app};
-#define X(member, type)                                                                                                                   \
+#define X(member, type)                                                                                                                    \
         {                                                                                                                                  \
                 const struct am_section_entry *e = &h->sections[AM_SECTION_##member];                                                      \
-                if (e->item_size != sizeof(type) || e->offset % 8 || e->offset > size || e->count > UINT32_MAX || e->count > (size - e->offset) / sizeof(type)) \
+                if (e->item_size != sizeof(type) || e->offset % 8 || e->offset > size || e->count > UINT32_MAX ||                          \
+                    e->count > (size - e->offset) / sizeof(type))                                                                          \
                         return reject(err, "section " #member " lies outside of it");                                                      \
                 m.member = (const type *)((const char *)image + e->offset);                                                                \
                 m.num_##member = (uint32_t)e->count;                                                                                       \

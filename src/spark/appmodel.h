@@ -317,8 +317,8 @@ struct am_stage_executor {
 };
 
 /* Calls fn for every stored row, in the order they ended; a non-zero answer stops and is returned. -EBADMSG: damaged. */
-MUST_USE int appmodel_tasks(const struct appmodel *m, const struct am_stage *stage, int (*fn)(void *arg, const struct am_task *task), void *arg,
-                            struct err *err);
+MUST_USE int appmodel_tasks(const struct appmodel *m, const struct am_stage *stage, int (*fn)(void *arg, const struct am_task *task),
+                            void *arg, struct err *err);
 /* The row that lies where appmodel_tasks() has met one. */
 MUST_USE int appmodel_task_at(const struct appmodel *m, struct am_place place, struct am_task *ret, struct err *err);
 MUST_USE int appmodel_stage_executors(const struct appmodel *m, const struct am_stage *stage,

@@ -75,8 +75,16 @@ static void get_sparse(struct unpack *u, int64_t *values, unsigned count) {
                 values[i] = mask >> i & 1 ? get_signed(u) : 0;
 }
 
-enum { ROW_SPECULATIVE = 1 << 3, ROW_METRICS = 1 << 4, ROW_FETCHED = 1 << 5, ROW_ERROR = 1 << 6, ROW_ACCUMULABLES = 1 << 7, ROW_RETRY = 1 << 8,
-       ROW_PARTITION = 1 << 9, ROW_NO_DURATION = 1 << 10 };
+enum {
+        ROW_SPECULATIVE = 1 << 3,
+        ROW_METRICS = 1 << 4,
+        ROW_FETCHED = 1 << 5,
+        ROW_ERROR = 1 << 6,
+        ROW_ACCUMULABLES = 1 << 7,
+        ROW_RETRY = 1 << 8,
+        ROW_PARTITION = 1 << 9,
+        ROW_NO_DURATION = 1 << 10
+};
 
 void am_pack_base(struct str *s, const struct am_row_base *base) {
         put_signed(s, base->task_id);
@@ -210,7 +218,8 @@ static int open_segment(const struct appmodel *m, const struct am_segment *s, st
                 return err_set(err, -EBADMSG, "the index is damaged: rows lie outside of it");
         const char *at = m->image + s->offset;
         if (am_segment_checksum(at, s->len) != s->checksum)
-                return err_set(err, -EBADMSG, "the index is damaged: rows at byte %llu have a wrong checksum", (unsigned long long)s->offset);
+                return err_set(err, -EBADMSG, "the index is damaged: rows at byte %llu have a wrong checksum",
+                               (unsigned long long)s->offset);
         *u = (struct unpack){(const uint8_t *)at, (const uint8_t *)at + s->len, false};
         return 0;
 }

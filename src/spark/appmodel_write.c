@@ -52,7 +52,8 @@ struct am_str am_intern(struct am_writer *w, struct sv text) {
         size_t at = hash & (w->index_size - 1);
         for (; w->index[at]; at = (at + 1) & (w->index_size - 1)) {
                 const struct am_interned *e = &w->interned[w->index[at] - 1];
-                if (e->hash == hash && e->at.len == text.len && (text.len == 0 || memcmp(w->heap.data + e->at.off, text.data, text.len) == 0))
+                if (e->hash == hash && e->at.len == text.len &&
+                    (text.len == 0 || memcmp(w->heap.data + e->at.off, text.data, text.len) == 0))
                         return e->at;
         }
         if (!sv_is_utf8(text)) {
@@ -76,7 +77,8 @@ struct am_str am_intern(struct am_writer *w, struct sv text) {
 }
 
 struct am_segment am_write_segment(struct am_writer *w, struct sv rows, uint32_t count) {
-        struct am_segment s = {.offset = w->offset, .len = (uint32_t)rows.len, .count = count, .checksum = am_segment_checksum(rows.data, rows.len)};
+        struct am_segment s = {
+                .offset = w->offset, .len = (uint32_t)rows.len, .count = count, .checksum = am_segment_checksum(rows.data, rows.len)};
         append(w, rows.data, rows.len);
         return s;
 }

@@ -8,16 +8,20 @@
 #define BOTH (SPARK_KEY_IN_35 | SPARK_KEY_IN_41)
 
 const struct submit_option submit_options[SUBMIT_ARGS] = {
-        [SUBMIT_ARCHIVES] = {"--archives", NULL, "LIST", NULL, "archives to unpack in the working directory of each executor (file#name)", BOTH},
+        [SUBMIT_ARCHIVES] = {"--archives", NULL, "LIST", NULL, "archives to unpack in the working directory of each executor (file#name)",
+                             BOTH},
         [SUBMIT_CLASS] = {"--class", NULL, "CLASS", NULL, "the application's main class", BOTH},
         [SUBMIT_CONF] = {"--conf", "-c", "KEY=VALUE", NULL, "a configuration property", BOTH},
         [SUBMIT_DEPLOY_MODE] = {"--deploy-mode", NULL, "MODE", NULL, "where the driver runs: client (here) or cluster (in a pod)", BOTH},
-        [SUBMIT_DRIVER_CLASS_PATH] = {"--driver-class-path", NULL, "PATHS", "spark.driver.extraClassPath", "class path entries for the driver", BOTH},
+        [SUBMIT_DRIVER_CLASS_PATH] = {"--driver-class-path", NULL, "PATHS", "spark.driver.extraClassPath",
+                                      "class path entries for the driver", BOTH},
         [SUBMIT_DRIVER_CORES] = {"--driver-cores", NULL, "N", NULL, "cores of the driver", BOTH},
         [SUBMIT_DRIVER_DEFAULT_CLASS_PATH] = {"--driver-default-class-path", NULL, "PATHS", "spark.driver.defaultExtraClassPath",
                                               "class path entries put before all others of the driver", SPARK_KEY_IN_41},
-        [SUBMIT_DRIVER_JAVA_OPTIONS] = {"--driver-java-options", NULL, "OPTIONS", "spark.driver.extraJavaOptions", "Java options for the driver", BOTH},
-        [SUBMIT_DRIVER_LIBRARY_PATH] = {"--driver-library-path", NULL, "PATHS", "spark.driver.extraLibraryPath", "library path for the driver", BOTH},
+        [SUBMIT_DRIVER_JAVA_OPTIONS] = {"--driver-java-options", NULL, "OPTIONS", "spark.driver.extraJavaOptions",
+                                        "Java options for the driver", BOTH},
+        [SUBMIT_DRIVER_LIBRARY_PATH] = {"--driver-library-path", NULL, "PATHS", "spark.driver.extraLibraryPath",
+                                        "library path for the driver", BOTH},
         [SUBMIT_DRIVER_MEMORY] = {"--driver-memory", NULL, "SIZE", "spark.driver.memory", "memory of the driver's JVM (512m, 2g)", BOTH},
         [SUBMIT_EXECUTOR_CORES] = {"--executor-cores", NULL, "N", NULL, "cores of each executor", BOTH},
         [SUBMIT_EXECUTOR_MEMORY] = {"--executor-memory", NULL, "SIZE", NULL, "memory of each executor's JVM", BOTH},
@@ -32,23 +36,27 @@ const struct submit_option submit_options[SUBMIT_ARGS] = {
         [SUBMIT_PACKAGES] = {"--packages", NULL, "LIST", NULL, "Maven coordinates (group:artifact:version) that the driver resolves", BOTH},
         [SUBMIT_EXCLUDE_PACKAGES] = {"--exclude-packages", NULL, "LIST", NULL, "group:artifact pairs to leave out of --packages", BOTH},
         [SUBMIT_PRINCIPAL] = {"--principal", NULL, "NAME", NULL, "Kerberos principal", BOTH},
-        [SUBMIT_PROPERTIES_FILE] = {"--properties-file", NULL, "FILE", NULL, "properties file to read instead of conf/spark-defaults.conf", BOTH},
+        [SUBMIT_PROPERTIES_FILE] = {"--properties-file", NULL, "FILE", NULL, "properties file to read instead of conf/spark-defaults.conf",
+                                    BOTH},
         [SUBMIT_PROXY_USER] = {"--proxy-user", NULL, "USER", NULL, "user to impersonate", BOTH},
         [SUBMIT_PY_FILES] = {"--py-files", NULL, "LIST", NULL, ".zip, .egg and .py files for the Python path", BOTH},
         [SUBMIT_QUEUE] = {"--queue", NULL, "NAME", NULL, "queue (YARN only)", BOTH},
         [SUBMIT_REPOSITORIES] = {"--repositories", NULL, "LIST", NULL, "more Maven repositories for --packages", BOTH},
         [SUBMIT_STATUS] = {"--status", NULL, "ID", NULL, "show the state of an application, named as for --kill", BOTH},
-        [SUBMIT_TOTAL_EXECUTOR_CORES] = {"--total-executor-cores", NULL, "N", NULL, "cores of all executors together (standalone only)", BOTH},
+        [SUBMIT_TOTAL_EXECUTOR_CORES] = {"--total-executor-cores", NULL, "N", NULL, "cores of all executors together (standalone only)",
+                                         BOTH},
         [SUBMIT_HELP] = {"--help", "-h", NULL, NULL, "this help", BOTH},
         [SUBMIT_SUPERVISE] = {"--supervise", NULL, NULL, NULL, "restart a failed driver (standalone only)", BOTH},
         [SUBMIT_USAGE_ERROR] = {"--usage-error", NULL, NULL, NULL, NULL, BOTH},
         [SUBMIT_VERBOSE] = {"--verbose", "-v", NULL, NULL, "say what the arguments were taken for", BOTH},
         [SUBMIT_VERSION] = {"--version", NULL, NULL, NULL, "the version of Spark that is imitated", BOTH},
-        [SUBMIT_LOAD_SPARK_DEFAULTS] = {"--load-spark-defaults", NULL, NULL, NULL, "read conf/spark-defaults.conf too when --properties-file is given",
-                                        SPARK_KEY_IN_41},
+        [SUBMIT_LOAD_SPARK_DEFAULTS] = {"--load-spark-defaults", NULL, NULL, NULL,
+                                        "read conf/spark-defaults.conf too when --properties-file is given", SPARK_KEY_IN_41},
 };
 
-void submit_args_init(struct submit_args *a, enum spark_line line) { *a = (struct submit_args){.line = line, .properties = MAP_INIT(free)}; }
+void submit_args_init(struct submit_args *a, enum spark_line line) {
+        *a = (struct submit_args){.line = line, .properties = MAP_INIT(free)};
+}
 
 void submit_args_done(struct submit_args *a) {
         for (int i = 0; i < SUBMIT_ARGS; i++)
@@ -69,10 +77,11 @@ int submit_args_check_java_options(struct submit_args *a, struct err *err) {
         for (const char *p = options; p && (p = strstr(p, "-Xmx")); p++) {
                 if (p != options && !strchr(" \t\"'", p[-1]))
                         continue;
-                usage_error(a, err,
-                            "Not allowed to specify max heap(Xmx) memory settings through java options (was %s). Use the corresponding --driver-memory or "
-                            "spark.driver.memory configuration instead.",
-                            options);
+                usage_error(
+                        a, err,
+                        "Not allowed to specify max heap(Xmx) memory settings through java options (was %s). Use the corresponding --driver-memory or "
+                        "spark.driver.memory configuration instead.",
+                        options);
                 return -EINVAL;
         }
         return 0;
@@ -122,7 +131,8 @@ int submit_args_set(struct submit_args *a, enum submit_arg which, const char *va
         case SUBMIT_KILL:
         case SUBMIT_STATUS:
                 if (a->action == SUBMIT_ACTION_KILL || a->action == SUBMIT_ACTION_STATUS)
-                        return err_set(err, -EINVAL, "Action cannot be both %s and %s.", a->action == SUBMIT_ACTION_KILL ? "KILL" : "REQUEST_STATUS",
+                        return err_set(err, -EINVAL, "Action cannot be both %s and %s.",
+                                       a->action == SUBMIT_ACTION_KILL ? "KILL" : "REQUEST_STATUS",
                                        which == SUBMIT_KILL ? "KILL" : "REQUEST_STATUS");
                 if (a->action == SUBMIT_ACTION_SUBMIT)
                         a->action = which == SUBMIT_KILL ? SUBMIT_ACTION_KILL : SUBMIT_ACTION_STATUS;
@@ -362,7 +372,8 @@ void submit_usage(enum spark_line line, struct str *out) {
                 if (!o->help || !(o->versions & (1 << line)))
                         continue;
                 char left[48];
-                snprintf(left, sizeof(left), "  %s%s%s%s%s", o->name, o->alias ? ", " : "", o->alias ? o->alias : "", o->value ? " " : "", o->value ? o->value : "");
+                snprintf(left, sizeof(left), "  %s%s%s%s%s", o->name, o->alias ? ", " : "", o->alias ? o->alias : "", o->value ? " " : "",
+                         o->value ? o->value : "");
                 str_appendf(out, "%-36s %s\n", left, o->help);
         }
 }

@@ -12,7 +12,14 @@
 #include "base/vec.h"
 #include "spark/versions.h"
 
-enum submit_action { SUBMIT_ACTION_SUBMIT, SUBMIT_ACTION_KILL, SUBMIT_ACTION_STATUS, SUBMIT_ACTION_HELP, SUBMIT_ACTION_VERSION, SUBMIT_ACTION_USAGE };
+enum submit_action {
+        SUBMIT_ACTION_SUBMIT,
+        SUBMIT_ACTION_KILL,
+        SUBMIT_ACTION_STATUS,
+        SUBMIT_ACTION_HELP,
+        SUBMIT_ACTION_VERSION,
+        SUBMIT_ACTION_USAGE
+};
 
 enum submit_arg {
         SUBMIT_ARCHIVES,
@@ -92,7 +99,8 @@ MUST_USE int submit_args_set(struct submit_args *a, enum submit_arg which, const
 void submit_args_set_resource(struct submit_args *a, const char *resource);
 /* Adds the properties that are not set yet; values are trimmed but for line ends, as Spark does with files. */
 void submit_args_merge(struct submit_args *a, const struct map *properties);
-/* Fills in from properties and environment, drops keys that are not Spark's (with a warning) and checks; only checks what the action needs. */
+/* Fills in from properties and environment, drops keys that are not Spark's (with a warning) and checks; only checks what the action needs.
+ */
 MUST_USE int submit_args_finish(struct submit_args *a, const struct map *env, struct err *err);
 /* Spark's "Not allowed to specify max heap(Xmx) ..." for -Xmx among the driver's Java options; submit_args_parse() does it by itself. */
 MUST_USE int submit_args_check_java_options(struct submit_args *a, struct err *err);

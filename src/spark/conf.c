@@ -79,7 +79,8 @@ bool java_parse_double(const char *text, double *ret) {
         if (p < end && (*p == '-' || *p == '+'))
                 p++;
         bool special = sv_eq(sv_new(p, (size_t)(end - p)), SV("NaN")) || sv_eq(sv_new(p, (size_t)(end - p)), SV("Infinity"));
-        if (end - p > 2 && p[0] == '0' && (p[1] | 0x20) == 'x') { /* digits with at most one point, a binary exponent, which is not optional as in C */
+        if (end - p > 2 && p[0] == '0' &&
+            (p[1] | 0x20) == 'x') { /* digits with at most one point, a binary exponent, which is not optional as in C */
                 const char *q = p + 2, *first = q;
                 while (q < end && (isxdigit((unsigned char)*q) || *q == '.'))
                         q++;
@@ -94,7 +95,8 @@ bool java_parse_double(const char *text, double *ret) {
                 for (const char *q = p; q < end; q++) {
                         if (isdigit((unsigned char)*q))
                                 digits = true;
-                        else if (*q != '.' && !(digits && (*q == 'e' || *q == 'E')) && !((*q == '-' || *q == '+') && q > p && (q[-1] | 0x20) == 'e'))
+                        else if (*q != '.' && !(digits && (*q == 'e' || *q == 'E')) &&
+                                 !((*q == '-' || *q == '+') && q > p && (q[-1] | 0x20) == 'e'))
                                 return false; /* strtod() would take inf, nan and hexadecimal too */
                 }
                 if (!digits)
@@ -154,17 +156,19 @@ static bool split_unit(const char *text, bool sign, int64_t *ret, char suffix[8]
 static const struct {
         const char *suffix;
         int shift;
-} byte_suffixes[] = {{"b", 0},  {"k", 10}, {"kb", 10}, {"m", 20}, {"mb", 20}, {"g", 30}, {"gb", 30}, {"t", 40}, {"tb", 40}, {"p", 50}, {"pb", 50}};
+} byte_suffixes[] = {{"b", 0},   {"k", 10}, {"kb", 10}, {"m", 20}, {"mb", 20}, {"g", 30},
+                     {"gb", 30}, {"t", 40}, {"tb", 40}, {"p", 50}, {"pb", 50}};
 
 int spark_parse_bytes(const char *text, enum spark_key_unit unit, int64_t *ret, struct err *err) {
-        static const char *const form = "Size must be specified as bytes (b), kibibytes (k), mebibytes (m), gibibytes (g), tebibytes (t), or "
-                                        "pebibytes(p). E.g. 50b, 100k, or 250m.";
+        static const char *const form =
+                "Size must be specified as bytes (b), kibibytes (k), mebibytes (m), gibibytes (g), tebibytes (t), or "
+                "pebibytes(p). E.g. 50b, 100k, or 250m.";
         char suffix[8];
         int64_t n;
         int unit_shift = unit == SPARK_UNIT_MIB ? 20 : unit == SPARK_UNIT_KIB ? 10 : 0;
         if (!split_unit(text, false, &n, suffix))
-                return err_set(err, -EINVAL, "%s\n%s: %s", form, strchr(text, '.') ? "Fractional values are not supported. Input was" : "Failed to parse byte string",
-                               text);
+                return err_set(err, -EINVAL, "%s\n%s: %s", form,
+                               strchr(text, '.') ? "Fractional values are not supported. Input was" : "Failed to parse byte string", text);
         int shift = *suffix ? -1 : unit_shift;
         for (size_t i = 0; i < ARRAY_LEN(byte_suffixes); i++)
                 if (streq(suffix, byte_suffixes[i].suffix))
@@ -187,8 +191,9 @@ static int64_t time_unit_us(enum spark_key_unit unit) {
 }
 
 int spark_parse_time(const char *text, enum spark_key_unit unit, int64_t *ret, struct err *err) {
-        static const char *const form = "Time must be specified as seconds (s), milliseconds (ms), microseconds (us), minutes (m or min), hour (h), "
-                                        "or day (d). E.g. 50s, 100ms, or 250us.";
+        static const char *const form =
+                "Time must be specified as seconds (s), milliseconds (ms), microseconds (us), minutes (m or min), hour (h), "
+                "or day (d). E.g. 50s, 100ms, or 250us.";
         char suffix[8];
         int64_t n, own = time_unit_us(unit);
         if (!split_unit(text, true, &n, suffix))
@@ -335,19 +340,23 @@ int conf_substitute(struct spark_conf *c, const char *text, const char **ret, st
 /* For a value of the wrong kind. `what` is the kind in 4.1's words; `why` the parser's message, which 3.5 shows as it is. */
 static int type_error(const struct spark_conf *c, const char *key, const char *value, const char *what, const char *why, struct err *err) {
         if (spark_features(c->version.line)->error_classes)
-                return err_set(err, -EINVAL,
-                               "[INVALID_CONF_VALUE.TYPE_MISMATCH] The value '%s' in the config \"%s\" is invalid. It should be a/an '%s' value. SQLSTATE: 22022",
-                               value, key, what);
+                return err_set(
+                        err, -EINVAL,
+                        "[INVALID_CONF_VALUE.TYPE_MISMATCH] The value '%s' in the config \"%s\" is invalid. It should be a/an '%s' value. SQLSTATE: 22022",
+                        value, key, what);
         if (why)
                 return err_set(err, -EINVAL, "%s", why);
         return err_set(err, -EINVAL, "%s should be %s, but was %s", key, what, value);
 }
 
 static int requirement_error(const struct spark_conf *c, const struct spark_key *k, const char *value, struct err *err) {
-        const char *why = k->requirement ? k->requirement : k->min == SPARK_MIN_POSITIVE ? "It must be positive." : "It must not be negative.";
+        const char *why = k->requirement                 ? k->requirement
+                          : k->min == SPARK_MIN_POSITIVE ? "It must be positive."
+                                                         : "It must not be negative.";
         if (spark_features(c->version.line)->error_classes)
-                return err_set(err, -EINVAL, "[INVALID_CONF_VALUE.REQUIREMENT] The value '%s' in the config \"%s\" is invalid. %s SQLSTATE: 22022", value, k->name,
-                               why);
+                return err_set(err, -EINVAL,
+                               "[INVALID_CONF_VALUE.REQUIREMENT] The value '%s' in the config \"%s\" is invalid. %s SQLSTATE: 22022", value,
+                               k->name, why);
         return err_set(err, -EINVAL, "'%s' in %s is invalid. %s", value, k->name, why);
 }
 
@@ -365,10 +374,11 @@ static bool is_one_of(const char *value, const char *values) {
 
 static int options_error(const struct spark_conf *c, const struct spark_key *k, const char *value, struct err *err) {
         if (spark_features(c->version.line)->error_classes)
-                return err_set(err, -EINVAL,
-                               "[INVALID_CONF_VALUE.OUT_OF_RANGE_OF_OPTIONS] The value '%s' in the config \"%s\" is invalid. It should be one of '%s'. SQLSTATE: "
-                               "22022",
-                               value, k->name, k->values);
+                return err_set(
+                        err, -EINVAL,
+                        "[INVALID_CONF_VALUE.OUT_OF_RANGE_OF_OPTIONS] The value '%s' in the config \"%s\" is invalid. It should be one of '%s'. SQLSTATE: "
+                        "22022",
+                        value, k->name, k->values);
         return err_set(err, -EINVAL, "The value of %s should be one of %s, but was %s", k->name, k->values, value);
 }
 
@@ -437,8 +447,9 @@ int conf_int(struct spark_conf *c, const char *key, int *ret, struct err *err) {
 }
 
 static const char *const unit_names[] = {
-        [SPARK_UNIT_US] = "MICROSECONDS", [SPARK_UNIT_MS] = "MILLISECONDS", [SPARK_UNIT_SECONDS] = "SECONDS", [SPARK_UNIT_MINUTES] = "MINUTES",
-        [SPARK_UNIT_BYTE] = "BYTE",       [SPARK_UNIT_KIB] = "KiB",         [SPARK_UNIT_MIB] = "MiB",
+        [SPARK_UNIT_US] = "MICROSECONDS", [SPARK_UNIT_MS] = "MILLISECONDS", [SPARK_UNIT_SECONDS] = "SECONDS",
+        [SPARK_UNIT_MINUTES] = "MINUTES", [SPARK_UNIT_BYTE] = "BYTE",       [SPARK_UNIT_KIB] = "KiB",
+        [SPARK_UNIT_MIB] = "MiB",
 };
 
 int conf_long(struct spark_conf *c, const char *key, int64_t *ret, struct err *err) {
@@ -455,7 +466,8 @@ int conf_long(struct spark_conf *c, const char *key, int64_t *ret, struct err *e
                 r = is_time ? spark_parse_time(text, k->unit, &n, &why) : spark_parse_bytes(text + negative, k->unit, &n, &why);
                 if (r < 0) {
                         char what[40];
-                        snprintf(what, sizeof(what), "%s in %s", is_time ? "time" : "bytes", unit_names[k->unit] ? unit_names[k->unit] : "BYTE");
+                        snprintf(what, sizeof(what), "%s in %s", is_time ? "time" : "bytes",
+                                 unit_names[k->unit] ? unit_names[k->unit] : "BYTE");
                         return type_error(c, key, text, what, err_message(&why), err);
                 }
                 n = negative ? -n : n;

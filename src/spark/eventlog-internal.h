@@ -103,7 +103,8 @@ struct task_event {
         int64_t push_35[TM_PUSH_REMOTE_REQS - TM_PUSH_CORRUPT + 1];
         size_t first_accumulable, num_accumulables; /* within the scan's */
         /* Task End Reason */
-        struct sv reason, class_name, description, full_stack_trace, stack_trace, kill_reason, block_manager, message, lost_executor, loss_reason;
+        struct sv reason, class_name, description, full_stack_trace, stack_trace, kill_reason, block_manager, message, lost_executor,
+                loss_reason;
         int64_t shuffle_id, map_id, map_index, reduce_id, job_id, partition_id, attempt_number;
         bool exit_caused_by_app;
 };

@@ -45,7 +45,8 @@ struct am_range write_pairs(struct eventlog *e, yyjson_val *object) {
         for (i = 0; i < list.len; i++) {
                 if (i + 1 < list.len && sv_eq(list.items[i].key, list.items[i + 1].key))
                         continue;
-                struct am_str value = yyjson_is_null(list.items[i].value) ? AM_ABSENT : intern(e, scan_as_text(&e->scan, list.items[i].value));
+                struct am_str value =
+                        yyjson_is_null(list.items[i].value) ? AM_ABSENT : intern(e, scan_as_text(&e->scan, list.items[i].value));
                 struct am_str key = intern(e, list.items[i].key.data ? list.items[i].key : SV(""));
                 *vec_push(&e->w.pairs) = (struct am_pair){key, value};
                 r.count++;
@@ -307,7 +308,8 @@ int eventlog_feed(struct eventlog *e, struct sv text, struct err *err) {
         }
         if (str_overflowed(&e->carry)) {
                 stop(e, intern(e, SV("a line is longer than 512 MiB")));
-                return err_set(err, -EFBIG, "line %llu is longer than %d MiB", (unsigned long long)e->app.lines + 1, EVENTLOG_MAX_LINE >> 20);
+                return err_set(err, -EFBIG, "line %llu is longer than %d MiB", (unsigned long long)e->app.lines + 1,
+                               EVENTLOG_MAX_LINE >> 20);
         }
         return !e->stopped;
 }
@@ -384,20 +386,22 @@ void eventlog_set_in_progress(struct eventlog *e, bool in_progress) { e->o.in_pr
 bool eventlog_is_whole(const struct eventlog *e) { return !(e->app.flags & AM_TRUNCATED) && !e->stopped; }
 
 size_t eventlog_memory(const struct eventlog *e) {
-        size_t sum = sizeof(*e) + e->carry.cap + e->w.heap.cap + e->w.index_size * sizeof(*e->w.index) + e->w.cap_interned * sizeof(*e->w.interned) +
-                     e->tasks.len * sizeof(struct live_task);
+        size_t sum = sizeof(*e) + e->carry.cap + e->w.heap.cap + e->w.index_size * sizeof(*e->w.index) +
+                     e->w.cap_interned * sizeof(*e->w.interned) + e->tasks.len * sizeof(struct live_task);
 #define X(member, type) sum += e->w.member.cap * sizeof(type);
         AM_SECTIONS(X)
 #undef X
         vec_foreach(s, &e->slot_list) {
                 const struct slot *slot = *s;
-                sum += sizeof(*slot) + slot->rows.cap + slot->marks.cap * sizeof(*slot->marks.items) + (slot->tasks.cap + slot->executors.cap) * sizeof(struct am_segment);
+                sum += sizeof(*slot) + slot->rows.cap + slot->marks.cap * sizeof(*slot->marks.items) +
+                       (slot->tasks.cap + slot->executors.cap) * sizeof(struct am_segment);
                 if (slot->live)
                         sum += sizeof(*slot->live) + slot->live->in_order.cap * (sizeof(struct stage_executor) + sizeof(void *));
         }
         vec_foreach(s, &e->sql_list) {
                 const struct sql *q = *s;
-                sum += sizeof(*q) + (q->plan ? strlen(q->plan) : 0) + (q->details ? strlen(q->details) : 0) + q->graph.nodes.cap * sizeof(*q->graph.nodes.items);
+                sum += sizeof(*q) + (q->plan ? strlen(q->plan) : 0) + (q->details ? strlen(q->details) : 0) +
+                       q->graph.nodes.cap * sizeof(*q->graph.nodes.items);
         }
         return sum + e->job_list.len * sizeof(struct job) + e->executor_list.len * sizeof(struct executor);
 }

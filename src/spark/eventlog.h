@@ -14,8 +14,8 @@
  *
  * Memory: live stages, jobs, executors and SQL executions; strings; one line (at most EVENTLOG_MAX_LINE).
  *
- * Most of the time goes into reading lines, which needs no state: other threads may read ahead. What they read is fed in the order of the text,
- * and the model is the same.
+ * Most of the time goes into reading lines, which needs no state: other threads may read ahead. What they read is fed in the order of the
+ * text, and the model is the same.
  *
  *     eventlog_batch_read(b, text);          // any thread
  *     r = eventlog_feed_batch(e, b, err);    // instead of eventlog_feed(e, text, err)

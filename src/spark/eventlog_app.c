@@ -100,7 +100,8 @@ static struct executor *get_executor(struct eventlog *e, struct am_str id, int64
 
 static int by_id(const void *a, const void *b, void *arg) {
         const struct eventlog *e = arg;
-        struct sv x = am_writer_sv(&e->w, (*(struct executor *const *)a)->stored.id), y = am_writer_sv(&e->w, (*(struct executor *const *)b)->stored.id);
+        struct sv x = am_writer_sv(&e->w, (*(struct executor *const *)a)->stored.id),
+                  y = am_writer_sv(&e->w, (*(struct executor *const *)b)->stored.id);
         size_t n = x.len < y.len ? x.len : y.len;
         int diff = n ? memcmp(x.data, y.data, n) : 0;
         return diff ? diff : (x.len > y.len) - (x.len < y.len);

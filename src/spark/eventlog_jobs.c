@@ -417,8 +417,12 @@ void on_job_start(struct eventlog *e, yyjson_val *v) {
                 }
         } else if (yyjson_is_arr(yyjson_obj_get(v, "Stage IDs"))) { /* before Spark 1.2 */
                 yyjson_arr_foreach(yyjson_obj_get(v, "Stage IDs"), i, max, item) {
-                        info = (struct stage_info){.id = (int32_t)yyjson_get_sint(item), .submission_ms = AM_NONE, .completion_ms = AM_NONE,
-                                                   .name = intern(e, SV("unknown")), .details = intern(e, SV("unknown")), .failure = AM_ABSENT};
+                        info = (struct stage_info){.id = (int32_t)yyjson_get_sint(item),
+                                                   .submission_ms = AM_NONE,
+                                                   .completion_ms = AM_NONE,
+                                                   .name = intern(e, SV("unknown")),
+                                                   .details = intern(e, SV("unknown")),
+                                                   .failure = AM_ABSENT};
                         *vec_push(&ids) = info.id;
                         j->out.name = info.name;
                         struct stage *s = get_stage(e, &info);

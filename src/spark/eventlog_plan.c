@@ -23,7 +23,9 @@ static struct sv text_of(yyjson_val *plan, const char *key) {
         return sv_new(yyjson_get_str(v), yyjson_get_len(v));
 }
 
-static uint64_t combine(uint64_t h, struct sv text) { return (h ^ hash_bytes(text.data ? text.data : "", text.len)) * 0x9e3779b97f4a7c15ull + text.len; }
+static uint64_t combine(uint64_t h, struct sv text) {
+        return (h ^ hash_bytes(text.data ? text.data : "", text.len)) * 0x9e3779b97f4a7c15ull + text.len;
+}
 
 static uint64_t plan_hash(yyjson_val *plan, unsigned depth) {
         uint64_t h = combine(combine(1, text_of(plan, "nodeName")), text_of(plan, "simpleString"));

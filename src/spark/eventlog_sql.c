@@ -243,8 +243,11 @@ static void aggregate(struct eventlog *e, struct sql *q) {
         bool ok = true;
         idmap_foreach(slot, &totals) {
                 struct total *t = slot->value;
-                struct sql_aggregate a = {.type = (enum sql_metric_type)(uintptr_t)idmap_get(&q->types, (uint64_t)t->id), .has_max = t->has_max,
-                                          .max_stage = t->max[1], .max_attempt = t->max[2], .max_task = t->max[3]};
+                struct sql_aggregate a = {.type = (enum sql_metric_type)(uintptr_t)idmap_get(&q->types, (uint64_t)t->id),
+                                          .has_max = t->has_max,
+                                          .max_stage = t->max[1],
+                                          .max_attempt = t->max[2],
+                                          .max_task = t->max[3]};
                 gather(t, &a);
                 AUTO(str) struct str text = STR_INIT(0);
                 ok = sql_value_text(&a, &text) && ok;
@@ -397,7 +400,8 @@ void sql_job_start(struct eventlog *e, int64_t execution, int32_t job, yyjson_va
                 yyjson_val *info;
                 if (yyjson_is_arr(stage_infos)) {
                         yyjson_arr_foreach(stage_infos, i, max, info)
-                                put_stage(e, q, (int32_t)json_get_int(info, "Stage ID", 0), 0, (int32_t)json_get_int(info, "Number of Tasks", 0));
+                                put_stage(e, q, (int32_t)json_get_int(info, "Stage ID", 0), 0,
+                                          (int32_t)json_get_int(info, "Number of Tasks", 0));
                 }
         }
         bool known = false;
@@ -443,8 +447,12 @@ static struct am_str intern_text(struct eventlog *e, const char *text) { return 
 static void write_graph(struct eventlog *e, const struct sql *q, struct am_sql *out) {
         out->nodes = (struct am_range){(uint32_t)e->w.sql_nodes.len, (uint32_t)q->graph.nodes.len};
         vec_foreach(n, &q->graph.nodes) {
-                struct am_sql_node node = {.id = n->id, .cluster = n->cluster, .is_cluster = n->is_cluster, .name = intern_text(e, n->name),
-                                           .desc = intern_text(e, n->desc), .metrics = {(uint32_t)e->w.sql_metrics.len, (uint32_t)n->metrics.len}};
+                struct am_sql_node node = {.id = n->id,
+                                           .cluster = n->cluster,
+                                           .is_cluster = n->is_cluster,
+                                           .name = intern_text(e, n->name),
+                                           .desc = intern_text(e, n->desc),
+                                           .metrics = {(uint32_t)e->w.sql_metrics.len, (uint32_t)n->metrics.len}};
                 vec_foreach(m, &n->metrics) {
                         struct am_sql_metric metric = {intern_text(e, m->name), intern_text(e, m->type), m->accumulator};
                         *vec_push(&e->w.sql_metrics) = metric;
@@ -482,9 +490,15 @@ void sqls_finish(struct eventlog *e) {
                 const struct sql *q = *it;
                 if (!q->is_stored)
                         continue;
-                struct am_sql out = {.id = q->id, .root_id = q->root_id, .description = intern_text(e, q->description),
-                                     .details = intern_text(e, q->details), .plan = intern_text(e, q->plan), .error = intern_text(e, q->error),
-                                     .submission_ms = q->submission_ms, .completion_ms = q->completion_ms, .has_graph = q->has_graph,
+                struct am_sql out = {.id = q->id,
+                                     .root_id = q->root_id,
+                                     .description = intern_text(e, q->description),
+                                     .details = intern_text(e, q->details),
+                                     .plan = intern_text(e, q->plan),
+                                     .error = intern_text(e, q->error),
+                                     .submission_ms = q->submission_ms,
+                                     .completion_ms = q->completion_ms,
+                                     .has_graph = q->has_graph,
                                      .has_values = q->has_values};
                 write_graph(e, q, &out);
                 out.values = (struct am_range){(uint32_t)e->w.sql_values.len, (uint32_t)q->values.len};

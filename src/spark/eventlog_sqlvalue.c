@@ -63,7 +63,8 @@ bool sql_value_text(const struct sql_aggregate *a, struct str *s) {
         str_append_s(s, ", ");
         format(a->type, max, s);
         if (a->has_max)
-                str_appendf(s, " (stage %lld.%lld: task %lld))", (long long)a->max_stage, (long long)a->max_attempt, (long long)a->max_task);
+                str_appendf(s, " (stage %lld.%lld: task %lld))", (long long)a->max_stage, (long long)a->max_attempt,
+                            (long long)a->max_task);
         else
                 str_append_s(s, " (driver))");
         return true;

@@ -38,8 +38,13 @@ void storage_stage_submitted(struct eventlog *e, yyjson_val *rdd_infos) {
                 if (!l.is_valid || idmap_get(&e->rdds, (uint32_t)id))
                         continue;
                 struct rdd *r = NEW(struct rdd);
-                *r = (struct rdd){.id = id, .num_partitions = (int32_t)json_get_int(info, "Number of Partitions", 0), .use_disk = l.disk,
-                                  .use_memory = l.memory, .off_heap = l.off_heap, .deserialized = l.deserialized, .replication = l.replication,
+                *r = (struct rdd){.id = id,
+                                  .num_partitions = (int32_t)json_get_int(info, "Number of Partitions", 0),
+                                  .use_disk = l.disk,
+                                  .use_memory = l.memory,
+                                  .off_heap = l.off_heap,
+                                  .deserialized = l.deserialized,
+                                  .replication = l.replication,
                                   .table_size = 16};
                 r->name = intern_member(e, info, "Name");
                 idmap_set(&e->rdds, (uint32_t)id, r);
@@ -174,7 +179,8 @@ static void use_memory(struct executor *x, const struct level *l, int64_t memory
 }
 
 /* Adds or removes the executor among a partition's: +1, -1 or 0 blocks; a partition nowhere stored goes. */
-static int update_partition(struct rdd *r, struct am_str block, struct am_str executor, const struct level *l, int64_t memory, int64_t disk) {
+static int update_partition(struct rdd *r, struct am_str block, struct am_str executor, const struct level *l, int64_t memory,
+                            int64_t disk) {
         struct rdd_partition *p = idmap_get(&r->by_block, str_key(block));
         if (!p) {
                 p = NEW(struct rdd_partition);
@@ -228,8 +234,8 @@ static void update_distribution(struct rdd *r, struct executor *x, const struct 
         d->is_fresh = false;
 }
 
-static void update_rdd_block(struct eventlog *e, struct rdd *r, struct am_str block, struct am_str executor, const struct level *l, int64_t memory,
-                             int64_t disk) {
+static void update_rdd_block(struct eventlog *e, struct rdd *r, struct am_str block, struct am_str executor, const struct level *l,
+                             int64_t memory, int64_t disk) {
         struct executor *x = live_executor(e, executor);
         if (x)
                 use_memory(x, l, memory, disk);
@@ -342,7 +348,11 @@ void storage_finish(struct eventlog *e) {
         idmap_foreach(s, &e->rdds) {
                 struct rdd *r = s->value;
                 refresh(r);
-                struct am_rdd out = {.id = r->id, .num_partitions = r->num_partitions, .name = r->name, .memory_used = r->memory_used, .disk_used = r->disk_used};
+                struct am_rdd out = {.id = r->id,
+                                     .num_partitions = r->num_partitions,
+                                     .name = r->name,
+                                     .memory_used = r->memory_used,
+                                     .disk_used = r->disk_used};
                 out.level = level_text(e, r->use_disk, r->use_memory, r->off_heap, r->deserialized, r->replication);
                 out.distributions = write_distributions(e, r);
                 out.partitions = write_partitions(e, r);

@@ -200,7 +200,8 @@ static void store_row(struct eventlog *e, struct slot *slot, const struct am_tas
                 am_pack_base(&slot->rows, &slot->base);
         am_pack_task(&slot->rows, &slot->base, t);
         slot->num_rows++;
-        *vec_push(&slot->marks) = (struct row_mark){t->launch_ms + (t->duration_ms == AM_NONE ? 0 : t->duration_ms), t->id, (uint32_t)slot->rows.len};
+        *vec_push(&slot->marks) =
+                (struct row_mark){t->launch_ms + (t->duration_ms == AM_NONE ? 0 : t->duration_ms), t->id, (uint32_t)slot->rows.len};
         if (slot->rows.len > 1u << 30) /* offsets within a segment are 32 bits */
                 slot_flush_rows(e, slot);
 }
@@ -303,7 +304,8 @@ static void append_stack_trace(struct str *s, struct sv raw) {
         if (!yyjson_is_arr(root))
                 return;
         yyjson_arr_foreach(root, i, max, v) {
-                const char *class_name = json_get_str(v, "Declaring Class"), *method = json_get_str(v, "Method Name"), *file = json_get_str(v, "File Name");
+                const char *class_name = json_get_str(v, "Declaring Class"), *method = json_get_str(v, "Method Name"),
+                           *file = json_get_str(v, "File Name");
                 int64_t line = json_get_int(v, "Line Number", -1);
                 str_appendf(s, "%s        %s.%s(", i ? "\n" : "", class_name ? class_name : "null", method ? method : "null");
                 if (line == -2)
@@ -363,8 +365,8 @@ static void task_killed(const struct task_event *ev, struct str *s) {
         str_append_sv(s, ev->kill_reason.data ? ev->kill_reason : SV("unknown reason"));
 }
 static void commit_denied(const struct task_event *ev, struct str *s) {
-        str_appendf(s, "TaskCommitDenied (Driver denied task commit) for job: %lld, partition: %lld, attemptNumber: %lld", (long long)ev->job_id,
-                    (long long)ev->partition_id, (long long)ev->attempt_number);
+        str_appendf(s, "TaskCommitDenied (Driver denied task commit) for job: %lld, partition: %lld, attemptNumber: %lld",
+                    (long long)ev->job_id, (long long)ev->partition_id, (long long)ev->attempt_number);
 }
 static void executor_lost(const struct task_event *ev, struct str *s) {
         str_append_s(s, "ExecutorLostFailure (executor ");
@@ -421,7 +423,8 @@ static enum am_task_status status_of(const struct task_event *ev) {
         return ev->failed ? AM_TASK_FAILED : ev->killed ? AM_TASK_KILLED : AM_TASK_SUCCESS;
 }
 
-static void pack_accumulables(struct eventlog *e, const struct scan_accumulable *list, size_t count, struct am_task *t, struct str *packed) {
+static void pack_accumulables(struct eventlog *e, const struct scan_accumulable *list, size_t count, struct am_task *t,
+                              struct str *packed) {
         for (const struct scan_accumulable *a = list; a < list + count; a++) {
                 if (a->internal || a->sql)
                         continue;
@@ -531,8 +534,8 @@ void on_task_end(struct eventlog *e, struct task_event *ev, const struct scan_ac
         enum outcome outcome = outcome_of(e, ev);
         int64_t delta[TM_COUNT];
         bool was_live = end_task(e, ev, updates, delta);
-        const struct deltas d = {outcome == SUCCEEDED, outcome == FAILED || outcome == RESUBMITTED, outcome == KILLED, outcome != RESUBMITTED,
-                                 outcome != RESUBMITTED || e->o.as_35};
+        const struct deltas d = {outcome == SUCCEEDED, outcome == FAILED || outcome == RESUBMITTED, outcome == KILLED,
+                                 outcome != RESUBMITTED, outcome != RESUBMITTED || e->o.as_35};
         int64_t duration_ms = ev->finish_ms - ev->t.launch_ms;
         struct stage *s = live_stage(e, ev->stage, ev->attempt);
         if (s)
@@ -556,7 +559,8 @@ void on_task_end(struct eventlog *e, struct task_event *ev, const struct scan_ac
                 if (x->out.active_tasks == 0)
                         executor_store(e, x, false);
         }
-        sql_task_update(e, ev->stage, ev->attempt, ev->t.id, ev->t.index, ev->finish_ms && !ev->failed && !ev->killed, updates, ev->num_accumulables);
+        sql_task_update(e, ev->stage, ev->attempt, ev->t.id, ev->t.index, ev->finish_ms && !ev->failed && !ev->killed, updates,
+                        ev->num_accumulables);
 }
 
 /* ---- heartbeats, which a log has with spark.eventLog.logStageExecutorMetrics only ---- */
@@ -618,7 +622,8 @@ static void task_heartbeat(struct eventlog *e, struct am_str executor, yyjson_va
                                 if (streq(name + sizeof(prefix) - 1, accumulator_metrics[k].name))
                                         now[accumulator_metrics[k].metric] = json_get_int(v, "Update", 0);
                 } else if (value && !yyjson_is_null(value)) {
-                        *vec_push(&sql) = (struct scan_accumulable){.id = json_get_int(v, "ID", 0), .update = scan_as_text(&e->scan, value)};
+                        *vec_push(&sql) =
+                                (struct scan_accumulable){.id = json_get_int(v, "ID", 0), .update = scan_as_text(&e->scan, value)};
                 }
         }
         for (i = 0; i < TM_COUNT; i++)
@@ -656,7 +661,8 @@ void on_executor_metrics_update(struct eventlog *e, yyjson_val *v) {
                         x->out.peaks_set = set;
                         executor_store(e, x, false);
                 }
-                struct stage *s = live_stage(e, (int32_t)json_get_int(item, "Stage ID", 0), (int32_t)json_get_int(item, "Stage Attempt ID", 0));
+                struct stage *s =
+                        live_stage(e, (int32_t)json_get_int(item, "Stage ID", 0), (int32_t)json_get_int(item, "Stage Attempt ID", 0));
                 if (!s)
                         continue;
                 raise_peaks(s->peaks, &s->peaks_set, peaks);

@@ -36,7 +36,9 @@ static inline bool literal(struct cursor *c, const char *text, size_t len) {
 }
 /* Of constant text: the compiler compares it in place. */
 #define LITERAL(c, text)                                                                                                                   \
-        ((size_t)((c)->end - (c)->p) >= sizeof(text) - 1 && memcmp((c)->p, text, sizeof(text) - 1) == 0 ? ((c)->p += sizeof(text) - 1, true) : false)
+        ((size_t)((c)->end - (c)->p) >= sizeof(text) - 1 && memcmp((c)->p, text, sizeof(text) - 1) == 0                                    \
+                 ? ((c)->p += sizeof(text) - 1, true)                                                                                      \
+                 : false)
 
 static inline bool ends_number(char ch) { return ch == ',' || ch == '}' || ch == ']'; }
 

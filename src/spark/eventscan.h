@@ -7,8 +7,8 @@
  *
  * Absent and null fields leave the struct untouched, so defaults are set before. Unknown fields are skipped.
  *
- * A scan holds what its lines' values point to until scan_reset(): strings, trees and accumulables of one line or of many. It belongs to one
- * thread at a time.
+ * A scan holds what its lines' values point to until scan_reset(): strings, trees and accumulables of one line or of many. It belongs to
+ * one thread at a time.
  */
 #ifndef FIRESTEEL_SPARK_EVENTSCAN_H
 #define FIRESTEEL_SPARK_EVENTSCAN_H
@@ -56,7 +56,8 @@ struct scan {
 void scan_done(struct scan *s);
 /* Forgets all lines. */
 void scan_reset(struct scan *s);
-/* Reads a line's object into `ret`; accumulables are added behind those of earlier lines. -EINVAL: the line is no JSON object. `err` says where. */
+/* Reads a line's object into `ret`; accumulables are added behind those of earlier lines. -EINVAL: the line is no JSON object. `err` says
+ * where. */
 MUST_USE int scan_line(struct scan *s, struct sv line, const struct scan_table *table, void *ret, struct err *err);
 /* The line's tree, owned by the scan; NULL with `err` set when the line is no JSON. */
 yyjson_val *scan_tree(struct scan *s, struct sv line, struct err *err);

@@ -1,5 +1,5 @@
-/* What a submission sees of the machine it is made from: environment, working directory, user, files. The caller gathers it (submit/gather.h)
- * and hands it in, so that everything in this layer is a function of its arguments.
+/* What a submission sees of the machine it is made from: environment, working directory, user, files. The caller gathers it
+ * (submit/gather.h) and hands it in, so that everything in this layer is a function of its arguments.
  *
  * Files are known by their absolute path. A file nobody gathered counts as absent for its content, and its canonical path is worked out
  * textually: callers without local files (the operator) leave the maps empty. */
@@ -46,8 +46,10 @@ struct input_file *inputs_add_file(struct submission_inputs *in, const char *pat
 char *inputs_absolute(const struct submission_inputs *in, const char *path);
 /* `.`, `..`, double and trailing slashes taken out. */
 char *path_normalise(const char *path);
-/* The whole content as UTF-8 text. Bytes that are not: an error when `strict`, else patched. -ENOENT, -EISDIR, ... name `what` and the path. */
-MUST_USE int inputs_text(const struct submission_inputs *in, const char *path, const char *what, bool strict, struct str *ret, struct err *err);
+/* The whole content as UTF-8 text. Bytes that are not: an error when `strict`, else patched. -ENOENT, -EISDIR, ... name `what` and the
+ * path. */
+MUST_USE int inputs_text(const struct submission_inputs *in, const char *path, const char *what, bool strict, struct str *ret,
+                         struct err *err);
 
 /* What has to be gathered before submission_prepare() and submission_build(). */
 enum input_want {

@@ -58,7 +58,8 @@ static int inflate_entry(const struct entry *e, struct str *out, struct err *err
         return status == Z_STREAM_END ? 0 : err_set(err, -EINVAL, "its manifest is damaged");
 }
 
-/* The value of an attribute of the main section, which ends at the first empty line; lines that begin with a blank continue the one before. */
+/* The value of an attribute of the main section, which ends at the first empty line; lines that begin with a blank continue the one before.
+ */
 static char *attribute(struct sv manifest, struct sv wanted) {
         struct str value = STR_INIT(0);
         bool inside = false, found = false;

@@ -10,7 +10,8 @@
 
 enum { JAR_MANIFEST_MAX = 1024 * 1024 };
 
-/* 0 and the class; 0 and NULL when the manifest names none; -EINVAL when this is no jar or its manifest does not come first. The caller frees. */
+/* 0 and the class; 0 and NULL when the manifest names none; -EINVAL when this is no jar or its manifest does not come first. The caller
+ * frees. */
 MUST_USE int jar_main_class(struct sv head, char **ret, struct err *err);
 
 #endif

@@ -173,7 +173,8 @@ bool jformat_parse_double(struct sv text, double *ret) {
                 *ret = negative ? -INFINITY : INFINITY;
                 return true;
         }
-        if (body.len > 1 && strchr("fFdD", body.data[body.len - 1]) && !(body.len > 2 && (body.data[1] | 32) == 'x' && !memchr(body.data, 'p', body.len)))
+        if (body.len > 1 && strchr("fFdD", body.data[body.len - 1]) &&
+            !(body.len > 2 && (body.data[1] | 32) == 'x' && !memchr(body.data, 'p', body.len)))
                 body.len--;
         if (body.len == 0 || body.len > 400 || !memchr("0123456789.", body.data[0], 11))
                 return false;

@@ -199,8 +199,8 @@ static void add_file(struct str *out, const char *path, const char *fragment) {
         add_uri(out, uri, fragment);
 }
 
-/* local: and http: are not looked into. The other file systems are the driver's business, unless the installation that is imitated lacks them
- * and would have failed. */
+/* local: and http: are not looked into. The other file systems are the driver's business, unless the installation that is imitated lacks
+ * them and would have failed. */
 static int check_file_system(const struct submission_inputs *in, struct sv scheme, struct err *err) {
         static const char *const plain[] = {"local", "http", "https", "ftp"};
         for (size_t i = 0; i < ARRAY_LEN(plain); i++)
@@ -210,7 +210,10 @@ static int check_file_system(const struct submission_inputs *in, struct sv schem
         if (in->file_systems.len == 0 || strv_has(&in->file_systems, name))
                 return 0;
         err_set(err, -ENOTSUP, "No FileSystem for scheme \"%s\"", name);
-        err_hint(err, "the Spark installation in SPARK_HOME has no jar for %s: places (hadoop-aws for s3a:); unset SPARK_HOME to submit without it", name);
+        err_hint(
+                err,
+                "the Spark installation in SPARK_HOME has no jar for %s: places (hadoop-aws for s3a:); unset SPARK_HOME to submit without it",
+                name);
         return -ENOTSUP;
 }
 
@@ -232,13 +235,15 @@ int juri_resolve_globs(const struct submission_inputs *in, const char *list, cha
                 }
                 struct juri file;
                 if (juri_parse(base, &file) && !file.path.data)
-                        return err_set(err, -EINVAL, "Relative path in absolute URI: %s; write the path without file:, or file:///ABSOLUTE", base);
+                        return err_set(err, -EINVAL, "Relative path in absolute URI: %s; write the path without file:, or file:///ABSOLUTE",
+                                       base);
                 if (juri_parse(base, &file) && file.authority.len)
                         return err_set(err, -EINVAL, "Wrong FS: %s, expected: file:///", base);
                 AUTO(free) char *path = juri_path(base);
                 /* The original takes the decoded path for a URI once more. */
                 if (strpbrk(path, "[]"))
-                        return err_set(err, -EINVAL, "Illegal character in path at index %zu: file:%s", strlen("file:") + strcspn(path, "[]"), path);
+                        return err_set(err, -EINVAL, "Illegal character in path at index %zu: file:%s",
+                                       strlen("file:") + strcspn(path, "[]"), path);
                 if (strchr(path, '?')) {
                         *strchr(path, '?') = 0;
                         AUTO(free) char *shorter = juri_of_file(path, false);

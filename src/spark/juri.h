@@ -33,7 +33,8 @@ char *juri_quote_path(const char *path);
 /* Is this file:... on the submitter's machine (and to be uploaded)? */
 bool juri_is_local_file(const char *uri);
 
-/* DependencyUtils.resolveGlobPaths: patterns become the files they match, directories go, names of files are spelt as Hadoop spells them. */
+/* DependencyUtils.resolveGlobPaths: patterns become the files they match, directories go, names of files are spelt as Hadoop spells them.
+ */
 MUST_USE int juri_resolve_globs(const struct submission_inputs *in, const char *list, char **ret, struct err *err);
 bool path_has_glob(const char *path);
 

@@ -112,8 +112,8 @@ static const char *nearest_key(enum spark_line line, const char *name, size_t le
         return best;
 }
 
-/* The same of families: what stands before one of the name's dots, or the whole name, against their fixed parts. *ret_rest is what the user chose,
- * after that dot. A short family needs to be met better: spark.my.x is not meant to be spark.ml.x. */
+/* The same of families: what stands before one of the name's dots, or the whole name, against their fixed parts. *ret_rest is what the user
+ * chose, after that dot. A short family needs to be met better: spark.my.x is not meant to be spark.ml.x. */
 static const char *nearest_family(const char *name, size_t len, int *limit, const char **ret_rest) {
         const char *best = NULL;
         for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {

@@ -51,8 +51,8 @@ const struct spark_key *spark_key_in(enum spark_line line, const char *name);
 const char *spark_key_default(const struct spark_key *k, enum spark_line line);
 /* Is this a key of one of the open families (spark.kubernetes.driver.label.<name>, spark.hadoop.<anything>, ...)? */
 bool spark_key_has_prefix(const char *name);
-/* What a misspelt key was probably meant to be: the nearest registered key of this line, or the nearest family with the last part as the user wrote
- * it (NAME where there is none). Caller frees; NULL when nothing is near. */
+/* What a misspelt key was probably meant to be: the nearest registered key of this line, or the nearest family with the last part as the
+ * user wrote it (NAME where there is none). Caller frees; NULL when nothing is near. */
 char *spark_key_nearest(enum spark_line line, const char *name);
 
 #endif

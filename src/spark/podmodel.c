@@ -23,8 +23,8 @@ enum field_type {
         LIST_OR_TEXT_MAP,
 };
 
-/* The fields of ObjectMeta and PodSpec and of all they hold. A name means the same wherever it stands, but for the few that are one thing or
- * another. Sorted. */
+/* The fields of ObjectMeta and PodSpec and of all they hold. A name means the same wherever it stands, but for the few that are one thing
+ * or another. Sorted. */
 static const struct {
         const char *name;
         enum field_type type;
@@ -352,7 +352,9 @@ static int find_field(const char *name) {
         return -1;
 }
 
-static int wrong_type(const char *name, const char *wanted, struct err *err) { return err_set(err, -EINVAL, "%s must be %s", name, wanted); }
+static int wrong_type(const char *name, const char *wanted, struct err *err) {
+        return err_set(err, -EINVAL, "%s must be %s", name, wanted);
+}
 
 struct model {
         yyjson_mut_doc *doc;

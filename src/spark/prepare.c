@@ -194,7 +194,8 @@ static int check_modes(const struct submit_args *a, struct err *err) {
                 {"org.apache.spark.sql.hive.thriftserver.HiveThriftServer2", "Spark Thrift server"},
                 {"org.apache.spark.sql.connect.service.SparkConnectServer", "Spark Connect server"},
         };
-        if (streq(a->resource, "spark-shell") || streq(a->resource, "pyspark-shell") || streq(a->resource, "sparkr-shell") || streq(a->resource, "connect-shell"))
+        if (streq(a->resource, "spark-shell") || streq(a->resource, "pyspark-shell") || streq(a->resource, "sparkr-shell") ||
+            streq(a->resource, "connect-shell"))
                 return err_set(err, -EINVAL, "Cluster deploy mode is not applicable to Spark shells.");
         for (size_t i = 0; i < ARRAY_LEN(shells); i++)
                 if (streq_null(a->values[SUBMIT_CLASS], shells[i].class_name))
@@ -222,7 +223,8 @@ static int main_class(const struct submit_args *a, const struct submission_input
         else
                 r = jar_main_class(str_sv(&f->text), &found, &why);
         if (r < 0)
-                return err_set(err, -EINVAL, "Failed to get main class in JAR with error '%s'.  Please specify one with --class.", err_message(&why));
+                return err_set(err, -EINVAL, "Failed to get main class in JAR with error '%s'.  Please specify one with --class.",
+                               err_message(&why));
         if (!found)
                 return err_set(err, -EINVAL, "No main class set in JAR; please specify one with --class.");
         *ret = found;
@@ -236,8 +238,8 @@ static int check_users(const struct submit_args *a, const struct submission_inpu
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
                 AUTO(free) char *known = names[i] ? hadoop_short_name(names[i]) : NULL;
                 if (names[i] && !known)
-                        return err_set(err, -EINVAL, "Malformed Kerberos name: %s of %s; write primary[/host][@REALM], or a name without @", names[i],
-                                       i ? "--proxy-user" : "HADOOP_USER_NAME");
+                        return err_set(err, -EINVAL, "Malformed Kerberos name: %s of %s; write primary[/host][@REALM], or a name without @",
+                                       names[i], i ? "--proxy-user" : "HADOOP_USER_NAME");
         }
         return 0;
 }
@@ -328,8 +330,8 @@ static int settle_paths(struct spark_conf *conf, const struct submission_inputs 
                 AUTO(free) char *joined = strv_join(&jars, ",");
                 conf_set(conf, "spark.jars", joined);
         }
-        static const char *const keys[] = {"spark.jars", "spark.files", "spark.archives", "spark.yarn.dist.files", "spark.yarn.dist.archives",
-                                           "spark.yarn.dist.jars"};
+        static const char *const keys[] = {
+                "spark.jars", "spark.files", "spark.archives", "spark.yarn.dist.files", "spark.yarn.dist.archives", "spark.yarn.dist.jars"};
         for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
                 const char *value = conf_get(conf, keys[i]);
                 if (!value)
@@ -360,12 +362,15 @@ static int check_coordinates(const char *list, size_t parts, const char *form, s
                         *p = ':';
                 java_split(all.items[i], ':', &one);
                 if (one.len != parts)
-                        return err_set(err, -EINVAL, "requirement failed: Provided Maven Coordinates must be in the form '%s'. The coordinate provided is: %s", form,
-                                       all.items[i]);
+                        return err_set(
+                                err, -EINVAL,
+                                "requirement failed: Provided Maven Coordinates must be in the form '%s'. The coordinate provided is: %s",
+                                form, all.items[i]);
                 for (size_t j = 0; j < parts; j++)
                         if (sv_trim(sv_of(one.items[j])).len == 0)
-                                return err_set(err, -EINVAL, "requirement failed: The %s cannot be null or be whitespace. The %s provided is: %s", names[j], names[j],
-                                               one.items[j]);
+                                return err_set(err, -EINVAL,
+                                               "requirement failed: The %s cannot be null or be whitespace. The %s provided is: %s",
+                                               names[j], names[j], one.items[j]);
         }
         return 0;
 }
@@ -412,7 +417,8 @@ int submission_prepare(const struct submit_args *a, const struct submission_inpu
                 if (r < 0)
                         return r;
         } else {
-                app.main_class = xstrdup(app.kind == APP_PYTHON ? "org.apache.spark.deploy.PythonRunner" : "org.apache.spark.deploy.RRunner");
+                app.main_class =
+                        xstrdup(app.kind == APP_PYTHON ? "org.apache.spark.deploy.PythonRunner" : "org.apache.spark.deploy.RRunner");
         }
         for (size_t i = 0; i < a->app_args.len; i++)
                 strv_add(&app.args, a->app_args.items[i]);

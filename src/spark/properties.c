@@ -98,8 +98,8 @@ static int unescape(const char *p, const char *end, struct str *out, int line, s
                 if (!hex4(p, end, &unit))
                         return err_set(err, -EINVAL, "line %d: Malformed \\uxxxx encoding.", line);
                 p += 4;
-                bool pair = unit >= 0xd800 && unit < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u' && hex4(p + 2, end, &low) && low >= 0xdc00 &&
-                            low < 0xe000;
+                bool pair = unit >= 0xd800 && unit < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u' && hex4(p + 2, end, &low) &&
+                            low >= 0xdc00 && low < 0xe000;
                 if (pair) {
                         p += 6;
                         unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
@@ -195,5 +195,6 @@ void properties_append_header(struct str *out, const char *comment, int64_t time
         static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
         int year, month, day, hour, minute, second, weekday;
         ktime_to_civil(time_ms / 1000, &year, &month, &day, &hour, &minute, &second, &weekday);
-        str_appendf(out, "#%s\n#%s %s %02d %02d:%02d:%02d UTC %d\n", comment, days[weekday % 7], months[(month + 11) % 12], day, hour, minute, second, year);
+        str_appendf(out, "#%s\n#%s %s %02d %02d:%02d:%02d UTC %d\n", comment, days[weekday % 7], months[(month + 11) % 12], day, hour,
+                    minute, second, year);
 }

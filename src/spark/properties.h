@@ -2,7 +2,8 @@
  *
  * Reading: comments (# and !), continued lines, `key=value`, `key: value`, `key value`, escapes \t \n \r \f \uXXXX, any other
  * escaped sign is itself. The last of equal keys wins. Bytes that are not UTF-8 become U+FFFD, as in Java's reader.
- * Writing: as Properties.store(Writer): non-ASCII stays, `= : # ! \`, controls and blanks (all of a key's, the first of a value's) are escaped. */
+ * Writing: as Properties.store(Writer): non-ASCII stays, `= : # ! \`, controls and blanks (all of a key's, the first of a value's) are
+ * escaped. */
 #ifndef FIRESTEEL_SPARK_PROPERTIES_H
 #define FIRESTEEL_SPARK_PROPERTIES_H
 

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdbool.h>
 
-/* Moves what is smaller than the pivot (with `or_equal` also what is equal) to the front of [from, to) and returns where that ends. There is nothing
- * to predict for the processor: each number is written, whatever it is. */
+/* Moves what is smaller than the pivot (with `or_equal` also what is equal) to the front of [from, to) and returns where that ends. There
+ * is nothing to predict for the processor: each number is written, whatever it is. */
 static inline size_t partition(int64_t *v, size_t from, size_t to, int64_t pivot, bool or_equal) {
         size_t end = from;
         for (size_t i = from; i < to; i++) {
@@ -16,7 +16,8 @@ static inline size_t partition(int64_t *v, size_t from, size_t to, int64_t pivot
         return end;
 }
 
-/* Floyd and Rivest's SELECT in [from, to): of a long range, a small sample around k is ordered first, so that the pivot is next to the answer. */
+/* Floyd and Rivest's SELECT in [from, to): of a long range, a small sample around k is ordered first, so that the pivot is next to the
+ * answer. */
 static void select_range(int64_t *v, size_t from, size_t to, size_t k) {
         enum { LONG = 600 };
         while (to - from > 1) {

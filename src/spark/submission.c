@@ -70,13 +70,15 @@ static uint64_t next_random(struct step_ctx *c) {
 }
 
 void step_unique_id(struct step_ctx *c, char ret[24]) {
-        snprintf(ret, 24, "%06llx%010llx", (unsigned long long)(next_random(c) & 0xffffff), (unsigned long long)c->now_ms & 0xffffffffffULL);
+        snprintf(ret, 24, "%06llx%010llx", (unsigned long long)(next_random(c) & 0xffffff),
+                 (unsigned long long)c->now_ms & 0xffffffffffULL);
 }
 
 void step_uuid(struct step_ctx *c, char ret[37]) {
         uint64_t a = next_random(c), b = next_random(c);
         snprintf(ret, 37, "%08llx-%04llx-4%03llx-%04llx-%012llx", (unsigned long long)(a >> 32), (unsigned long long)(a >> 16 & 0xffff),
-                 (unsigned long long)(a & 0xfff), (unsigned long long)((b >> 48 & 0x3fff) | 0x8000), (unsigned long long)(b & 0xffffffffffffULL));
+                 (unsigned long long)(a & 0xfff), (unsigned long long)((b >> 48 & 0x3fff) | 0x8000),
+                 (unsigned long long)(b & 0xffffffffffffULL));
 }
 
 /* --- building blocks --- */
@@ -146,8 +148,10 @@ int step_labels(struct step_ctx *c, yyjson_mut_val *object, struct err *err) {
         for (size_t i = 0; i < ARRAY_LEN(reserved); i++) {
                 AUTO(free) char *key = xasprintf("spark.kubernetes.driver.label.%s", reserved[i]);
                 if (map_has(&c->conf->entries, key))
-                        return err_set(err, -EINVAL, "requirement failed: Label with key %s is not allowed as it is reserved for Spark bookkeeping operations.",
-                                       reserved[i]);
+                        return err_set(
+                                err, -EINVAL,
+                                "requirement failed: Label with key %s is not allowed as it is reserved for Spark bookkeeping operations.",
+                                reserved[i]);
         }
         step_prefixed(c, "spark.kubernetes.driver.label.", c->features->label_variables, object);
         AUTO(free) char *label = spark_app_name_label(c->s->app_name);
@@ -167,8 +171,10 @@ int step_upload(struct step_ctx *c, const char *uri, const char **ret_target, st
         AUTO(free) char *path = juri_path(resolved);
         if (!base) {
                 err_set(err, -EINVAL, "Please specify spark.kubernetes.file.upload.path property.");
-                err_hint(err, "%s is a file on this machine; put it into the image and name it local://..., or set the property to a place that both sides reach",
-                         path);
+                err_hint(
+                        err,
+                        "%s is a file on this machine; put it into the image and name it local://..., or set the property to a place that both sides reach",
+                        path);
                 return -EINVAL;
         }
         const struct input_file *f = inputs_file(c->in, path);
@@ -219,10 +225,11 @@ static int begin(struct step_ctx *c, const struct submission_request *q, struct 
         if (strlen(c->service_name) > 63) {
                 step_unique_id(c, id);
                 char *shorter = xasprintf("spark-%s-driver-svc", id);
-                strv_addf(&s->warnings,
-                          "Driver's hostname would preferably be %s, but this is too long (must be <= 63 characters). Falling back to use %s as the driver "
-                          "service's name.",
-                          c->service_name, shorter);
+                strv_addf(
+                        &s->warnings,
+                        "Driver's hostname would preferably be %s, but this is too long (must be <= 63 characters). Falling back to use %s as the driver "
+                        "service's name.",
+                        c->service_name, shorter);
                 free(c->service_name);
                 c->service_name = shorter;
         }
@@ -265,7 +272,8 @@ static int user_steps(struct step_ctx *c, struct err *err) {
         int r = conf_list(c->conf, "spark.kubernetes.driver.pod.featureSteps", &names, err);
         if (r < 0 || names.len == 0)
                 return r;
-        err_set(err, -ENOTSUP, "spark.kubernetes.driver.pod.featureSteps: cannot run the feature step %s: it is a Java class (java.lang.ClassNotFoundException: %s)",
+        err_set(err, -ENOTSUP,
+                "spark.kubernetes.driver.pod.featureSteps: cannot run the feature step %s: it is a Java class (java.lang.ClassNotFoundException: %s)",
                 names.items[0], names.items[0]);
         err_hint(err, "put what it adds into a pod template (spark.kubernetes.driver.podTemplateFile)");
         return -ENOTSUP;

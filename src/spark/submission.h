@@ -37,8 +37,8 @@ struct submission_request {
         const struct submission_app *app;
         const struct submission_inputs *in;
         struct submission_ids ids;
-        /* When the build fails: what had been planned to be uploaded by then is moved here, where this is set. The original uploads while it
-         * builds, and who imitates it to the end uploads that too. */
+        /* When the build fails: what had been planned to be uploaded by then is moved here, where this is set. The original uploads while
+         * it builds, and who imitates it to the end uploads that too. */
         struct submission_uploads *planned;
 };
 

@@ -12,7 +12,8 @@
 int template_text(const struct submission_inputs *in, const char *name, bool strict, struct str *ret, struct err *err) {
         struct juri u;
         if (!juri_parse(name, &u))
-                return err_set(err, -EINVAL, "pod template '%s' is not a path or URI that Spark can read: write blanks and the like as %%20", name);
+                return err_set(err, -EINVAL,
+                               "pod template '%s' is not a path or URI that Spark can read: write blanks and the like as %%20", name);
         if (u.scheme.data && !sv_eqs(u.scheme, "file") && !sv_eqs(u.scheme, "local")) {
                 err_set(err, -ENOTSUP, "pod template %s: cannot read from a %.*s: place", name, SV_ARG(u.scheme));
                 err_hint(err, "fetch it first and name the local file");
@@ -77,7 +78,8 @@ static yyjson_mut_val *plain_scalar(struct loader *l, const char *text, size_t l
 static yyjson_mut_val *scalar(struct loader *l, const yaml_event_t *e) {
         const char *text = (const char *)e->data.scalar.value;
         size_t len = e->data.scalar.length;
-        if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !(e->data.scalar.tag && streq((const char *)e->data.scalar.tag, "tag:yaml.org,2002:str"))) {
+        if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+            !(e->data.scalar.tag && streq((const char *)e->data.scalar.tag, "tag:yaml.org,2002:str"))) {
                 yyjson_mut_val *value = plain_scalar(l, text, len);
                 if (value)
                         return value;
@@ -205,7 +207,8 @@ static int documents(struct loader *l, yyjson_mut_val **ret) {
                         return r;
                 yyjson_mut_val *root = NULL;
                 done = e.type == YAML_STREAM_END_EVENT;
-                bool is_node = e.type == YAML_SCALAR_EVENT || e.type == YAML_SEQUENCE_START_EVENT || e.type == YAML_MAPPING_START_EVENT || e.type == YAML_ALIAS_EVENT;
+                bool is_node = e.type == YAML_SCALAR_EVENT || e.type == YAML_SEQUENCE_START_EVENT || e.type == YAML_MAPPING_START_EVENT ||
+                               e.type == YAML_ALIAS_EVENT;
                 if (is_node && first)
                         r = yaml_error(l, &e.start_mark, "a template is one document");
                 else if (is_node)
@@ -234,7 +237,8 @@ int template_parse(enum spark_line line, struct sv text, yyjson_mut_doc *doc, yy
         if (r < 0)
                 return r;
         if (!yyjson_mut_is_obj(root))
-                return err_set(err, -EINVAL, "it is not a Pod but %s", root && !yyjson_mut_is_null(root) ? "a plain value or a list" : "empty");
+                return err_set(err, -EINVAL, "it is not a Pod but %s",
+                               root && !yyjson_mut_is_null(root) ? "a plain value or a list" : "empty");
         r = podmodel_apply(line, doc, root, err);
         if (r < 0)
                 return r;
@@ -264,8 +268,8 @@ static yyjson_mut_val *take_container(yyjson_mut_doc *doc, yyjson_mut_val *spec,
         return found ? found : yyjson_mut_obj(doc);
 }
 
-int template_load(enum spark_line line, const struct submission_inputs *in, const char *name, const char *container, yyjson_mut_doc *doc, yyjson_mut_val **ret_pod,
-                  yyjson_mut_val **ret_container, struct strv *warnings, struct err *err) {
+int template_load(enum spark_line line, const struct submission_inputs *in, const char *name, const char *container, yyjson_mut_doc *doc,
+                  yyjson_mut_val **ret_pod, yyjson_mut_val **ret_container, struct strv *warnings, struct err *err) {
         AUTO(str) struct str text = STR_INIT(0);
         int r = template_text(in, name, false, &text, err);
         if (r < 0)

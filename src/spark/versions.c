@@ -65,8 +65,8 @@ static void set_number(struct spark_version *v, struct sv number) {
 int spark_version_parse(struct sv text, struct spark_version *ret, struct err *err) {
         struct spark_version v = {0};
         if (known_prefix(text, &v.line) == 0 || text.len >= SPARK_VERSION_SIZE) {
-                err_set(err, -ENOTSUP, "Spark version '%.*s' is not supported: the supported lines are %s and %s", SV_ARG(text), features[0].line,
-                        features[1].line);
+                err_set(err, -ENOTSUP, "Spark version '%.*s' is not supported: the supported lines are %s and %s", SV_ARG(text),
+                        features[0].line, features[1].line);
                 err_hint(err, "set --spark-version or FIRESTEEL_SPARK_VERSION to a release of one of these lines, for example %s",
                          features[SPARK_LINES - 1].newest);
                 return -ENOTSUP;

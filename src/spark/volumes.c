@@ -18,7 +18,8 @@ static const char *option(const struct spark_conf *conf, const char *prefix, con
         return map_get(&conf->entries, key);
 }
 
-static int need(const struct spark_conf *conf, const char *prefix, const struct volume *v, const char *name, const char **ret, struct err *err) {
+static int need(const struct spark_conf *conf, const char *prefix, const struct volume *v, const char *name, const char **ret,
+                struct err *err) {
         *ret = option(conf, prefix, v, name);
         if (*ret)
                 return 0;
@@ -82,7 +83,8 @@ static int parse_volume(const struct spark_conf *conf, const char *prefix, struc
         v->sub_path = option(conf, prefix, v, "mount.subPath");
         v->sub_path_expr = details ? option(conf, prefix, v, "mount.subPathExpr") : NULL;
         if (v->sub_path && v->sub_path_expr)
-                return err_set(err, -EINVAL, "These config options are mutually exclusive: %smount.subPath, %smount.subPathExpr", v->prefix, v->prefix);
+                return err_set(err, -EINVAL, "These config options are mutually exclusive: %smount.subPath, %smount.subPathExpr", v->prefix,
+                               v->prefix);
         if (!v->mount_path) {
                 err_set(err, -EINVAL, "key not found: %smount.path", v->prefix);
                 err_hint(err, "set %s%smount.path", prefix, v->prefix);
@@ -93,7 +95,8 @@ static int parse_volume(const struct spark_conf *conf, const char *prefix, struc
                 return r;
         if (t == ARRAY_LEN(type_names)) {
                 err_set(err, -EINVAL, "Kubernetes Volume type `%.*s` is not supported", SV_ARG(type));
-                err_hint(err, "%s takes hostPath, persistentVolumeClaim, emptyDir and nfs; mount ConfigMaps and the like by a pod template", prefix);
+                err_hint(err, "%s takes hostPath, persistentVolumeClaim, emptyDir and nfs; mount ConfigMaps and the like by a pod template",
+                         prefix);
                 return -EINVAL;
         }
         v->type = (enum volume_type)t;

@@ -157,7 +157,8 @@ int apps_load(struct kube_client *c, const char *namespace_, struct apps *ret, s
 
 const char *app_driver_name(const struct spark_app *app) { return app->driver ? meta_name(app->driver) : NULL; }
 bool app_is_active(const struct spark_app *app) {
-        return streq(app->state, "Pending") || streq(app->state, "Running") || streq(app->state, "Terminating") || streq(app->state, "Orphaned");
+        return streq(app->state, "Pending") || streq(app->state, "Running") || streq(app->state, "Terminating") ||
+               streq(app->state, "Orphaned");
 }
 
 bool app_matches(const struct spark_app *app, const char *pattern) {

@@ -127,7 +127,8 @@ static int find_cluster(struct batch *b, struct batch_job *j, struct cluster **r
                 c = NEW(struct cluster);
                 int r = submit_job_access(&j->job, &b->job_options, &c->access, err);
                 if (r >= 0)
-                        r = kube_client_new(b->o->loop, &(struct kube_client_options){.access = &c->access, .max_idle = max_in_flight(b)}, &c->client, err);
+                        r = kube_client_new(b->o->loop, &(struct kube_client_options){.access = &c->access, .max_idle = max_in_flight(b)},
+                                            &c->client, err);
                 if (r < 0) {
                         cluster_free(c);
                         return r;

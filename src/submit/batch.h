@@ -1,8 +1,9 @@
 /* Many submissions from one process: one line a job, several on their way at a time, over connections that are kept.
  *
- * A line is spark-submit's command line as shell words (codec/words.h), with or without the program's name in front; empty lines and comments are
- * left out. What is wrong with one line is its result, and the others go on. Results come in the order of the lines. Nothing is waited for
- * but the creation of the objects. Memory does not grow with the number of lines: at most BATCH_WINDOW jobs exist at a time. */
+ * A line is spark-submit's command line as shell words (codec/words.h), with or without the program's name in front; empty lines and
+ * comments are left out. What is wrong with one line is its result, and the others go on. Results come in the order of the lines. Nothing
+ * is waited for but the creation of the objects. Memory does not grow with the number of lines: at most BATCH_WINDOW jobs exist at a time.
+ */
 #ifndef FIRESTEEL_SUBMIT_BATCH_H
 #define FIRESTEEL_SUBMIT_BATCH_H
 

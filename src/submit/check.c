@@ -45,7 +45,9 @@ static int check_meta(yyjson_mut_val *object, const char *kind, struct err *err)
         AUTO(free) char *what = xasprintf("the name of the %s,", kind);
         const char *name = mjson_str_at(object, "/metadata/name");
         int r = name ? check_name(is_service ? name_check_dns1035_label : name_check_dns1123_subdomain, name, what,
-                                  is_pod ? "spark.kubernetes.driver.pod.name or the application's name (--name)" : "the application's name (--name)", err)
+                                  is_pod ? "spark.kubernetes.driver.pod.name or the application's name (--name)"
+                                         : "the application's name (--name)",
+                                  err)
                      : 0;
         if (r >= 0)
                 r = check_labels(mjson_at(object, "/metadata/labels"), "label", label, true, err);
@@ -66,14 +68,17 @@ static int check_quantity(yyjson_mut_val *value, const char *what, struct err *e
 }
 
 static int check_volume(yyjson_mut_val *volume, struct err *err) {
-        const char *name = mjson_get_str(volume, "name"), *secret = mjson_str_at(volume, "/secret/secretName"), *claim = mjson_str_at(volume, "/persistentVolumeClaim/claimName");
+        const char *name = mjson_get_str(volume, "name"), *secret = mjson_str_at(volume, "/secret/secretName"),
+                   *claim = mjson_str_at(volume, "/persistentVolumeClaim/claimName");
         AUTO(free) char *from = xasprintf("spark.kubernetes.driver.volumes.*.%s", name ? name : "");
         AUTO(free) char *limit = xasprintf("the sizeLimit of volume %s", name ? name : "");
         int r = 0;
         if (secret)
-                r = check_name(name_check_dns1123_subdomain, secret, "the name of the Secret,", "spark.kubernetes.driver.secrets.NAME", err);
+                r = check_name(name_check_dns1123_subdomain, secret, "the name of the Secret,", "spark.kubernetes.driver.secrets.NAME",
+                               err);
         if (r >= 0 && name)
-                r = check_name(name_check_dns1123_label, name, "the name of the volume,", secret ? "spark.kubernetes.driver.secrets.NAME" : from, err);
+                r = check_name(name_check_dns1123_label, name, "the name of the volume,",
+                               secret ? "spark.kubernetes.driver.secrets.NAME" : from, err);
         if (r >= 0 && claim)
                 r = check_name(name_check_dns1123_subdomain, claim, "the name of the claim,", from, err);
         return r < 0 ? r : check_quantity(mjson_at(volume, "/emptyDir/sizeLimit"), limit, err);
@@ -95,7 +100,8 @@ static int check_container(yyjson_mut_val *container, struct err *err) {
         }
         const char *image = mjson_get_str(container, "image");
         if (image && (!*image || isspace((unsigned char)image[0]) || isspace((unsigned char)image[strlen(image) - 1])))
-                return err_set(err, -EINVAL, "the image \"%s\" is empty or has blanks around it (spark.kubernetes.driver.container.image)", image);
+                return err_set(err, -EINVAL, "the image \"%s\" is empty or has blanks around it (spark.kubernetes.driver.container.image)",
+                               image);
         return 0;
 }
 
@@ -112,16 +118,20 @@ static int check_each(yyjson_mut_val *list, int (*check)(yyjson_mut_val *item, s
 
 static int check_pull_secret(yyjson_mut_val *item, struct err *err) {
         const char *name = mjson_get_str(item, "name");
-        return name ? check_name(name_check_dns1123_subdomain, name, "the name of the Secret,", "spark.kubernetes.container.image.pullSecrets", err) : 0;
+        return name ? check_name(name_check_dns1123_subdomain, name, "the name of the Secret,",
+                                 "spark.kubernetes.container.image.pullSecrets", err)
+                    : 0;
 }
 
 static int check_pod(yyjson_mut_val *pod, struct err *err) {
         const char *account = mjson_str_at(pod, "/spec/serviceAccountName");
         int r = check_meta(pod, "Pod", err);
         if (r >= 0 && account)
-                r = check_name(name_check_dns1123_subdomain, account, "the service account", "spark.kubernetes.authenticate.driver.serviceAccountName", err);
+                r = check_name(name_check_dns1123_subdomain, account, "the service account",
+                               "spark.kubernetes.authenticate.driver.serviceAccountName", err);
         if (r >= 0)
-                r = check_labels(mjson_at(pod, "/spec/nodeSelector"), "node selector", "spark.kubernetes.node.selector. or spark.kubernetes.driver.node.selector.", true, err);
+                r = check_labels(mjson_at(pod, "/spec/nodeSelector"), "node selector",
+                                 "spark.kubernetes.node.selector. or spark.kubernetes.driver.node.selector.", true, err);
         if (r >= 0)
                 r = check_each(mjson_at(pod, "/spec/imagePullSecrets"), check_pull_secret, err);
         if (r >= 0)
@@ -161,9 +171,10 @@ static bool looks_secret(const char *key) {
 
 /* Keys of that look whose values are names, places, switches, or are taken out before they are stored. */
 static bool is_harmless(const char *key, const char *value) {
-        static const char *const prefixes[] = {"spark.kubernetes.driver.secrets.", "spark.kubernetes.executor.secrets.", "spark.kubernetes.driver.secretKeyRef.",
-                                               "spark.kubernetes.executor.secretKeyRef.", "spark.kubernetes.kerberos.tokenSecret.", "spark.security.credentials.",
-                                               "spark.kubernetes.authenticate.", "spark.redaction."};
+        static const char *const prefixes[] = {"spark.kubernetes.driver.secrets.",       "spark.kubernetes.executor.secrets.",
+                                               "spark.kubernetes.driver.secretKeyRef.",  "spark.kubernetes.executor.secretKeyRef.",
+                                               "spark.kubernetes.kerberos.tokenSecret.", "spark.security.credentials.",
+                                               "spark.kubernetes.authenticate.",         "spark.redaction."};
         static const char *const suffixes[] = {"file", "path", "provider", "providers", "class", "bitlength", "interval", "name", "ratio"};
         for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
                 if (str_starts(key, prefixes[i]))
@@ -187,7 +198,9 @@ void check_secrets(const struct spark_conf *conf, const char *namespace_, struct
                 return;
         strv_sort(&keys);
         AUTO(free) char *list = strv_join(&keys, ", ");
-        strv_addf(warnings, "%s: in clear text in a ConfigMap, for everybody who may read ConfigMaps in namespace %s; put it into a Secret, and give that to the pods with "
-                            "spark.kubernetes.driver.secretKeyRef.ENV=SECRET:KEY (and executor.), or let the service account have the rights",
-                  list, namespace_);
+        strv_addf(
+                warnings,
+                "%s: in clear text in a ConfigMap, for everybody who may read ConfigMaps in namespace %s; put it into a Secret, and give that to the pods with "
+                "spark.kubernetes.driver.secretKeyRef.ENV=SECRET:KEY (and executor.), or let the service account have the rights",
+                list, namespace_);
 }

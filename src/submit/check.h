@@ -1,5 +1,5 @@
-/* What `firesteel submit` looks at before anything is sent, and the original leaves to the API server or to nobody: names, labels, annotations and
- * quantities in the objects, and secrets in the configuration. Pure. */
+/* What `firesteel submit` looks at before anything is sent, and the original leaves to the API server or to nobody: names, labels,
+ * annotations and quantities in the objects, and secrets in the configuration. Pure. */
 #ifndef FIRESTEEL_SUBMIT_CHECK_H
 #define FIRESTEEL_SUBMIT_CHECK_H
 

@@ -56,7 +56,8 @@ static bool matches(yyjson_val *pod, const struct target *t) {
 }
 
 static int each_matching(const struct compat_options *o, const struct target *t,
-                         int (*act)(const struct compat_options *o, yyjson_val *pod, int64_t grace, struct err *err), int64_t grace, struct err *err) {
+                         int (*act)(const struct compat_options *o, yyjson_val *pod, int64_t grace, struct err *err), int64_t grace,
+                         struct err *err) {
         AUTO(json) yyjson_doc *list = NULL;
         int r = list_matching(o, t, &list, err);
         if (r < 0)

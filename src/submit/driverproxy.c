@@ -161,7 +161,8 @@ int driver_proxy_create(struct kube_client *c, const struct driver_proxy *p, str
         int r = create_service(c, p, &service, &why);
         if (r < 0) {
                 if (why.http_status == 409)
-                        err_hint(&why, "another driver may use it; take another name, or remove it: firesteel proxy --driver %s --delete", p->name);
+                        err_hint(&why, "another driver may use it; take another name, or remove it: firesteel proxy --driver %s --delete",
+                                 p->name);
                 err_wrap(&why, r, "creating the driver proxy %s:%s", p->namespace_, p->name);
                 return err_move(err, &why);
         }

@@ -1,10 +1,11 @@
 /* A driver proxy: a Service by which pods reach a driver that runs outside the cluster, on this machine.
  *
- * The Service selects no pods; an EndpointSlice (Endpoints where the cluster has no slices) says that it leads to this machine. Spark is told
- * the Service's name as spark.driver.host, and that its ports are the same on both sides.
+ * The Service selects no pods; an EndpointSlice (Endpoints where the cluster has no slices) says that it leads to this machine. Spark is
+ * told the Service's name as spark.driver.host, and that its ports are the same on both sides.
  *
  * Whose it is stands in annotations: the process that made it, on which boot of which machine, and when that process last said that it is
- * alive. So anybody can tell a proxy that was left behind by a crash. One made to stay (for a notebook) names no process and is never an orphan.
+ * alive. So anybody can tell a proxy that was left behind by a crash. One made to stay (for a notebook) names no process and is never an
+ * orphan.
  *
  * All calls run the client's loop until the answer is there. */
 #ifndef FIRESTEEL_SUBMIT_DRIVERPROXY_H

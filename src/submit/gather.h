@@ -16,9 +16,10 @@ MUST_USE int gather_wants(struct submission_inputs *in, const struct input_wants
 /* Which file systems the installation in $SPARK_HOME can look into, by its jars; nothing without one. For who imitates its failures too. */
 void gather_file_systems(struct submission_inputs *in);
 
-/* Which release to imitate: `given` (--spark-version), else $FIRESTEEL_SPARK_VERSION, else the jars of $SPARK_HOME; false in *ret_known when none of
- * these says so and the newest was taken (the image's tag may then decide: gather_version_of_image). */
-MUST_USE int gather_version(const struct submission_inputs *in, const char *given, struct spark_version *ret, bool *ret_known, struct err *err);
+/* Which release to imitate: `given` (--spark-version), else $FIRESTEEL_SPARK_VERSION, else the jars of $SPARK_HOME; false in *ret_known
+ * when none of these says so and the newest was taken (the image's tag may then decide: gather_version_of_image). */
+MUST_USE int gather_version(const struct submission_inputs *in, const char *given, struct spark_version *ret, bool *ret_known,
+                            struct err *err);
 void gather_version_of_image(const struct submit_args *a, struct spark_version *ret);
 
 #endif

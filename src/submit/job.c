@@ -59,13 +59,14 @@ static int take_cluster_options(struct submit_job *job, const struct submit_job_
 /* Keys that this release does not know are most often misspelt. */
 static int check_keys(struct submit_job *job, bool strict, struct err *err) {
         map_foreach(e, &job->args.properties) {
-                if (spark_key_in(job->version.line, e->key) || spark_key_has_prefix(e->key) || (!strict && !str_starts(e->key, "spark.kubernetes.")))
+                if (spark_key_in(job->version.line, e->key) || spark_key_has_prefix(e->key) ||
+                    (!strict && !str_starts(e->key, "spark.kubernetes.")))
                         continue;
                 AUTO(free) char *nearest = spark_key_nearest(job->version.line, e->key);
                 const struct spark_key *elsewhere = spark_key_find(e->key);
                 AUTO(free) char *what = elsewhere ? xasprintf("%s is not a key of Spark %s", e->key, job->version.number)
-                                                  : xasprintf("%s is not a key that Spark knows%s%s%s", e->key, nearest ? "; did you mean " : "",
-                                                              nearest ? nearest : "", nearest ? "?" : "");
+                                                  : xasprintf("%s is not a key that Spark knows%s%s%s", e->key,
+                                                              nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
                 if (strict)
                         return err_set(err, -EINVAL, "%s", what);
                 strv_add(&job->warnings, what);
@@ -80,7 +81,8 @@ static int check_quantities(const struct submit_job *job, struct err *err) {
         for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
                 const char *text = map_get(&job->args.properties, keys[i]);
                 struct quantity q;
-                if (!text || strstr(text, "${") /* a reference: the driver's is looked at in the pod */ || (quantity_parse(sv_of(text), &q, NULL) >= 0 && quantity_milli(q) >= 0))
+                if (!text || strstr(text, "${") /* a reference: the driver's is looked at in the pod */ ||
+                    (quantity_parse(sv_of(text), &q, NULL) >= 0 && quantity_milli(q) >= 0))
                         continue;
                 err_set(err, -EINVAL, "%s is \"%s\", which is no quantity of processors", keys[i], text);
                 err_hint(err, "write 2, 0.5 or 500m");
@@ -140,7 +142,8 @@ char *submit_job_access_key(const struct submit_job *job) {
         str_append_s(&key, job->args.values[SUBMIT_MASTER] ? job->args.values[SUBMIT_MASTER] : "");
         map_foreach(e, &job->args.properties) {
                 if (streq(e->key, "spark.kubernetes.context") || streq(e->key, "spark.kubernetes.trust.certificates") ||
-                    str_starts(e->key, "spark.kubernetes.authenticate.submission.") || (!job->args.values[SUBMIT_MASTER] && streq(e->key, "spark.kubernetes.namespace")))
+                    str_starts(e->key, "spark.kubernetes.authenticate.submission.") ||
+                    (!job->args.values[SUBMIT_MASTER] && streq(e->key, "spark.kubernetes.namespace")))
                         str_appendf(&key, "\n%s=%s", e->key, (const char *)e->value);
         }
         return str_take(&key);

@@ -38,7 +38,8 @@ struct submit_job_options {
 };
 
 /* seen: environment, directory and user as another job gathered them; NULL = look now. */
-MUST_USE int submit_job_begin(struct submit_job *job, const struct submit_job_options *o, const struct submission_inputs *seen, struct err *err);
+MUST_USE int submit_job_begin(struct submit_job *job, const struct submit_job_options *o, const struct submission_inputs *seen,
+                              struct err *err);
 MUST_USE int submit_job_finish(struct submit_job *job, const struct submit_job_options *o, struct err *err);
 /* The master given, else the kubeconfig's cluster. */
 MUST_USE int submit_job_access(const struct submit_job *job, const struct submit_job_options *o, struct kube_access *ret, struct err *err);

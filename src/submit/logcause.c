@@ -29,11 +29,12 @@ static bool is_exception(struct sv line) {
         size_t n = 0;
         while (n < line.len && (isalnum((unsigned char)line.data[n]) || line.data[n] == '_' || line.data[n] == '.' || line.data[n] == '$'))
                 n++;
-        return n > 2 && isalpha((unsigned char)line.data[0]) && (n == line.len || (line.data[n] == ':' && (n + 1 == line.len || line.data[n + 1] == ' ')));
+        return n > 2 && isalpha((unsigned char)line.data[0]) &&
+               (n == line.len || (line.data[n] == ':' && (n + 1 == line.len || line.data[n + 1] == ' ')));
 }
 
-/* The end of a traceback that begins at `i`: the first line that names an exception of Python. What other threads log may stand in between, with Java's
- * exceptions and their frames. */
+/* The end of a traceback that begins at `i`: the first line that names an exception of Python. What other threads log may stand in between,
+ * with Java's exceptions and their frames. */
 static ssize_t exception_of(const struct strv *log, size_t i) {
         for (size_t j = i + 1; j < log->len; j++)
                 if (is_exception(line_at(log, j)) && !(j + 1 < log->len && str_starts(log->items[j + 1], "\tat ")))
@@ -85,7 +86,9 @@ static bool is_error(struct sv line) {
                (has(line, "Exception") || has(line, "Error:") || has(line, CAUSED_BY) || has(line, "can't open file"));
 }
 
-static bool is_shutdown(struct sv record) { return has(record, " ShutdownHookManager: ") || has(record, "Invoking stop() from shutdown hook"); }
+static bool is_shutdown(struct sv record) {
+        return has(record, " ShutdownHookManager: ") || has(record, "Invoking stop() from shutdown hook");
+}
 
 /* A cause belongs to the exception above it and is nearer to the truth; lines about it that loggers add later are not. */
 static ssize_t logged(const struct strv *log, bool also_shutdown) {
@@ -97,7 +100,8 @@ static ssize_t logged(const struct strv *log, bool also_shutdown) {
                         is_skipped = is_skipped || is_shutdown(line);
                 if ((is_skipped && !also_shutdown) || !is_error(line_at(log, i)))
                         continue;
-                if (found == NONE || sv_starts(line, SV(CAUSED_BY)) || !str_starts(log->items[found], CAUSED_BY) || sv_starts(line, SV("Exception in thread")))
+                if (found == NONE || sv_starts(line, SV(CAUSED_BY)) || !str_starts(log->items[found], CAUSED_BY) ||
+                    sv_starts(line, SV("Exception in thread")))
                         found = (ssize_t)i;
         }
         return past_traceback(log, found);

@@ -16,9 +16,11 @@ static const struct rule driver_rules[] = {
         {NULL},
 };
 static const struct rule pvc_rules[] = {{"", "persistentvolumeclaims", "create deletecollection list"}, {NULL}};
-static const struct rule stateful_set_rules[] = {{"apps", "statefulsets", "create delete get"}, {"apps", "statefulsets/scale", "get update"}, {NULL}};
-/* What submitting, waiting, reading logs and killing asks for. Objects are applied (create, patch) and taken back when a later one is refused
- * (delete); a ConfigMap is read for how many executors are wanted; executors without a driver are killed by label (deletecollection). */
+static const struct rule stateful_set_rules[] = {
+        {"apps", "statefulsets", "create delete get"}, {"apps", "statefulsets/scale", "get update"}, {NULL}};
+/* What submitting, waiting, reading logs and killing asks for. Objects are applied (create, patch) and taken back when a later one is
+ * refused (delete); a ConfigMap is read for how many executors are wanted; executors without a driver are killed by label
+ * (deletecollection). */
 static const struct rule submitter_rules[] = {
         {"", "pods", "create delete deletecollection get list watch"},
         {"", "pods/log", "get"},
@@ -126,9 +128,11 @@ static int add_submitter(yyjson_mut_doc *doc, yyjson_mut_val *items, const struc
 
 int rbac_objects(const struct rbac_options *o, yyjson_mut_doc **ret, struct err *err) {
         if (name_check_dns1123_label(sv_of(o->namespace_), NULL))
-                return err_set(err, -EINVAL, "%s cannot be a namespace's name (lower-case letters, digits and dashes, at most 63)", o->namespace_);
+                return err_set(err, -EINVAL, "%s cannot be a namespace's name (lower-case letters, digits and dashes, at most 63)",
+                               o->namespace_);
         if (name_check_dns1123_subdomain(sv_of(o->service_account), NULL))
-                return err_set(err, -EINVAL, "%s cannot be a service account's name (lower-case letters, digits, dashes and dots)", o->service_account);
+                return err_set(err, -EINVAL, "%s cannot be a service account's name (lower-case letters, digits, dashes and dots)",
+                               o->service_account);
         if (o->client_mode && !o->submitter)
                 return err_set(err, -EINVAL, "the rights of client mode are a user's: name who may submit (--submitter)");
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);

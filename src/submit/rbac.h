@@ -13,7 +13,7 @@ struct rbac_options {
         bool create_namespace;
         bool stateful_sets;             /* spark.kubernetes.allocation.pods.allocator=statefulset */
         bool no_pvcs;                   /* no volumes on demand: leave PersistentVolumeClaims out */
-        const char *submitter;          /* user, group:NAME or serviceaccount:[NAMESPACE:]NAME that may submit, watch and kill; NULL = none */
+        const char *submitter; /* user, group:NAME or serviceaccount:[NAMESPACE:]NAME that may submit, watch and kill; NULL = none */
         bool client_mode;               /* the submitter also runs drivers on machines outside the cluster */
 };
 

@@ -35,8 +35,8 @@ static void log_spark(const char *level, const char *who, const char *message) {
         time_t now = (time_t)(clock_now_ms() / 1000);
         struct tm tm;
         localtime_r(&now, &tm);
-        fprintf(stderr, "%02d/%02d/%02d %02d:%02d:%02d %s %s: %s\n", tm.tm_year % 100, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, level, who,
-                message);
+        fprintf(stderr, "%02d/%02d/%02d %02d:%02d:%02d %s %s: %s\n", tm.tm_year % 100, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                tm.tm_sec, level, who, message);
 }
 
 static void say_info(void *arg, const char *line) { log_spark("INFO", arg, line); }
@@ -62,7 +62,8 @@ static int fail(const struct face *f, const struct err *err) {
 static int hand_over(const struct face *f) {
         const char *home = inputs_env(&f->in, "SPARK_HOME");
         if (getenv("FIRESTEEL_HANDED_OVER")) {
-                fprintf(stderr, "Error: %s/bin/spark-submit is firesteel itself: client mode and masters other than k8s:// need a Spark installation\n",
+                fprintf(stderr,
+                        "Error: %s/bin/spark-submit is firesteel itself: client mode and masters other than k8s:// need a Spark installation\n",
                         home ? home : "$SPARK_HOME");
                 return EXIT_FAILURE;
         }
@@ -72,7 +73,8 @@ static int hand_over(const struct face *f) {
                         "Error: only k8s:// masters in cluster mode are submitted without a Spark installation (master %s, deploy mode %s)\n"
                         "  hint: add --master k8s://https://HOST:PORT --deploy-mode cluster, or set SPARK_HOME to an installation of Spark%s%s\n",
                         f->args.values[SUBMIT_MASTER] ? f->args.values[SUBMIT_MASTER] : "not set",
-                        f->args.values[SUBMIT_DEPLOY_MODE] ? f->args.values[SUBMIT_DEPLOY_MODE] : "client", program ? "; there is no " : "", program ? program : "");
+                        f->args.values[SUBMIT_DEPLOY_MODE] ? f->args.values[SUBMIT_DEPLOY_MODE] : "client", program ? "; there is no " : "",
+                        program ? program : "");
                 return EXIT_FAILURE;
         }
         setenv("FIRESTEEL_HANDED_OVER", "1", 1);
@@ -121,7 +123,8 @@ static void take_environment(const struct spark_conf *conf, struct kube_access *
         const char *user = getenv("KUBERNETES_AUTH_BASIC_USERNAME"), *password = getenv("KUBERNETES_AUTH_BASIC_PASSWORD");
         const char *token = getenv("KUBERNETES_AUTH_TOKEN");
         bool has_pair = user && *user && password && *password;
-        if (!has_pair && (!token || !*token || (access->username && access->password) || conf_get(conf, "spark.kubernetes.authenticate.submission.oauthToken") ||
+        if (!has_pair && (!token || !*token || (access->username && access->password) ||
+                          conf_get(conf, "spark.kubernetes.authenticate.submission.oauthToken") ||
                           conf_get(conf, "spark.kubernetes.authenticate.submission.oauthTokenFile")))
                 return;
         free(TAKE(access->token));
@@ -136,7 +139,8 @@ static void take_environment(const struct spark_conf *conf, struct kube_access *
         }
 }
 
-static int make_client(struct spark_conf *conf, const char *master, struct loop *loop, struct kube_client **ret, struct kube_access *access, struct err *err) {
+static int make_client(struct spark_conf *conf, const char *master, struct loop *loop, struct kube_client **ret, struct kube_access *access,
+                       struct err *err) {
         int64_t timeout_ms;
         int r = submit_timeout(conf, &timeout_ms, err);
         if (r >= 0)
@@ -173,8 +177,12 @@ static int build(struct face *f, struct spark_conf *conf, struct submission_app 
         r = submission_build(&q, ret, err);
         if (r < 0) { /* the original has uploaded these by now; that it fails is told by the first error */
                 AUTO(loop) struct loop *loop = loop_new();
-                const struct upload_options o = {
-                        .loop = loop, .conf = conf, .in = &f->in, .keep_on_failure = true, .say = say_info, .arg = (char *)"KubernetesUtils"};
+                const struct upload_options o = {.loop = loop,
+                                                 .conf = conf,
+                                                 .in = &f->in,
+                                                 .keep_on_failure = true,
+                                                 .say = say_info,
+                                                 .arg = (char *)"KubernetesUtils"};
                 if (upload_check(&planned, NULL) >= 0 && upload_run(&planned, &o, NULL) < 0)
                         log_spark("WARN", "KubernetesUtils", "not everything that was planned could be uploaded");
                 return r;
@@ -215,7 +223,12 @@ static int submit(struct face *f, struct err *err) {
         AUTO(kube_client) struct kube_client *client = NULL;
         r = make_client(&conf, conf_get(&conf, "spark.master"), loop, &client, &access, err);
         if (r >= 0)
-                r = submit_run(&(struct submit_options){.client = client, .conf = &conf, .in = &f->in, .compat = true, .say = say_info, .arg = (char *)"KubernetesUtils"},
+                r = submit_run(&(struct submit_options){.client = client,
+                                                        .conf = &conf,
+                                                        .in = &f->in,
+                                                        .compat = true,
+                                                        .say = say_info,
+                                                        .arg = (char *)"KubernetesUtils"},
                                s, NULL, err);
         if (r < 0)
                 return r;
@@ -226,8 +239,8 @@ static int submit(struct face *f, struct err *err) {
                 return r;
         if (wait)
                 return wait_as_spark(s, client, interval_ms, err);
-        AUTO(free) char *line = xasprintf("Deployed Spark application %s with application ID %s and submission ID %s into Kubernetes", s->app_name, s->app_id,
-                                          s->submission_id);
+        AUTO(free) char *line = xasprintf("Deployed Spark application %s with application ID %s and submission ID %s into Kubernetes",
+                                          s->app_name, s->app_id, s->submission_id);
         log_spark("INFO", "Client", line);
         return 0;
 }
@@ -303,7 +316,8 @@ static int read_arguments(struct face *f, struct err *err) {
                 return r;
         f->args.line = f->version.line;
         r = submit_args_parse(&f->args, f->argc - 1, f->argv + 1, err);
-        if (r < 0 || f->args.action == SUBMIT_ACTION_HELP || f->args.action == SUBMIT_ACTION_USAGE || f->args.action == SUBMIT_ACTION_VERSION)
+        if (r < 0 || f->args.action == SUBMIT_ACTION_HELP || f->args.action == SUBMIT_ACTION_USAGE ||
+            f->args.action == SUBMIT_ACTION_VERSION)
                 return r;
         r = gather_properties(&f->in, &f->args, err);
         if (r >= 0)

@@ -57,7 +57,9 @@ static void finish(struct submit_sending *q) {
 }
 
 /* Surely: else, without an answer, the object may be there all the same. */
-static bool was_not_made(const struct err *why) { return (why->http_status >= 400 && why->http_status < 500) || kube_err_was_not_sent(why); }
+static bool was_not_made(const struct err *why) {
+        return (why->http_status >= 400 && why->http_status < 500) || kube_err_was_not_sent(why);
+}
 
 /* The first error is the one that is told; taking back is a courtesy. */
 static void fail(struct submit_sending *q, const struct err *why, const char *what, const char *name) {
@@ -145,7 +147,8 @@ static void on_taken_back(void *arg, struct kube_reply *reply, const struct err 
         struct submit_sending *q = arg;
         q->call = NULL;
         if (err && err->http_status != 404)
-                say(q, "could not delete", q->take_pod ? "Pod" : object_at(q->s, q->next)->kind, q->take_pod ? q->s->pod_name : object_at(q->s, q->next)->name, err);
+                say(q, "could not delete", q->take_pod ? "Pod" : object_at(q->s, q->next)->kind,
+                    q->take_pod ? q->s->pod_name : object_at(q->s, q->next)->name, err);
         if (q->take_pod)
                 q->take_pod = false;
         else
@@ -157,7 +160,8 @@ static void send_apply(struct submit_sending *q, const struct submission_object 
         size_t len;
         AUTO(free) char *body = mjson_write(object->body, false, &len);
         AUTO(kube_request) struct kube_request request = {0};
-        kube_make_patch(q->o->client, kube_resource_of("v1", object->kind), q->s->namespace_, object->name, NULL, KUBE_PATCH_APPLY, sv_new(body, len), true, &request);
+        kube_make_patch(q->o->client, kube_resource_of("v1", object->kind), q->s->namespace_, object->name, NULL, KUBE_PATCH_APPLY,
+                        sv_new(body, len), true, &request);
         q->call = kube_call_start(q->o->client, &request, on_applied, q);
 }
 
@@ -182,8 +186,8 @@ static void send_look(struct submit_sending *q) {
 static void send_take_back(struct submit_sending *q) {
         const struct submission_object *object = q->take_pod ? NULL : object_at(q->s, q->next);
         AUTO(kube_request) struct kube_request request = {0};
-        kube_make_delete(q->o->client, object ? kube_resource_of("v1", object->kind) : &KUBE_PODS, q->s->namespace_, object ? object->name : q->s->pod_name,
-                         &KUBE_DELETE_OPTIONS, &request);
+        kube_make_delete(q->o->client, object ? kube_resource_of("v1", object->kind) : &KUBE_PODS, q->s->namespace_,
+                         object ? object->name : q->s->pod_name, &KUBE_DELETE_OPTIONS, &request);
         q->call = kube_call_start(q->o->client, &request, on_taken_back, q);
 }
 
@@ -217,7 +221,8 @@ static void step(struct submit_sending *q) {
         }
 }
 
-struct submit_sending *submit_send(const struct submit_options *o, struct submission *s, void (*done)(void *arg, yyjson_doc **pod, const struct err *err), void *arg) {
+struct submit_sending *submit_send(const struct submit_options *o, struct submission *s,
+                                   void (*done)(void *arg, yyjson_doc **pod, const struct err *err), void *arg) {
         struct submit_sending *q = NEW(struct submit_sending);
         q->o = o;
         q->s = s;
@@ -337,7 +342,9 @@ int submit_access(struct spark_conf *conf, const char *master, struct kube_acces
                 .missing_context = conf->version.line == SPARK_3_5 ? KUBE_MISSING_CONTEXT_NONE : KUBE_MISSING_CONTEXT_CURRENT,
         };
         if (o.token && o.token_file)
-                return err_set(err, -EINVAL, "requirement failed: Cannot specify OAuth token through both a file " AUTH "oauthTokenFile and a value " AUTH "oauthToken.");
+                return err_set(err, -EINVAL,
+                               "requirement failed: Cannot specify OAuth token through both a file " AUTH "oauthTokenFile and a value " AUTH
+                               "oauthToken.");
         r = conf->version.line == SPARK_3_5 ? kubeconfig_load_first(&k, err) : kubeconfig_load(NULL, &k, err);
         if (r < 0)
                 return r;

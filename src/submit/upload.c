@@ -40,10 +40,12 @@ int upload_check(const struct submission_uploads *uploads, struct err *err) {
                 if (path || (is_s3(u->target) && strlen(u->target) > strlen("s3a://")))
                         continue;
                 struct sv scheme = scheme_of(u->target);
-                err_set(err, -ENOTSUP, "Uploading file %s failed...: cannot write to %s: no way to upload to %.*s: places is built in", u->source, u->directory,
-                        SV_ARG(scheme));
-                err_hint(err, "set spark.kubernetes.file.upload.path to s3a://BUCKET/PATH (S3, MinIO, Ceph and what else speaks like it) or to a file: path that the "
-                              "driver mounts too; or put the file into the image (local:///path), or upload it yourself and name its URL");
+                err_set(err, -ENOTSUP, "Uploading file %s failed...: cannot write to %s: no way to upload to %.*s: places is built in",
+                        u->source, u->directory, SV_ARG(scheme));
+                err_hint(
+                        err,
+                        "set spark.kubernetes.file.upload.path to s3a://BUCKET/PATH (S3, MinIO, Ceph and what else speaks like it) or to a file: path that the "
+                        "driver mounts too; or put the file into the image (local:///path), or upload it yourself and name its URL");
                 return -ENOTSUP;
         }
         return 0;

@@ -1,7 +1,7 @@
 /* Uploads of a submission (spark.kubernetes.file.upload.path): to file: places and to S3 (s3a://, s3://).
  *
- * S3 is configured as for Spark itself: spark.hadoop.fs.s3a.KEY, then fs.s3a.KEY of $HADOOP_CONF_DIR/core-site.xml; what neither sets comes from
- * AWS's environment variables, profiles and services (objstore/credentials.h). AWS_CA_BUNDLE and fs.s3a.proxy.* are heeded. */
+ * S3 is configured as for Spark itself: spark.hadoop.fs.s3a.KEY, then fs.s3a.KEY of $HADOOP_CONF_DIR/core-site.xml; what neither sets comes
+ * from AWS's environment variables, profiles and services (objstore/credentials.h). AWS_CA_BUNDLE and fs.s3a.proxy.* are heeded. */
 #ifndef FIRESTEEL_SUBMIT_UPLOAD_H
 #define FIRESTEEL_SUBMIT_UPLOAD_H
 

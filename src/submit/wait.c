@@ -316,7 +316,8 @@ static void spark_end(struct waiting *w) {
                 say(w, "Container final statuses:\n\n%s", str_cstr(&text));
         else
                 say(w, "No containers were found in the driver pod.");
-        say(w, "Application %s with application ID %s and submission ID %s:%s finished", w->o->app_name, w->o->app_id, w->o->namespace_, w->o->pod);
+        say(w, "Application %s with application ID %s and submission ID %s:%s finished", w->o->app_name, w->o->app_id, w->o->namespace_,
+            w->o->pod);
 }
 
 static void run(struct waiting *w) {

@@ -48,7 +48,8 @@ struct event_list {
 static yyjson_doc *read_events(struct kube_client *c, yyjson_val *pod, struct event_list *ret, char **ret_warning) {
         yyjson_doc *doc = NULL;
         const char *uid = meta_uid(pod);
-        AUTO(free) char *selector = xasprintf("involvedObject.name=%s%s%s", meta_name(pod), uid ? ",involvedObject.uid=" : "", uid ? uid : "");
+        AUTO(free) char *selector =
+                xasprintf("involvedObject.name=%s%s%s", meta_name(pod), uid ? ",involvedObject.uid=" : "", uid ? uid : "");
         if (kube_list(c, &KUBE_EVENTS, meta_namespace(pod), &(struct kube_list_options){.field_selector = selector}, &doc, NULL) < 0)
                 return NULL;
         size_t i, n;

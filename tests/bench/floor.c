@@ -2,9 +2,9 @@
  *
  *     floor HOST PORT plain|tls CONNECTIONS FILE
  *
- * FILE: for each request a line with the group's number and the request's length, then the request as it goes over the wire. The requests of a
- * group go in order over one connection, as those of a submission do. Where a request holds the placeholder, the uid of the group's last
- * POST answer takes its place. Prints requests and seconds. */
+ * FILE: for each request a line with the group's number and the request's length, then the request as it goes over the wire. The requests
+ * of a group go in order over one connection, as those of a submission do. Where a request holds the placeholder, the uid of the group's
+ * last POST answer takes its place. Prints requests and seconds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -73,7 +73,8 @@ static void send_all(struct connection *c, const char *data, size_t len) {
 static int read_answer(struct connection *c) {
         size_t have = 0, want = 0;
         while (!want || have < want) {
-                ssize_t n = c->ssl ? SSL_read(c->ssl, c->answer + have, (int)(ANSWER_MAX - have)) : read(c->fd, c->answer + have, ANSWER_MAX - have);
+                ssize_t n = c->ssl ? SSL_read(c->ssl, c->answer + have, (int)(ANSWER_MAX - have))
+                                   : read(c->fd, c->answer + have, ANSWER_MAX - have);
                 if (n <= 0)
                         die("reading");
                 have += (size_t)n;

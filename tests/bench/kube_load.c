@@ -3,8 +3,9 @@
  *     kube_load KUBECONFIG create COUNT CONCURRENCY [FIRST]     pods load-FIRST ..., which no scheduler takes, in the namespace `load`
  *     kube_load KUBECONFIG get COUNT CONCURRENCY [PODS]         those pods one by one, in turn
  *     kube_load KUBECONFIG list COUNT [CONCURRENCY]             all of them, each time in one answer
- *     kube_load KUBECONFIG watch WATCHERS COUNT VERSION         that many watches from there, COUNT config maps; until each watch has told of each
- *     kube_load KUBECONFIG run COUNT CONCURRENCY IMAGE          pods run-CONCURRENCY-0 ... of the image; from the request until a watch tells that each runs
+ *     kube_load KUBECONFIG watch WATCHERS COUNT VERSION         that many watches from there, COUNT config maps; until each watch has told
+ * of each kube_load KUBECONFIG run COUNT CONCURRENCY IMAGE          pods run-CONCURRENCY-0 ... of the image; from the request until a watch
+ * tells that each runs
  *
  * `cpu` is this program's own processor time: well below `seconds`, it was not what was measured. */
 #include <stdio.h>
@@ -38,21 +39,26 @@ struct one {
 
 static void body_of(const struct load *t, int n, struct str *ret) {
         if (streq(t->what, "create"))
-                str_appendf(ret,
-                            "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"load-%d\",\"labels\":{\"app\":\"load\",\"spark-role\":\"executor\","
-                            "\"spark-app-selector\":\"spark-%032d\"}},\"spec\":{\"schedulerName\":\"nobody\",\"restartPolicy\":\"Never\",\"containers\":[{\"name\":"
-                            "\"spark-kubernetes-executor\",\"image\":\"apache/spark:4.1.4\",\"args\":[\"executor\"],\"env\":[{\"name\":\"SPARK_EXECUTOR_ID\",\"value\":"
-                            "\"%d\"},{\"name\":\"SPARK_EXECUTOR_MEMORY\",\"value\":\"1024m\"},{\"name\":\"SPARK_EXECUTOR_POD_IP\",\"valueFrom\":{\"fieldRef\":"
-                            "{\"apiVersion\":\"v1\",\"fieldPath\":\"status.podIP\"}}}],\"resources\":{\"requests\":{\"cpu\":\"1\",\"memory\":\"1408Mi\"},"
-                            "\"limits\":{\"memory\":\"1408Mi\"}}}]}}",
-                            n, n % 100, n);
+                str_appendf(
+                        ret,
+                        "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"load-%d\",\"labels\":{\"app\":\"load\",\"spark-role\":\"executor\","
+                        "\"spark-app-selector\":\"spark-%032d\"}},\"spec\":{\"schedulerName\":\"nobody\",\"restartPolicy\":\"Never\",\"containers\":[{\"name\":"
+                        "\"spark-kubernetes-executor\",\"image\":\"apache/spark:4.1.4\",\"args\":[\"executor\"],\"env\":[{\"name\":\"SPARK_EXECUTOR_ID\",\"value\":"
+                        "\"%d\"},{\"name\":\"SPARK_EXECUTOR_MEMORY\",\"value\":\"1024m\"},{\"name\":\"SPARK_EXECUTOR_POD_IP\",\"valueFrom\":{\"fieldRef\":"
+                        "{\"apiVersion\":\"v1\",\"fieldPath\":\"status.podIP\"}}}],\"resources\":{\"requests\":{\"cpu\":\"1\",\"memory\":\"1408Mi\"},"
+                        "\"limits\":{\"memory\":\"1408Mi\"}}}]}}",
+                        n, n % 100, n);
         else if (streq(t->what, "run"))
-                str_appendf(ret,
-                            "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"run-%d-%d\",\"labels\":{\"app\":\"run-%d\"}},\"spec\":{\"restartPolicy\":"
-                            "\"Never\",\"containers\":[{\"name\":\"main\",\"image\":\"%s\",\"imagePullPolicy\":\"IfNotPresent\"}]}}",
-                            t->concurrency, n, t->concurrency, t->image);
+                str_appendf(
+                        ret,
+                        "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"run-%d-%d\",\"labels\":{\"app\":\"run-%d\"}},\"spec\":{\"restartPolicy\":"
+                        "\"Never\",\"containers\":[{\"name\":\"main\",\"image\":\"%s\",\"imagePullPolicy\":\"IfNotPresent\"}]}}",
+                        t->concurrency, n, t->concurrency, t->image);
         else
-                str_appendf(ret, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"load-%s-%d\"},\"data\":{\"key\":\"%0200d\"}}", t->what, n, n);
+                str_appendf(
+                        ret,
+                        "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"load-%s-%d\"},\"data\":{\"key\":\"%0200d\"}}",
+                        t->what, n, n);
 }
 
 static struct http_call *call(struct load *t, const char *method, const char *path, struct sv body, struct http_call_options o) {
@@ -152,7 +158,8 @@ static void on_pod_event(struct load *t, struct sv line) {
         if (!name || !phase || sscanf(name, "run-%d-%d", &owner, &number) != 2 || number < 0 || number >= t->started || t->took_us[number])
                 return;
         if (streq(phase, "Failed") && !t->failed++) {
-                snprintf(t->first_error, sizeof t->first_error, "pod %s failed: %.*s", name, (int)(line.len < 400 ? line.len : 400), line.data);
+                snprintf(t->first_error, sizeof t->first_error, "pod %s failed: %.*s", name, (int)(line.len < 400 ? line.len : 400),
+                         line.data);
                 loop_stop(t->loop);
         }
         if (!streq(phase, "Running"))
@@ -176,8 +183,8 @@ static void on_pod_data(void *arg, struct sv data) {
 static void on_watch_done(void *arg, struct http_response *response, const struct err *err) {
         struct load *t = arg;
         if (!t->failed++)
-                snprintf(t->first_error, sizeof t->first_error, "a watch ended: %s (HTTP %d, after %lld events of all)", err ? err_message(err) : "by the server",
-                         response ? response->status : 0, (long long)t->events);
+                snprintf(t->first_error, sizeof t->first_error, "a watch ended: %s (HTTP %d, after %lld events of all)",
+                         err ? err_message(err) : "by the server", response ? response->status : 0, (long long)t->events);
         loop_stop(t->loop);
 }
 
@@ -191,12 +198,13 @@ static void report(struct load *t, int64_t began_us) {
         double seconds = (double)(end_us - began_us) / 1e6;
         struct rusage usage;
         getrusage(RUSAGE_SELF, &usage);
-        double cpu = (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+        double cpu = (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
+                     (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
         qsort(t->took_us, (size_t)t->count, sizeof *t->took_us, by_value);
         printf("{\"what\": \"%s\", \"count\": %d, \"seconds\": %.3f, \"rate\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"bytes\": %zu, \"events\": %lld, "
                "\"events_rate\": %.1f, \"cpu\": %.3f}\n",
-               t->what, t->count, seconds, t->count / seconds, (double)t->took_us[t->count / 2] / 1e3, (double)t->took_us[t->count * 99 / 100] / 1e3, t->bytes,
-               (long long)t->events, (double)t->events / seconds, cpu);
+               t->what, t->count, seconds, t->count / seconds, (double)t->took_us[t->count / 2] / 1e3,
+               (double)t->took_us[t->count * 99 / 100] / 1e3, t->bytes, (long long)t->events, (double)t->events / seconds, cpu);
 }
 
 static int run(struct load *t, struct err *err) {
@@ -205,7 +213,9 @@ static int run(struct load *t, struct err *err) {
         t->began_us = xcalloc((size_t)t->count, sizeof *t->began_us);
         t->took_us = xcalloc((size_t)t->count, sizeof *t->took_us);
         AUTO(tls_context) struct tls_context *tls = NULL;
-        int r = tls_client_new(&(struct tls_client_options){.ca_pem = str_sv(&t->access.ca_pem), .cert_pem = str_sv(&t->access.cert_pem), .key_pem = str_sv(&t->access.key_pem)},
+        int r = tls_client_new(&(struct tls_client_options){.ca_pem = str_sv(&t->access.ca_pem),
+                                                            .cert_pem = str_sv(&t->access.cert_pem),
+                                                            .key_pem = str_sv(&t->access.key_pem)},
                                &tls, err);
         if (r < 0)
                 return r;
@@ -215,12 +225,14 @@ static int run(struct load *t, struct err *err) {
                 AUTO(free) char *path = xasprintf("/api/v1/namespaces/load/pods?watch=true&labelSelector=app%%3Drun-%d", t->concurrency);
                 t->watchers = 1;
                 (void)call(t, "GET", path, (struct sv){0},
-                           (struct http_call_options){.on_headers = on_watch_headers, .on_data = on_pod_data, .on_done = on_watch_done, .arg = t});
+                           (struct http_call_options){
+                                   .on_headers = on_watch_headers, .on_data = on_pod_data, .on_done = on_watch_done, .arg = t});
         } else if (t->watchers) {
                 AUTO(free) char *path = xasprintf("/api/v1/namespaces/load/configmaps?watch=true&resourceVersion=%s", t->version);
                 for (int i = 0; i < t->watchers; i++)
                         (void)call(t, "GET", path, (struct sv){0},
-                                   (struct http_call_options){.on_headers = on_watch_headers, .on_data = on_watch_data, .on_done = on_watch_done, .arg = t});
+                                   (struct http_call_options){
+                                           .on_headers = on_watch_headers, .on_data = on_watch_data, .on_done = on_watch_done, .arg = t});
         } else {
                 start_more(t);
         }
@@ -241,7 +253,8 @@ int main(int argc, char **argv) {
                 fprintf(stderr, "kube_load KUBECONFIG create|get|list|watch|run COUNT [CONCURRENCY]\n");
                 return 2;
         }
-        int a = (int)strtol(argv[3], NULL, 10), b = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 1, c = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 0;
+        int a = (int)strtol(argv[3], NULL, 10), b = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 1,
+            c = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 0;
         t.what = argv[2];
         t.count = a;
         t.concurrency = b;

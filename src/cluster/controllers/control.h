@@ -26,9 +26,9 @@ struct controller {
         void (*stop)(void *state);
 };
 
-extern const struct controller controller_cronjob, controller_daemonset, controller_deployment, controller_disruption, controller_endpoints, controller_garbage,
-        controller_job, controller_namespace, controller_podgc, controller_quota, controller_replicaset, controller_replication, controller_statefulset,
-        controller_volumes;
+extern const struct controller controller_cronjob, controller_daemonset, controller_deployment, controller_disruption, controller_endpoints,
+        controller_garbage, controller_job, controller_namespace, controller_podgc, controller_quota, controller_replicaset,
+        controller_replication, controller_statefulset, controller_volumes;
 
 struct queue;
 typedef int queue_fn(void *arg, const char *ns, const char *name, struct err *err);
@@ -50,8 +50,8 @@ bool pod_is_ready(yyjson_val *pod);
 /* Ready for at least so long; *ret_wait_ms (may be NULL) is when it will be, 0 when that is not a matter of time. */
 bool pod_is_available(yyjson_val *pod, int64_t min_ready_s, int64_t now_ms, int64_t *ret_wait_ms);
 static inline bool pod_is_active(yyjson_val *pod) { return !pod_is_finished(pod) && !meta_is_deleting(pod); }
-/* The pods of the namespace that `owner` controls; orphans that match the selector are adopted, what no longer matches is let go. selector_text may
- * be NULL: no adoption. */
+/* The pods of the namespace that `owner` controls; orphans that match the selector are adopted, what no longer matches is let go.
+ * selector_text may be NULL: no adoption. */
 MUST_USE int pods_of(struct control *c, const struct object *owner, yyjson_val *label_selector, struct object_list *ret, struct err *err);
 /* A pod document made from a template, controlled by `owner`; its root is the pod. generate_name or name, the other NULL. */
 yyjson_mut_doc *pod_from_template(yyjson_val *template, yyjson_val *owner, const char *generate_name, const char *name);
@@ -69,7 +69,7 @@ int64_t scaled_value(yyjson_val *v, int64_t total, bool round_up, int64_t otherw
 /* A short hash of a value, independent of the order of keys, in Kubernetes' safe alphabet. */
 void template_hash(yyjson_val *template, int64_t collisions, char ret[16]);
 /* A condition with lastUpdateTime, as deployments have them. */
-void set_timed_condition(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *type, const char *status, const char *reason, const char *message,
-                         int64_t now_ms);
+void set_timed_condition(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *type, const char *status, const char *reason,
+                         const char *message, int64_t now_ms);
 
 #endif

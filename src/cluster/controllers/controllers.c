@@ -4,8 +4,9 @@
 
 /* Adding one: a file, an extern in control.h, a row here. */
 static const struct controller *const rows[] = {
-        &controller_cronjob,   &controller_daemonset, &controller_deployment, &controller_disruption, &controller_endpoints,  &controller_garbage,     &controller_job,
-        &controller_namespace, &controller_podgc,     &controller_quota,      &controller_replicaset, &controller_replication, &controller_statefulset, &controller_volumes,
+        &controller_cronjob,    &controller_daemonset,   &controller_deployment,  &controller_disruption, &controller_endpoints,
+        &controller_garbage,    &controller_job,         &controller_namespace,   &controller_podgc,      &controller_quota,
+        &controller_replicaset, &controller_replication, &controller_statefulset, &controller_volumes,
 };
 
 struct controllers {
@@ -22,7 +23,8 @@ struct controllers *controllers_new(struct apiserver *server, const struct contr
                 if (o->only && !streq(o->only, rows[i]->name))
                         continue;
                 struct control *control = &c->controls[i];
-                *control = (struct control){.server = server, .api = api_new(server, rows[i]->component), .options = &c->options, .row = rows[i]};
+                *control = (struct control){
+                        .server = server, .api = api_new(server, rows[i]->component), .options = &c->options, .row = rows[i]};
                 control->state = rows[i]->start(control);
         }
         return c;

@@ -53,7 +53,8 @@ static int trim_history(struct round *r, bool won, int64_t keep, struct err *err
                         if (!meta_condition_is(object_root(*j), type, "True") || object_is_deleting(*j))
                                 continue;
                         count++;
-                        if (!oldest || seconds_of(object_str(*j, "/status/startTime")) < seconds_of(object_str(oldest, "/status/startTime")))
+                        if (!oldest ||
+                            seconds_of(object_str(*j, "/status/startTime")) < seconds_of(object_str(oldest, "/status/startTime")))
                                 oldest = *j;
                 }
                 if (count <= keep)
@@ -92,7 +93,8 @@ static void list_active(struct round *r) {
                         if (!streq_null(json_get_str(ref, "uid"), (*j)->uid))
                                 continue;
                         bool won = meta_condition_is(object_root(*j), "Complete", "True");
-                        api_event(r->c->api, r->cronjob, "Normal", "SawCompletedJob", "Saw completed job: %s, condition: %s", (*j)->name, won ? "Complete" : "Failed");
+                        api_event(r->c->api, r->cronjob, "Normal", "SawCompletedJob", "Saw completed job: %s, condition: %s", (*j)->name,
+                                  won ? "Complete" : "Failed");
                         if (won && object_str(*j, "/status/completionTime"))
                                 mjson_set_str(r->doc, r->status, "lastSuccessfulTime", object_str(*j, "/status/completionTime"));
                 }
@@ -129,7 +131,8 @@ static int64_t due_time(struct round *r, const struct cron *schedule, int64_t *r
 }
 
 static int make_job(struct round *r, int64_t due, struct err *err) {
-        yyjson_val *template = object_at(r->cronjob, "/spec/jobTemplate"), *meta = yyjson_obj_get(template, "metadata"), *spec = yyjson_obj_get(template, "spec");
+        yyjson_val *template = object_at(r->cronjob, "/spec/jobTemplate"), *meta = yyjson_obj_get(template, "metadata"),
+                   *spec = yyjson_obj_get(template, "spec");
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *root = yyjson_mut_obj(doc);
         static const char *const copied[] = {"labels", "annotations"};
@@ -174,7 +177,8 @@ static int start_due(struct round *r, int64_t due, struct err *err) {
         char when[KTIME_SIZE];
         ktime_format(due * 1000, when);
         if (streq_null(policy, "Forbid") && running(r)) {
-                api_event(r->c->api, r->cronjob, "Normal", "JobAlreadyActive", "Not starting job because prior execution is running and concurrency policy is Forbid");
+                api_event(r->c->api, r->cronjob, "Normal", "JobAlreadyActive",
+                          "Not starting job because prior execution is running and concurrency policy is Forbid");
                 return 0;
         }
         if (streq_null(policy, "Replace")) {
@@ -201,7 +205,8 @@ static int run(struct round *r, int64_t *ret_wait_ms, struct err *err) {
         if (object_is_deleting(r->cronjob) || object_bool(r->cronjob, "/spec/suspend", false))
                 return 0;
         if (zone && *zone && !streq(zone, "UTC") && !streq(zone, "Etc/UTC") && !streq(zone, "GMT")) {
-                api_event(r->c->api, r->cronjob, "Warning", "UnknownTimeZone", "invalid timeZone: \"%s\": this cluster knows UTC only", zone);
+                api_event(r->c->api, r->cronjob, "Warning", "UnknownTimeZone", "invalid timeZone: \"%s\": this cluster knows UTC only",
+                          zone);
                 return 0;
         }
         if (cron_parse(sv_of(text), &schedule, &why) < 0) {

@@ -60,15 +60,19 @@ static bool wants_node(const struct round *r, const struct object *node) {
 /* The node a pod is on, or is meant for. */
 static const char *node_of(const struct object *pod) {
         const char *name = object_str(pod, "/spec/nodeName");
-        return name && *name ? name
-                             : object_str(pod, "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0");
+        return name && *name
+                       ? name
+                       : object_str(
+                                 pod,
+                                 "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0");
 }
 
 static int create(struct round *r, const struct object *node, struct err *err) {
         AUTO(free) char *prefix = xasprintf("%s-", r->set->name);
         AUTO(mjson) yyjson_mut_doc *doc = pod_from_template(object_at(r->set, "/spec/template"), object_root(r->set), prefix, NULL);
         yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *spec = mjson_obj(doc, root, "spec"), *required, *term, *field;
-        required = mjson_obj(doc, mjson_obj(doc, mjson_obj(doc, spec, "affinity"), "nodeAffinity"), "requiredDuringSchedulingIgnoredDuringExecution");
+        required = mjson_obj(doc, mjson_obj(doc, mjson_obj(doc, spec, "affinity"), "nodeAffinity"),
+                             "requiredDuringSchedulingIgnoredDuringExecution");
         mjson_set(doc, required, "nodeSelectorTerms", yyjson_mut_arr(doc));
         term = yyjson_mut_arr_add_obj(doc, yyjson_mut_obj_get(required, "nodeSelectorTerms"));
         field = yyjson_mut_arr_add_obj(doc, mjson_arr(doc, term, "matchFields"));
@@ -107,7 +111,8 @@ static int tend_node(struct round *r, const struct object *node, int64_t *ret_ma
                         kept = *p;
                         r->current++;
                         r->ready += ready;
-                        r->available += pod_is_available(object_root(*p), object_int(r->set, "/spec/minReadySeconds", 0), clock_now_ms(), NULL);
+                        r->available +=
+                                pod_is_available(object_root(*p), object_int(r->set, "/spec/minReadySeconds", 0), clock_now_ms(), NULL);
                         r->updated += is_new;
                 }
                 if (e < 0)
@@ -127,8 +132,12 @@ static int report(struct round *r, struct err *err) {
                 const char *key;
                 int64_t value;
                 bool always;
-        } counts[] = {{"currentNumberScheduled", r->current, true}, {"desiredNumberScheduled", r->desired, true}, {"numberAvailable", r->available},
-                      {"numberMisscheduled", r->misscheduled, true}, {"numberReady", r->ready, true}, {"numberUnavailable", r->desired - r->available},
+        } counts[] = {{"currentNumberScheduled", r->current, true},
+                      {"desiredNumberScheduled", r->desired, true},
+                      {"numberAvailable", r->available},
+                      {"numberMisscheduled", r->misscheduled, true},
+                      {"numberReady", r->ready, true},
+                      {"numberUnavailable", r->desired - r->available},
                       {"updatedNumberScheduled", r->updated}};
         for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
                 if (counts[i].value || counts[i].always)

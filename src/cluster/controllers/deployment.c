@@ -116,7 +116,8 @@ static void note_sizes(struct round *r, yyjson_mut_doc *doc, yyjson_mut_val *roo
 static int make_set(struct round *r, int64_t replicas, struct err *err) {
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *root = yyjson_mut_obj(doc), *spec = mjson_obj(doc, root, "spec");
-        yyjson_val *template = object_at(r->d, "/spec/template"), *labels = json_at(template, "/metadata/labels"), *min = object_at(r->d, "/spec/minReadySeconds");
+        yyjson_val *template = object_at(r->d, "/spec/template"), *labels = json_at(template, "/metadata/labels"),
+                   *min = object_at(r->d, "/spec/minReadySeconds");
         char hash[16];
         template_hash(template, object_int(r->d, "/status/collisionCount", 0), hash);
         AUTO(free) char *name = xasprintf("%s-%s", r->d->name, hash);
@@ -140,8 +141,8 @@ static int make_set(struct round *r, int64_t replicas, struct err *err) {
         int e = api_create(r->c->api, SETS, r->d->namespace, root, &made, &why);
         if (e < 0 && streq_null(why.reason, "AlreadyExists")) {
                 /* Somebody else's of the same hash: count up and try under another name. */
-                e = api_patchf(r->c->api, "deployments.apps", r->d->namespace, r->d->name, "status", err, "{\"status\":{\"collisionCount\":%lld}}",
-                               (long long)object_int(r->d, "/status/collisionCount", 0) + 1);
+                e = api_patchf(r->c->api, "deployments.apps", r->d->namespace, r->d->name, "status", err,
+                               "{\"status\":{\"collisionCount\":%lld}}", (long long)object_int(r->d, "/status/collisionCount", 0) + 1);
                 return e < 0 ? e : -EAGAIN;
         }
         if (e < 0)
@@ -149,7 +150,8 @@ static int make_set(struct round *r, int64_t replicas, struct err *err) {
         *vec_push(&r->sets) = made;
         r->newest = made;
         if (replicas)
-                api_event(r->c->api, r->d, "Normal", "ScalingReplicaSet", "Scaled up replica set %s from 0 to %lld", made->name, (long long)replicas);
+                api_event(r->c->api, r->d, "Normal", "ScalingReplicaSet", "Scaled up replica set %s from 0 to %lld", made->name,
+                          (long long)replicas);
         return 0;
 }
 
@@ -168,8 +170,8 @@ static int scale(struct round *r, struct object *set, int64_t replicas, struct e
         if (e < 0)
                 return e;
         replace_set(r, set, now);
-        api_event(r->c->api, r->d, "Normal", "ScalingReplicaSet", "Scaled %s replica set %s from %lld to %lld", replicas > before ? "up" : "down", name,
-                  (long long)before, (long long)replicas);
+        api_event(r->c->api, r->d, "Normal", "ScalingReplicaSet", "Scaled %s replica set %s from %lld to %lld",
+                  replicas > before ? "up" : "down", name, (long long)before, (long long)replicas);
         return 0;
 }
 
@@ -286,8 +288,10 @@ static void set_progress(struct round *r, yyjson_mut_doc *doc, yyjson_mut_val *r
         int64_t available = total(r, "/status/availableReplicas", NULL), deadline = object_int(r->d, "/spec/progressDeadlineSeconds", 600);
         bool complete = updated == r->wanted && all == r->wanted && available == r->wanted;
         yyjson_val *status = object_at(r->d, "/status"), *before = meta_condition(object_root(r->d), "Progressing");
-        bool moved = updated != json_int_at(status, "/updatedReplicas", 0) || all - updated < json_int_at(status, "/replicas", 0) - json_int_at(status, "/updatedReplicas", 0) ||
-                     total(r, "/status/readyReplicas", NULL) > json_int_at(status, "/readyReplicas", 0) || available > json_int_at(status, "/availableReplicas", 0);
+        bool moved = updated != json_int_at(status, "/updatedReplicas", 0) ||
+                     all - updated < json_int_at(status, "/replicas", 0) - json_int_at(status, "/updatedReplicas", 0) ||
+                     total(r, "/status/readyReplicas", NULL) > json_int_at(status, "/readyReplicas", 0) ||
+                     available > json_int_at(status, "/availableReplicas", 0);
         const char *reason = json_get_str(before, "reason");
         bool paused = object_bool(r->d, "/spec/paused", false), was_paused = streq_null(reason, "DeploymentPaused");
         if (paused) {
@@ -334,7 +338,8 @@ static int report(struct round *r, int64_t *ret_wait_ms, struct err *err) {
         bool enough = available >= r->wanted - r->unavailable;
         if (object_bool(r->d, "/spec/paused", false))
                 set_progress(r, doc, root, now, ret_wait_ms); /* comes first in the real list of conditions */
-        set_timed_condition(doc, root, "Available", enough ? "True" : "False", enough ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
+        set_timed_condition(doc, root, "Available", enough ? "True" : "False",
+                            enough ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
                             enough ? "Deployment has minimum availability." : "Deployment does not have minimum availability.", now);
         set_progress(r, doc, root, now, ret_wait_ms);
         if (r->newest && revision_of(r->newest) && revision_of(r->newest) != revision_of(kept)) {
@@ -361,7 +366,12 @@ static int roll(struct round *r, struct err *err) {
         bool paused = object_bool(r->d, "/spec/paused", false);
         int e = 0;
         if (paused)
-                return r->newest ? scale(r, r->newest, r->wanted - total(r, "/spec/replicas", r->newest) > 0 ? r->wanted - total(r, "/spec/replicas", r->newest) : 0, err) : 0;
+                return r->newest ? scale(r, r->newest,
+                                         r->wanted - total(r, "/spec/replicas", r->newest) > 0
+                                                 ? r->wanted - total(r, "/spec/replicas", r->newest)
+                                                 : 0,
+                                         err)
+                                 : 0;
         if (streq_null(object_str(r->d, "/spec/strategy/type"), "Recreate")) {
                 e = recreate(r, err);
         } else {

@@ -22,8 +22,10 @@ bool budget_covers(const struct object *budget, const struct object *pod) {
 }
 
 static struct object *owner_of(struct apiserver *s, const struct object *o) {
-        static const char *const kinds[][2] = {
-                {"ReplicaSet", "replicasets.apps"}, {"Deployment", "deployments.apps"}, {"StatefulSet", "statefulsets.apps"}, {"ReplicationController", "replicationcontrollers"}};
+        static const char *const kinds[][2] = {{"ReplicaSet", "replicasets.apps"},
+                                               {"Deployment", "deployments.apps"},
+                                               {"StatefulSet", "statefulsets.apps"},
+                                               {"ReplicationController", "replicationcontrollers"}};
         for (size_t i = 0; o->owner_uid && i < ARRAY_LEN(kinds); i++)
                 if (streq(o->owner_kind, kinds[i][0]))
                         return collection_find(registry_by_id(&s->registry, kinds[i][1])->objects, o->namespace, o->owner_name);
@@ -84,7 +86,8 @@ static int reconcile(void *arg, const char *ns, const char *name, struct err *er
         mjson_set_int(doc, status, "disruptionsAllowed", b.allowed);
         mjson_set_int(doc, status, "expectedPods", b.expected);
         mjson_set_int(doc, status, "observedGeneration", meta_generation(object_root(budget)));
-        mmeta_set_condition(doc, root, "DisruptionAllowed", b.allowed ? "True" : "False", b.allowed ? "SufficientPods" : "InsufficientPods", "", clock_now_ms());
+        mmeta_set_condition(doc, root, "DisruptionAllowed", b.allowed ? "True" : "False", b.allowed ? "SufficientPods" : "InsufficientPods",
+                            "", clock_now_ms());
         int r = write_status(s->c, "poddisruptionbudgets.policy", budget, root, err);
         return r < 0 ? r : 0;
 }

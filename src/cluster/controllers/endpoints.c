@@ -49,7 +49,8 @@ static int64_t target_port(yyjson_val *port, yyjson_val *pod) {
         yyjson_arr_foreach(json_at(pod, "/spec/containers"), i, max, c) {
                 yyjson_arr_foreach(yyjson_obj_get(c, "ports"), j, jmax, p) {
                         const char *other = json_get_str(p, "protocol");
-                        if (streq_null(json_get_str(p, "name"), yyjson_get_str(target)) && streq(other ? other : "TCP", protocol ? protocol : "TCP"))
+                        if (streq_null(json_get_str(p, "name"), yyjson_get_str(target)) &&
+                            streq(other ? other : "TCP", protocol ? protocol : "TCP"))
                                 return json_get_int(p, "containerPort", -1);
                 }
         }
@@ -63,7 +64,8 @@ static yyjson_mut_val *ports_on(struct round *r, yyjson_mut_doc *doc, yyjson_val
         size_t i, max;
         yyjson_arr_foreach(ports, i, max, port) {
                 int64_t number = target_port(port, pod);
-                const char *name = json_get_str(port, "name"), *protocol = json_get_str(port, "protocol"), *app = json_get_str(port, "appProtocol");
+                const char *name = json_get_str(port, "name"), *protocol = json_get_str(port, "protocol"),
+                           *app = json_get_str(port, "appProtocol");
                 if (number < 0)
                         continue;
                 yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, out);
@@ -154,7 +156,8 @@ static yyjson_mut_val *make_subsets(struct round *r, yyjson_mut_doc *doc) {
                         bool ready = pod_is_ready(object_root(*p)), going = object_is_deleting(*p);
                         if (going && !r->publish_all)
                                 continue;
-                        yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, mjson_arr(doc, subset, ready || r->publish_all ? "addresses" : "notReadyAddresses"));
+                        yyjson_mut_val *o = yyjson_mut_arr_add_obj(
+                                doc, mjson_arr(doc, subset, ready || r->publish_all ? "addresses" : "notReadyAddresses"));
                         mjson_set_str(doc, o, "ip", object_str(*p, "/status/podIP"));
                         mjson_set_str(doc, o, "hostname", hostname_in(r, *p));
                         mjson_set_str(doc, o, "nodeName", object_str(*p, "/spec/nodeName"));
@@ -189,7 +192,8 @@ static int write_endpoints(struct round *r, struct err *err) {
                 return 0;
         note_time(r, doc, root);
         mmeta_set(doc, root, "resourceVersion", NULL);
-        return old ? api_update(r->c->api, "endpoints", root, NULL, err) : api_create(r->c->api, "endpoints", r->service->namespace, root, NULL, err);
+        return old ? api_update(r->c->api, "endpoints", root, NULL, err)
+                   : api_create(r->c->api, "endpoints", r->service->namespace, root, NULL, err);
 }
 
 /* ---- slices ---- */
@@ -283,7 +287,8 @@ static int reconcile(void *arg, const char *ns, const char *name, struct err *er
         AUTO(object) struct object *service = found ? object_ref(found) : NULL;
         if (!service)
                 return clean_up(s, ns, name, err);
-        if (object_is_deleting(service) || !yyjson_obj_size(object_at(service, "/spec/selector")) || streq_null(object_str(service, "/spec/type"), "ExternalName"))
+        if (object_is_deleting(service) || !yyjson_obj_size(object_at(service, "/spec/selector")) ||
+            streq_null(object_str(service, "/spec/type"), "ExternalName"))
                 return 0;
         struct round r = {.c = s->c, .service = service, .headless = streq_null(object_str(service, "/spec/clusterIP"), "None"),
                           .publish_all = object_bool(service, "/spec/publishNotReadyAddresses", false)};

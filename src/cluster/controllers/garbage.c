@@ -1,6 +1,7 @@
 /* Garbage collection by ownerReferences: what no owner is left of goes; foreground deletion waits for dependents, orphaning lets them go.
  *
- * A graph of who names whom is kept from watches of every kind (events apart). Decisions are made on what is in memory at that moment, by uid. */
+ * A graph of who names whom is kept from watches of every kind (events apart). Decisions are made on what is in memory at that moment, by
+ * uid. */
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -138,7 +139,9 @@ static int collect(struct garbage *g, const struct object *o, const char *policy
         struct api_delete_options options = API_DELETE_DEFAULT;
         AUTO(err) struct err why = ERR_INIT;
         options.uid = o->uid;
-        options.propagation = meta_has_finalizer(object_root(o), "orphan") ? "Orphan" : meta_has_finalizer(object_root(o), "foregroundDeletion") ? "Foreground" : policy;
+        options.propagation = meta_has_finalizer(object_root(o), "orphan")               ? "Orphan"
+                              : meta_has_finalizer(object_root(o), "foregroundDeletion") ? "Foreground"
+                                                                                         : policy;
         return tolerant(api_delete(g->c->api, o->resource->id, o->namespace, o->name, &options, &why), &why, err);
 }
 
@@ -269,7 +272,8 @@ static void on_event(void *arg, const struct api_event *e) {
 }
 
 static bool is_watched_kind(const struct resource *r) {
-        return r->objects && r->is_served && r->storage == r && (r->verbs & VERB_DELETE) && (r->verbs & VERB_WATCH) && !str_starts(r->id, "events");
+        return r->objects && r->is_served && r->storage == r && (r->verbs & VERB_DELETE) && (r->verbs & VERB_WATCH) &&
+               !str_starts(r->id, "events");
 }
 
 static void look(void *arg) {

@@ -44,7 +44,8 @@ void index_set_parse(struct index_set *s, const char *text, int64_t limit) {
         while (text && sv_split(&rest, ',', &part)) {
                 int64_t first, last;
                 ssize_t dash = sv_find_char(part, '-');
-                struct sv from = dash < 0 ? part : sv_new(part.data, (size_t)dash), to = dash < 0 ? part : sv_new(part.data + dash + 1, part.len - (size_t)dash - 1);
+                struct sv from = dash < 0 ? part : sv_new(part.data, (size_t)dash),
+                          to = dash < 0 ? part : sv_new(part.data + dash + 1, part.len - (size_t)dash - 1);
                 if (!sv_to_int64(from, &first) || !sv_to_int64(to, &last) || first < 0)
                         continue;
                 if (last >= limit)

@@ -1,4 +1,5 @@
-/* Sets of completion indexes, as the status of an Indexed Job states them: "0-2,5". Ranges are kept, not members, so that a set costs what its text does.
+/* Sets of completion indexes, as the status of an Indexed Job states them: "0-2,5". Ranges are kept, not members, so that a set costs what
+ * its text does.
  *
  *     AUTO(index_set) struct index_set done = {0};
  *     index_set_parse(&done, "0-2,5", 10);

@@ -1,8 +1,9 @@
 /* Jobs: pods until enough have succeeded or too many have failed. Every pod carries a finalizer until it was counted, so none is counted
  * twice or missed, whatever deletes it.
  *
- * A round goes as that of the real controller: look at the pods, judge whether the Job is at its end, act (make or delete pods), count those that
- * ended and write the status, release them, and only then say Complete or Failed. The rules about failures and successes are in job_policy.h. */
+ * A round goes as that of the real controller: look at the pods, judge whether the Job is at its end, act (make or delete pods), count
+ * those that ended and write the status, release them, and only then say Complete or Failed. The rules about failures and successes are in
+ * job_policy.h. */
 #include <stdlib.h>
 
 #include "cluster/controllers/job_policy.h"
@@ -53,7 +54,8 @@ static void count_released(struct round *r) {
                 vec_foreach(uid, lists[k]) {
                         bool tracked = false;
                         vec_foreach(p, &r->pods) {
-                                struct object *now = streq((*p)->uid, *uid) ? api_peek(r->c->api, "pods", (*p)->namespace, (*p)->name) : NULL;
+                                struct object *now =
+                                        streq((*p)->uid, *uid) ? api_peek(r->c->api, "pods", (*p)->namespace, (*p)->name) : NULL;
                                 tracked = tracked || (now && streq(now->uid, *uid) && job_pod_is_tracked(now));
                         }
                         if (tracked)
@@ -235,7 +237,8 @@ static void judge_by_success_policy(struct round *r) {
 
 /* The order is part of the rules: one pod can be reason for several verdicts. */
 static void judge_all(struct round *r) {
-        static void (*const judges[])(struct round *r) = {judge_as_before, judge_by_failure_policy, judge_by_limits, judge_by_indexes, judge_by_success_policy};
+        static void (*const judges[])(struct round * r) = {judge_as_before, judge_by_failure_policy, judge_by_limits, judge_by_indexes,
+                                                           judge_by_success_policy};
         for (size_t i = 0; i < ARRAY_LEN(judges) && r->verdict == GOES_ON; i++)
                 judges[i](r);
 }
@@ -283,8 +286,8 @@ static bool may_be_released(const struct round *r, const struct object *pod) {
         return has_failed(r, pod) && !(held && streq(held->uid, pod->uid));
 }
 
-/* Which pods are released after the status was written, and in which list they stand until then. When the Job has failed the pods that were still running
- * have failed too; when it has succeeded they do not count. */
+/* Which pods are released after the status was written, and in which list they stand until then. When the Job has failed the pods that were
+ * still running have failed too; when it has succeeded they do not count. */
 static void track(struct round *r) {
         vec_foreach(p, &r->pods) {
                 if (!job_pod_is_tracked(*p) || !may_be_released(r, *p))
@@ -356,7 +359,8 @@ static void tell_end(struct round *r) {
                 return;
         }
         if (r->completions >= 0 && mjson_get_int(r->status, "succeeded", 0) > r->completions)
-                api_event(r->c->api, r->job, "Warning", "TooManySucceededPods", "Too many succeeded pods running after completion count reached");
+                api_event(r->c->api, r->job, "Warning", "TooManySucceededPods",
+                          "Too many succeeded pods running after completion count reached");
         api_event(r->c->api, r->job, "Normal", "Completed", "Job completed");
 }
 
@@ -392,8 +396,8 @@ static void forget_backoff(struct jobs *s, const char *ns, const char *name) {
         map_remove(&s->backoffs, key);
 }
 
-/* The status with the lists is written first, then the pods are released, then they are counted: whenever the server ends between, the next round finds in the
- * lists which pods are not to be listed again. */
+/* The status with the lists is written first, then the pods are released, then they are counted: whenever the server ends between, the next
+ * round finds in the lists which pods are not to be listed again. */
 static int settle(struct round *r, struct err *err) {
         int e = write_status(r->c, "jobs.batch", r->job, r->root, err), worst = 0;
         if (e < 0)

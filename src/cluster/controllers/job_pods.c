@@ -48,7 +48,8 @@ static void add_index_variable(yyjson_mut_doc *doc, yyjson_mut_val *container) {
         yyjson_mut_arr_foreach(env, i, max, variable) if (streq_null(mjson_get_str(variable, "name"), "JOB_COMPLETION_INDEX")) return;
         variable = yyjson_mut_arr_add_obj(doc, env);
         mjson_set_str(doc, variable, "name", "JOB_COMPLETION_INDEX");
-        mjson_set_str(doc, mjson_obj(doc, mjson_obj(doc, variable, "valueFrom"), "fieldRef"), "fieldPath", "metadata.labels['" JOB_INDEX "']");
+        mjson_set_str(doc, mjson_obj(doc, mjson_obj(doc, variable, "valueFrom"), "fieldRef"), "fieldPath",
+                      "metadata.labels['" JOB_INDEX "']");
 }
 
 /* As the server makes a name of it: what does not fit is cut off the Job's name. */
@@ -177,7 +178,8 @@ int round_end_active(struct round *r, bool counted, struct err *err) {
 
 static int worth(const struct object *pod) {
         yyjson_val *root = object_root(pod);
-        return 4 * (json_str_at(root, "/spec/nodeName") != NULL) + 2 * streq_null(json_str_at(root, "/status/phase"), "Running") + pod_is_ready(root);
+        return 4 * (json_str_at(root, "/spec/nodeName") != NULL) + 2 * streq_null(json_str_at(root, "/status/phase"), "Running") +
+               pod_is_ready(root);
 }
 
 static int compare_worth(const void *a, const void *b) {

@@ -52,25 +52,29 @@ static const char *text_or_empty(const char *text) { return text ? text : ""; }
 /* Why the rule matches, as the message of the Job's condition has it; NULL when it does not. */
 static char *match_rule(yyjson_val *rule, size_t number, yyjson_val *pod) {
         yyjson_val *codes = yyjson_obj_get(rule, "onExitCodes"), *conditions = yyjson_obj_get(rule, "onPodConditions"), *found;
-        const char *action = text_or_empty(json_get_str(rule, "action")), *ns = text_or_empty(meta_namespace(pod)), *name = text_or_empty(meta_name(pod));
+        const char *action = text_or_empty(json_get_str(rule, "action")), *ns = text_or_empty(meta_namespace(pod)),
+                   *name = text_or_empty(meta_name(pod));
         if (codes) {
                 found = match_codes(json_at(pod, "/status/containerStatuses"), codes);
                 if (!found)
                         found = match_codes(json_at(pod, "/status/initContainerStatuses"), codes);
                 return !found ? NULL
-                              : xasprintf("Container %s for pod %s/%s failed with exit code %lld matching %s rule at index %zu", text_or_empty(json_get_str(found, "name")), ns,
-                                          name, (long long)json_int_at(found, "/state/terminated/exitCode", 0), action, number);
+                              : xasprintf("Container %s for pod %s/%s failed with exit code %lld matching %s rule at index %zu",
+                                          text_or_empty(json_get_str(found, "name")), ns, name,
+                                          (long long)json_int_at(found, "/state/terminated/exitCode", 0), action, number);
         }
         found = match_conditions(json_at(pod, "/status/conditions"), conditions);
         return !found ? NULL
-                      : xasprintf("Pod %s/%s has condition %s matching %s rule at index %zu", ns, name, text_or_empty(json_get_str(found, "type")), action, number);
+                      : xasprintf("Pod %s/%s has condition %s matching %s rule at index %zu", ns, name,
+                                  text_or_empty(json_get_str(found, "type")), action, number);
 }
 
 enum failure_action job_failure_action(yyjson_val *job_spec, yyjson_val *pod, char **ret_message) {
         static const struct {
                 const char *name;
                 enum failure_action action;
-        } actions[] = {{"Count", FAILURE_COUNT}, {"FailIndex", FAILURE_FAIL_INDEX}, {"FailJob", FAILURE_FAIL_JOB}, {"Ignore", FAILURE_IGNORE}};
+        } actions[] = {
+                {"Count", FAILURE_COUNT}, {"FailIndex", FAILURE_FAIL_INDEX}, {"FailJob", FAILURE_FAIL_JOB}, {"Ignore", FAILURE_IGNORE}};
         EACH(rule, i, json_at(job_spec, "/podFailurePolicy/rules")) {
                 AUTO(free) char *message = match_rule(rule, i, pod);
                 for (size_t k = 0; message && k < ARRAY_LEN(actions); k++) {
@@ -113,7 +117,8 @@ bool job_index_failed(yyjson_val *job_spec, yyjson_val *pod) {
         if (!job_pod_failed(job_spec, pod))
                 return false;
         enum failure_action action = job_failure_action(job_spec, pod, NULL);
-        return action == FAILURE_FAIL_INDEX || (action != FAILURE_IGNORE && count_of(pod, JOB_INDEX_FAILURES) >= json_get_int(job_spec, "backoffLimitPerIndex", 0));
+        return action == FAILURE_FAIL_INDEX ||
+               (action != FAILURE_IGNORE && count_of(pod, JOB_INDEX_FAILURES) >= json_get_int(job_spec, "backoffLimitPerIndex", 0));
 }
 
 void job_index_counts(yyjson_val *job_spec, yyjson_val *replaced, int64_t *ret_failures, int64_t *ret_ignored) {
@@ -184,7 +189,8 @@ int64_t job_pod_ended_ms(yyjson_val *pod) {
         if (!at && meta_condition_is(pod, "Ready", "False"))
                 at = time_of(json_get_str(meta_condition(pod, "Ready"), "lastTransitionTime"));
         if (!at && meta_is_deleting(pod))
-                at = time_of(json_str_at(pod, "/metadata/deletionTimestamp")) - json_int_at(pod, "/metadata/deletionGracePeriodSeconds", 0) * 1000;
+                at = time_of(json_str_at(pod, "/metadata/deletionTimestamp")) -
+                     json_int_at(pod, "/metadata/deletionGracePeriodSeconds", 0) * 1000;
         return at ? at : time_of(json_str_at(pod, "/metadata/creationTimestamp"));
 }
 

@@ -1,5 +1,6 @@
-/* What a Job says about the ends of its pods: which failures count (podFailurePolicy), when an index has failed for good (backoffLimitPerIndex), when
- * enough has succeeded (successPolicy), how long to wait before the next try. Functions of documents, without effects; job.c does what follows from them.
+/* What a Job says about the ends of its pods: which failures count (podFailurePolicy), when an index has failed for good
+ * (backoffLimitPerIndex), when enough has succeeded (successPolicy), how long to wait before the next try. Functions of documents, without
+ * effects; job.c does what follows from them.
  *
  * The rules are those of kube-controller-manager 1.34 (KEP-3329, KEP-3850, KEP-3998); tests/conformance/areas/jobs.py compares them. */
 #ifndef FIRESTEEL_CLUSTER_JOB_POLICY_H

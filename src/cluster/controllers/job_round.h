@@ -6,7 +6,8 @@
 #include "cluster/controllers/control.h"
 #include "cluster/controllers/index_set.h"
 
-/* The failures of a Job since its last success, which say how long to wait before the next pod. Lost when the server ends, as with the real one. */
+/* The failures of a Job since its last success, which say how long to wait before the next pod. Lost when the server ends, as with the real
+ * one. */
 struct backoff {
         char *uid;
         int64_t failures, last_ms;

@@ -63,11 +63,14 @@ static int report(struct namespaces *s, const struct object *ns, const struct le
         int64_t now = clock_now_ms();
         AUTO(free) char *remaining = xasprintf("Some resources are remaining: %s", str_cstr(&l->remaining));
         AUTO(free) char *held = xasprintf("Some content in the namespace has finalizers remaining: %s", str_cstr(&l->finalizers));
-        mmeta_set_condition(doc, root, "NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered", "All resources successfully discovered", now);
-        mmeta_set_condition(doc, root, "NamespaceDeletionGroupVersionParsingFailure", "False", "ParsedGroupVersions", "All legacy kube types successfully parsed", now);
-        mmeta_set_condition(doc, root, "NamespaceDeletionContentFailure", "False", "ContentDeleted", "All content successfully deleted, may be waiting on finalization",
-                            now);
-        mmeta_set_condition(doc, root, "NamespaceContentRemaining", l->objects ? "True" : "False", l->objects ? "SomeResourcesRemain" : "ContentRemoved",
+        mmeta_set_condition(doc, root, "NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered",
+                            "All resources successfully discovered", now);
+        mmeta_set_condition(doc, root, "NamespaceDeletionGroupVersionParsingFailure", "False", "ParsedGroupVersions",
+                            "All legacy kube types successfully parsed", now);
+        mmeta_set_condition(doc, root, "NamespaceDeletionContentFailure", "False", "ContentDeleted",
+                            "All content successfully deleted, may be waiting on finalization", now);
+        mmeta_set_condition(doc, root, "NamespaceContentRemaining", l->objects ? "True" : "False",
+                            l->objects ? "SomeResourcesRemain" : "ContentRemoved",
                             l->objects ? remaining : "All content successfully removed", now);
         mmeta_set_condition(doc, root, "NamespaceFinalizersRemaining", l->finalizers.len ? "True" : "False",
                             l->finalizers.len ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
@@ -83,7 +86,12 @@ static int finalize(struct namespaces *s, const char *name, struct err *err) {
         AUTO(mjson) yyjson_mut_doc *doc = object_edit(found);
         yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *list = mjson_at(root, "/spec/finalizers");
         AUTO(object) struct object *written = NULL;
-        struct op op = {.s = s->c->server, .res = found->resource, .ns = "", .name = name, .subresource = "finalize", .manager = s->c->row->component,
+        struct op op = {.s = s->c->server,
+                        .res = found->resource,
+                        .ns = "",
+                        .name = name,
+                        .subresource = "finalize",
+                        .manager = s->c->row->component,
                         .validation = FIELDS_IGNORE};
         for (size_t i = yyjson_mut_arr_size(list); i-- > 0;)
                 if (yyjson_mut_equals_str(yyjson_mut_arr_get(list, i), "kubernetes"))
@@ -101,7 +109,8 @@ static int reconcile(void *arg, const char *unused, const char *name, struct err
                 return 0;
         vec_foreach(r, &s->c->server->registry.all) {
                 const struct resource *res = *r;
-                if (res->objects && res->is_served && res->storage == res && resource_is_namespaced(res) && (res->verbs & VERB_DELETE) && !streq(res->id, "events.events.k8s.io"))
+                if (res->objects && res->is_served && res->storage == res && resource_is_namespaced(res) && (res->verbs & VERB_DELETE) &&
+                    !streq(res->id, "events.events.k8s.io"))
                         empty_resource(s, res, name, &l);
         }
         int e = report(s, ns, &l, err);

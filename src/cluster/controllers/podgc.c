@@ -1,4 +1,5 @@
-/* Pods that nobody will end: bound to a node that is gone, or being deleted without ever having had one; and the oldest ended ones beyond a limit. */
+/* Pods that nobody will end: bound to a node that is gone, or being deleted without ever having had one; and the oldest ended ones beyond a
+ * limit. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -20,7 +21,8 @@ static void remove_pod(struct podgc *s, const struct object *pod, const char *wh
         AUTO(err) struct err why = ERR_INIT;
         o.uid = pod->uid;
         log_debug("removing pod %s/%s: %s", pod->namespace, pod->name, why_text);
-        if (!object_is_finished(pod) && api_patchf(s->c->api, "pods", pod->namespace, pod->name, "status", &why, "{\"status\":{\"phase\":\"Failed\"}}") < 0) {
+        if (!object_is_finished(pod) &&
+            api_patchf(s->c->api, "pods", pod->namespace, pod->name, "status", &why, "{\"status\":{\"phase\":\"Failed\"}}") < 0) {
                 log_debug("pod %s/%s: %s", pod->namespace, pod->name, err_message(&why));
                 return;
         }

@@ -194,8 +194,8 @@ void template_hash(yyjson_val *template, int64_t collisions, char ret[16]) {
         ret[n] = '\0';
 }
 
-void set_timed_condition(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *type, const char *status, const char *reason, const char *message,
-                         int64_t now_ms) {
+void set_timed_condition(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *type, const char *status, const char *reason,
+                         const char *message, int64_t now_ms) {
         char now[KTIME_SIZE];
         size_t i, max;
         yyjson_mut_val *c;

@@ -28,7 +28,8 @@ static int reconcile(void *arg, const char *ns, const char *name, struct err *er
         size_t i, max;
         yyjson_obj_foreach(hard, i, max, key, value) {
                 char text[64];
-                if (str_starts(yyjson_get_str(key), "count/") && !registry_by_id(&s->c->server->registry, yyjson_get_str(key) + strlen("count/")))
+                if (str_starts(yyjson_get_str(key), "count/") &&
+                    !registry_by_id(&s->c->server->registry, yyjson_get_str(key) + strlen("count/")))
                         continue; /* nobody counts what is not served */
                 quantity_format(quota_used(s->c->server, object_root(q), ns, yyjson_get_str(key)), text);
                 mjson_set_str(doc, used, yyjson_get_str(key), text);
@@ -60,8 +61,9 @@ static void look(void *arg) {
         s->registry_revision = registry->revision;
         vec_foreach(r, &registry->all) {
                 const struct resource *res = *r;
-                if (!res->objects || !res->is_served || res->storage != res || !resource_is_namespaced(res) || str_starts(res->id, "events") ||
-                    streq(res->id, "resourcequotas") || streq(res->id, "leases.coordination.k8s.io") || strv_has(&s->watched, res->id))
+                if (!res->objects || !res->is_served || res->storage != res || !resource_is_namespaced(res) ||
+                    str_starts(res->id, "events") || streq(res->id, "resourcequotas") || streq(res->id, "leases.coordination.k8s.io") ||
+                    strv_has(&s->watched, res->id))
                         continue;
                 strv_add(&s->watched, res->id);
                 api_watch_start(s->c->api, res->id, NULL, NULL, NULL, on_object, s);

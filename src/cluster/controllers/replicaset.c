@@ -8,7 +8,8 @@ enum { BURST = 500 };
 static const struct flavour {
         const char *resource, *kind, *queue;
         bool has_map; /* its selector is a plain map of labels */
-} sets = {"replicasets.apps", "ReplicaSet", "replica set", false}, replications = {"replicationcontrollers", "ReplicationController", "replication controller", true};
+} sets = {"replicasets.apps", "ReplicaSet", "replica set", false},
+  replications = {"replicationcontrollers", "ReplicationController", "replication controller", true};
 
 struct replicasets {
         const struct flavour *flavour;
@@ -72,8 +73,8 @@ static void set_count(yyjson_mut_doc *doc, yyjson_mut_val *status, const char *k
                 mjson_remove(status, key);
 }
 
-static int report(struct control *c, const struct flavour *flavour, const struct object *rs, const struct object_list *active, const char *failure, int64_t *ret_wait_ms,
-                  struct err *err) {
+static int report(struct control *c, const struct flavour *flavour, const struct object *rs, const struct object_list *active,
+                  const char *failure, int64_t *ret_wait_ms, struct err *err) {
         AUTO(mjson) yyjson_mut_doc *doc = object_edit(rs);
         yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *status = mjson_obj(doc, root, "status");
         int64_t labeled = 0, ready = 0, available = 0, now = clock_now_ms(), min_ready = object_int(rs, "/spec/minReadySeconds", 0);

@@ -41,7 +41,9 @@ static struct object *pod_at(const struct round *r, int64_t ordinal) {
 
 /* ---- revisions ---- */
 
-static struct object *revision_named(const struct round *r, const char *name) { return api_peek(r->c->api, REVISIONS, r->set->namespace, name); }
+static struct object *revision_named(const struct round *r, const char *name) {
+        return api_peek(r->c->api, REVISIONS, r->set->namespace, name);
+}
 
 static int64_t last_revision(const struct round *r) {
         AUTO(object_list) struct object_list all = {0};
@@ -110,11 +112,13 @@ static int make_claims(struct round *r, const char *pod, struct err *err) {
                 mjson_remove(root, "status");
                 int e = api_create(r->c->api, "persistentvolumeclaims", r->set->namespace, root, NULL, err);
                 if (e < 0) {
-                        api_event(r->c->api, r->set, "Warning", "FailedCreate", "create Claim %s for Pod %s in StatefulSet %s failed error: %s", name, pod, r->set->name,
+                        api_event(r->c->api, r->set, "Warning", "FailedCreate",
+                                  "create Claim %s for Pod %s in StatefulSet %s failed error: %s", name, pod, r->set->name,
                                   err ? err_message(err) : "");
                         return e;
                 }
-                api_event(r->c->api, r->set, "Normal", "SuccessfulCreate", "create Claim %s Pod %s in StatefulSet %s success", name, pod, r->set->name);
+                api_event(r->c->api, r->set, "Normal", "SuccessfulCreate", "create Claim %s Pod %s in StatefulSet %s success", name, pod,
+                          r->set->name);
         }
         return 0;
 }
@@ -158,7 +162,8 @@ static int create_pod(struct round *r, int64_t ordinal, struct err *err) {
         AUTO(err) struct err why = ERR_INIT;
         e = api_create(r->c->api, "pods", r->set->namespace, root, &made, &why);
         if (e < 0) {
-                api_event(r->c->api, r->set, "Warning", "FailedCreate", "create Pod %s in StatefulSet %s failed error: %s", name, r->set->name, err_message(&why));
+                api_event(r->c->api, r->set, "Warning", "FailedCreate", "create Pod %s in StatefulSet %s failed error: %s", name,
+                          r->set->name, err_message(&why));
                 return err_move(err, &why);
         }
         *vec_push(&r->pods) = made;
@@ -174,7 +179,8 @@ static int remove_pod(struct round *r, const struct object *pod, struct err *err
         if (e < 0 && why.http_status != 404)
                 return err_move(err, &why);
         if (!object_is_deleting(pod))
-                api_event(r->c->api, r->set, "Normal", "SuccessfulDelete", "delete Pod %s in StatefulSet %s successful", pod->name, r->set->name);
+                api_event(r->c->api, r->set, "Normal", "SuccessfulDelete", "delete Pod %s in StatefulSet %s successful", pod->name,
+                          r->set->name);
         return 0;
 }
 
@@ -191,8 +197,8 @@ static int fill(struct round *r, bool *ret_waits, struct err *err) {
                         e = create_pod(r, i, err);
                         *ret_waits |= !r->parallel;
                 } else if (object_is_finished(pod) && !object_is_deleting(pod)) {
-                        api_event(r->c->api, r->set, "Warning", "RecreatingFailedPod", "StatefulSet %s/%s is recreating failed Pod %s", r->set->namespace, r->set->name,
-                                  pod->name);
+                        api_event(r->c->api, r->set, "Warning", "RecreatingFailedPod", "StatefulSet %s/%s is recreating failed Pod %s",
+                                  r->set->namespace, r->set->name, pod->name);
                         e = remove_pod(r, pod, err);
                         *ret_waits |= !r->parallel;
                 } else if (!is_healthy(pod)) {
@@ -279,7 +285,11 @@ static int report(struct round *r, struct err *err) {
                 const char *key;
                 int64_t value;
                 bool always;
-        } counts[] = {{"replicas", count, true}, {"readyReplicas", ready}, {"availableReplicas", available, true}, {"currentReplicas", current}, {"updatedReplicas", updated}};
+        } counts[] = {{"replicas", count, true},
+                      {"readyReplicas", ready},
+                      {"availableReplicas", available, true},
+                      {"currentReplicas", current},
+                      {"updatedReplicas", updated}};
         for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
                 if (counts[i].value || counts[i].always)
                         mjson_set_int(doc, status, counts[i].key, counts[i].value);
@@ -301,7 +311,10 @@ static int reconcile(void *arg, const char *ns, const char *name, struct err *er
         bool waits = false;
         if (!set)
                 return 0;
-        struct round r = {.c = s->c, .set = set, .replicas = object_int(set, "/spec/replicas", 1), .first = object_int(set, "/spec/ordinals/start", 0),
+        struct round r = {.c = s->c,
+                          .set = set,
+                          .replicas = object_int(set, "/spec/replicas", 1),
+                          .first = object_int(set, "/spec/ordinals/start", 0),
                           .parallel = streq_null(object_str(set, "/spec/podManagementPolicy"), "Parallel"),
                           .rolling = !streq_null(object_str(set, "/spec/updateStrategy/type"), "OnDelete"),
                           .partition = object_int(set, "/spec/updateStrategy/rollingUpdate/partition", 0)};

@@ -1,8 +1,8 @@
-/* Volume claims: matched to volumes that exist, or a volume is made for them: a directory of this machine. Also what comes after: protection
- * while pods use a claim, and what becomes of a volume whose claim is gone.
+/* Volume claims: matched to volumes that exist, or a volume is made for them: a directory of this machine. Also what comes after:
+ * protection while pods use a claim, and what becomes of a volume whose claim is gone.
  *
- * The storage class `standard` (default, provisioner firesteel.io/directory) is made when there is none. The directory itself is the pod runtime's
- * affair; it is removed here, by a worker, when a volume with reclaim policy Delete is released. */
+ * The storage class `standard` (default, provisioner firesteel.io/directory) is made when there is none. The directory itself is the pod
+ * runtime's affair; it is removed here, by a worker, when a volume with reclaim policy Delete is released. */
 #include <stdlib.h>
 
 #include "base/fs.h"
@@ -96,19 +96,24 @@ static struct object *find_volume(struct volumes *s, const struct object *claim)
         struct object *best = NULL;
         if (named && *named)
                 return api_peek(s->c->api, "persistentvolumes", NULL, named);
-        if ((wanted && selector_from_object(wanted, &selector, NULL) < 0) || api_list(s->c->api, "persistentvolumes", NULL, NULL, NULL, &all, NULL) < 0)
+        if ((wanted && selector_from_object(wanted, &selector, NULL) < 0) ||
+            api_list(s->c->api, "persistentvolumes", NULL, NULL, NULL, &all, NULL) < 0)
                 return NULL;
         vec_foreach(v, &all) {
                 yyjson_val *volume = object_root(*v);
-                const char *phase = object_str(*v, "/status/phase"), *mode = object_str(*v, "/spec/volumeMode"), *wanted_mode = object_str(claim, "/spec/volumeMode");
+                const char *phase = object_str(*v, "/status/phase"), *mode = object_str(*v, "/spec/volumeMode"),
+                           *wanted_mode = object_str(claim, "/spec/volumeMode");
                 if (is_for(*v, claim))
                         return api_peek(s->c->api, "persistentvolumes", NULL, (*v)->name);
-                if (object_is_deleting(*v) || object_at(*v, "/spec/claimRef") || !(streq_null(phase, "Available") || streq_null(phase, "Pending")) ||
+                if (object_is_deleting(*v) || object_at(*v, "/spec/claimRef") ||
+                    !(streq_null(phase, "Available") || streq_null(phase, "Pending")) ||
                     !streq(or_empty(class), or_empty(object_str(*v, "/spec/storageClassName"))) || !has_modes(volume, root) ||
-                    !streq(mode ? mode : "Filesystem", wanted_mode ? wanted_mode : "Filesystem") || quantity_cmp(size_at(volume, "/spec/capacity/storage"), size) < 0 ||
+                    !streq(mode ? mode : "Filesystem", wanted_mode ? wanted_mode : "Filesystem") ||
+                    quantity_cmp(size_at(volume, "/spec/capacity/storage"), size) < 0 ||
                     (wanted && !selector_matches(&selector, meta_labels(volume))))
                         continue;
-                if (!best || quantity_cmp(size_at(volume, "/spec/capacity/storage"), size_at(object_root(best), "/spec/capacity/storage")) < 0)
+                if (!best ||
+                    quantity_cmp(size_at(volume, "/spec/capacity/storage"), size_at(object_root(best), "/spec/capacity/storage")) < 0)
                         best = *v;
         }
         return best ? api_peek(s->c->api, "persistentvolumes", NULL, best->name) : NULL;
@@ -212,10 +217,13 @@ static int settle_claim(struct volumes *s, struct object **claim, struct err *er
         if (volume && (is_for(volume, *claim) || !object_at(volume, "/spec/claimRef")))
                 return bind(s, *claim, volume, err);
         if (object_str(*claim, "/spec/volumeName") && *object_str(*claim, "/spec/volumeName"))
-                return volume ? 0 : api_patchf(s->c->api, "persistentvolumeclaims", (*claim)->namespace, (*claim)->name, "status", err,
-                                               "{\"status\":{\"phase\":\"%s\"}}", object_annotation(*claim, BIND_COMPLETED) ? "Lost" : "Pending");
+                return volume ? 0
+                              : api_patchf(s->c->api, "persistentvolumeclaims", (*claim)->namespace, (*claim)->name, "status", err,
+                                           "{\"status\":{\"phase\":\"%s\"}}",
+                                           object_annotation(*claim, BIND_COMPLETED) ? "Lost" : "Pending");
         if (!class_name || !*class_name) {
-                api_event(s->c->api, *claim, "Normal", "FailedBinding", "no persistent volumes available for this claim and no storage class is set");
+                api_event(s->c->api, *claim, "Normal", "FailedBinding",
+                          "no persistent volumes available for this claim and no storage class is set");
                 return 0;
         }
         struct object *class = api_peek(s->c->api, CLASSES, NULL, class_name);
@@ -225,10 +233,11 @@ static int settle_claim(struct volumes *s, struct object **claim, struct err *er
         }
         if (!streq_null(object_str(class, "/provisioner"), PROVISIONER) || !s->c->options->volumes_dir) {
                 const char *provisioner = object_str(class, "/provisioner");
-                api_event(s->c->api, *claim, "Normal", "ExternalProvisioning",
-                          "Waiting for a volume to be created either by the external provisioner '%s' or manually by the system administrator. If volume "
-                          "creation is delayed, please verify that the provisioner is running and correctly registered.",
-                          or_empty(provisioner));
+                api_event(
+                        s->c->api, *claim, "Normal", "ExternalProvisioning",
+                        "Waiting for a volume to be created either by the external provisioner '%s' or manually by the system administrator. If volume "
+                        "creation is delayed, please verify that the provisioner is running and correctly registered.",
+                        or_empty(provisioner));
                 return 0;
         }
         AUTO(object) struct object *kept = object_ref(class), *made = NULL;
@@ -300,7 +309,8 @@ static void removed(void *arg) {
 static void reclaim(struct volumes *s, const struct object *volume) {
         const char *path = object_str(volume, "/spec/hostPath/path"), *dir = s->c->options->volumes_dir;
         size_t len = dir ? strlen(dir) : 0;
-        if (!streq_null(object_annotation(volume, PROVISIONED_BY), PROVISIONER) || !path || !len || strncmp(path, dir, len) || path[len] != '/' || strstr(path, ".."))
+        if (!streq_null(object_annotation(volume, PROVISIONED_BY), PROVISIONER) || !path || !len || strncmp(path, dir, len) ||
+            path[len] != '/' || strstr(path, ".."))
                 return;
         struct removal *job = NEW(struct removal);
         job->path = xstrdup(path);

@@ -187,7 +187,8 @@ struct crd_controller {
 
 static void accept_names(struct crd_controller *c, struct object *crd) {
         AUTO(mjson) yyjson_mut_doc *doc = object_edit(crd);
-        yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *status = mjson_obj(doc, root, "status"), *names = mjson_at(root, "/spec/names");
+        yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *status = mjson_obj(doc, root, "status"),
+                       *names = mjson_at(root, "/spec/names");
         AUTO(err) struct err why = ERR_INIT;
 
         mjson_set(doc, status, "acceptedNames", yyjson_mut_val_mut_copy(doc, names));

@@ -35,8 +35,8 @@ static void check_name_list(yyjson_val *names, const char *member, struct invali
 }
 
 static void check_names(yyjson_val *names, struct invalid *bad) {
-        const char *plural = json_get_str(names, "plural"), *singular = json_get_str(names, "singular"), *kind = json_get_str(names, "kind"),
-                   *list = json_get_str(names, "listKind");
+        const char *plural = json_get_str(names, "plural"), *singular = json_get_str(names, "singular"),
+                   *kind = json_get_str(names, "kind"), *list = json_get_str(names, "listKind");
 
         if (!plural || !*plural)
                 invalid_required(bad, "spec.names.plural", NULL);
@@ -62,10 +62,11 @@ static void check_columns(yyjson_val *version, const char *path, struct invalid 
         static const char *const types[] = {"boolean", "date", "integer", "number", "string", NULL};
         static const char *const formats[] = {"byte", "date", "date-time", "double", "float", "int32", "int64", "password", NULL};
         EACH(column, i, yyjson_obj_get(version, "additionalPrinterColumns")) {
-                AUTO(free) char *here = xasprintf("%s[%zu]", path, i), *name_at = xasprintf("%s.name", here), *type_at = xasprintf("%s.type", here),
-                                *format_at = xasprintf("%s.format", here), *path_at = xasprintf("%s.JSONPath", here);
-                const char *name = json_get_str(column, "name"), *type = json_get_str(column, "type"), *json_path = json_get_str(column, "jsonPath"),
-                           *format = json_get_str(column, "format");
+                AUTO(free) char *here = xasprintf("%s[%zu]", path, i), *name_at = xasprintf("%s.name", here),
+                                *type_at = xasprintf("%s.type", here), *format_at = xasprintf("%s.format", here),
+                                *path_at = xasprintf("%s.JSONPath", here);
+                const char *name = json_get_str(column, "name"), *type = json_get_str(column, "type"),
+                           *json_path = json_get_str(column, "jsonPath"), *format = json_get_str(column, "format");
                 if (!name || !*name)
                         invalid_required(bad, name_at, NULL);
                 if (!type || !*type)
@@ -103,7 +104,9 @@ static void check_subresources(yyjson_val *version, const char *path, struct inv
         check_scale_path(scale, "statusReplicasPath", ".status", true, path, bad);
         if (selector && *selector && !str_starts(selector, ".spec.") && !str_starts(selector, ".status.")) {
                 AUTO(free) char *at = xasprintf("%s.scale.labelSelectorPath", path);
-                invalid_string(bad, at, selector, *selector == '.' ? "should be a json path under either .status or .spec" : "must be a simple json path starting with .");
+                invalid_string(bad, at, selector,
+                               *selector == '.' ? "should be a json path under either .status or .spec"
+                                                : "must be a simple json path starting with .");
         }
 }
 
@@ -140,7 +143,9 @@ static void check_selectable(yyjson_val *version, const char *path, struct inval
                 else if (!schema)
                         invalid_string(bad, at, text, "is an invalid path: does not refer to a valid field");
                 else if (!type || (!streq(type, "string") && !streq(type, "boolean") && !streq(type, "integer")))
-                        invalid_string(bad, at, text, "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.");
+                        invalid_string(
+                                bad, at, text,
+                                "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.");
                 if (is_named_before(fields, i, text))
                         invalid_duplicate(bad, at, text);
         }
@@ -150,8 +155,10 @@ static void check_version(yyjson_val *version, size_t i, size_t count, struct in
         yyjson_val *schema = json_at(version, "/schema/openAPIV3Schema");
         AUTO(free) char *schema_at = place(count, i, "validation.openAPIV3Schema", "schema.openAPIV3Schema");
         AUTO(free) char *columns_at = place(count, i, "additionalPrinterColumns", "additionalPrinterColumns");
-        AUTO(free) char *subs_at = place(count, i, "subresources", "subresources"), *selectable_at = place(count, i, "selectableFields", "selectableFields");
-        AUTO(free) char *required_at = xasprintf("spec.versions[%zu].schema.openAPIV3Schema", i), *name_at = xasprintf("spec.versions[%zu].name", i),
+        AUTO(free) char *subs_at = place(count, i, "subresources", "subresources"),
+                        *selectable_at = place(count, i, "selectableFields", "selectableFields");
+        AUTO(free) char *required_at = xasprintf("spec.versions[%zu].schema.openAPIV3Schema", i),
+                        *name_at = xasprintf("spec.versions[%zu].name", i),
                         *warning_at = xasprintf("spec.versions[%zu].deprecationWarning", i);
         const char *name = json_get_str(version, "name"), *warning = json_get_str(version, "deprecationWarning");
 
@@ -167,7 +174,8 @@ static void check_version(yyjson_val *version, size_t i, size_t count, struct in
         const char *type = json_get_str(schema, "type");
         if (type && *type && !streq(type, "object") && json_at(version, "/subresources/status")) {
                 AUTO(free) char *type_at = xasprintf("%s.type", schema_at);
-                invalid_string(bad, type_at, type, "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled");
+                invalid_string(bad, type_at, type,
+                               "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled");
         }
         check_subresources(version, subs_at, bad);
         check_selectable(version, selectable_at, bad);
@@ -206,7 +214,11 @@ static void check_versions(yyjson_val *object, struct invalid *bad) {
         if (has_duplicates(versions))
                 invalid_add(bad, "spec.versions", INVALID_VALUE, NULL, "must contain unique version names");
         if (stored != 1)
-                invalid_add(bad, "spec.versions", INVALID_VALUE, count ? NULL : versions && !yyjson_is_null(versions) ? "[]" : "null", "must have exactly one version marked as storage version");
+                invalid_add(bad, "spec.versions", INVALID_VALUE,
+                            count                                   ? NULL
+                            : versions && !yyjson_is_null(versions) ? "[]"
+                                                                    : "null",
+                            "must have exactly one version marked as storage version");
         EACH(version, i, versions) check_version(version, i, count, bad);
 }
 
@@ -221,10 +233,11 @@ static void check_stored_versions(yyjson_val *object, struct invalid *bad) {
                         continue;
                 AUTO(free) char *at = xasprintf("status.storedVersions[%zu]", i);
                 const char *text = yyjson_get_str(name);
-                invalid_string(bad, at, text,
-                               "missing from spec.versions; %s was previously a storage version, and must remain in spec.versions until a storage migration ensures no "
-                               "data remains persisted in %s and removes %s from status.storedVersions",
-                               text, text, text);
+                invalid_string(
+                        bad, at, text,
+                        "missing from spec.versions; %s was previously a storage version, and must remain in spec.versions until a storage migration ensures no "
+                        "data remains persisted in %s and removes %s from status.storedVersions",
+                        text, text, text);
         }
 }
 
@@ -234,7 +247,8 @@ static void check_group(const char *group, struct invalid *bad) {
 }
 
 void crd_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        const char *group = json_str_at(object, "/spec/group"), *plural = json_str_at(object, "/spec/names/plural"), *scope = json_str_at(object, "/spec/scope");
+        const char *group = json_str_at(object, "/spec/group"), *plural = json_str_at(object, "/spec/names/plural"),
+                   *scope = json_str_at(object, "/spec/scope");
         AUTO(free) char *expected = xasprintf("%s.%s", plural ? plural : "", group ? group : "");
 
         if (d->subresource || (d->old && !streq_null(group, object_str(d->old, "/spec/group"))))

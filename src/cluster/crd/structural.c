@@ -62,7 +62,8 @@ static void prune(yyjson_val *schema, yyjson_mut_val *v, struct str *path, bool 
         yyjson_mut_obj_foreach(v, i, n, key, value) {
                 const char *name = yyjson_mut_get_str(key);
                 yyjson_val *known = property(schema, name);
-                bool meta = (is_root || is_embedded(schema)) && (streq(name, "metadata") || streq(name, "apiVersion") || streq(name, "kind"));
+                bool meta =
+                        (is_root || is_embedded(schema)) && (streq(name, "metadata") || streq(name, "apiVersion") || streq(name, "kind"));
                 if (meta)
                         continue;
                 str_appendf(path, "%s%s", before ? "." : "", name);
@@ -189,19 +190,22 @@ static bool type_matches(const char *type, yyjson_val *v) {
 
 static void check_number(struct check *c, yyjson_val *schema, yyjson_val *v) {
         AUTO(free) char *text = json_write(v, false, NULL);
-        yyjson_val *min = yyjson_obj_get(schema, "minimum"), *max = yyjson_obj_get(schema, "maximum"), *multiple = yyjson_obj_get(schema, "multipleOf");
+        yyjson_val *min = yyjson_obj_get(schema, "minimum"), *max = yyjson_obj_get(schema, "maximum"),
+                   *multiple = yyjson_obj_get(schema, "multipleOf");
         double x = yyjson_get_num(v);
         if (min) {
                 AUTO(free) char *bound = json_write(min, false, NULL);
                 bool exclusive = json_get_bool(schema, "exclusiveMinimum", false);
                 if (exclusive ? x <= yyjson_get_num(min) : x < yyjson_get_num(min))
-                        fail(c, INVALID_VALUE, text, "%s in body should be greater than %s%s", path_of(c), exclusive ? "" : "or equal to ", bound);
+                        fail(c, INVALID_VALUE, text, "%s in body should be greater than %s%s", path_of(c), exclusive ? "" : "or equal to ",
+                             bound);
         }
         if (max) {
                 AUTO(free) char *bound = json_write(max, false, NULL);
                 bool exclusive = json_get_bool(schema, "exclusiveMaximum", false);
                 if (exclusive ? x >= yyjson_get_num(max) : x > yyjson_get_num(max))
-                        fail(c, INVALID_VALUE, text, "%s in body should be less than %s%s", path_of(c), exclusive ? "" : "or equal to ", bound);
+                        fail(c, INVALID_VALUE, text, "%s in body should be less than %s%s", path_of(c), exclusive ? "" : "or equal to ",
+                             bound);
         }
         if (multiple && yyjson_get_num(multiple) > 0 && fabs(remainder(x, yyjson_get_num(multiple))) > 1e-9) {
                 AUTO(free) char *bound = json_write(multiple, false, NULL);
@@ -293,7 +297,8 @@ static void check_embedded(struct check *c, yyjson_val *v) {
 
 static void check_object(struct check *c, yyjson_val *schema, yyjson_val *v) {
         size_t before = c->path.len, i, n;
-        int64_t min = json_get_int(schema, "minProperties", -1), max = json_get_int(schema, "maxProperties", -1), count = (int64_t)yyjson_obj_size(v);
+        int64_t min = json_get_int(schema, "minProperties", -1), max = json_get_int(schema, "maxProperties", -1),
+                count = (int64_t)yyjson_obj_size(v);
         yyjson_val *key, *value, *extra;
         char text[24];
         bool any;
@@ -375,7 +380,8 @@ static void explain(struct check *c, yyjson_val *nearest, yyjson_val *v) {
 }
 
 static void check_combinations(struct check *c, yyjson_val *schema, yyjson_val *v) {
-        yyjson_val *any = yyjson_obj_get(schema, "anyOf"), *one = yyjson_obj_get(schema, "oneOf"), *all = yyjson_obj_get(schema, "allOf"), *nearest;
+        yyjson_val *any = yyjson_obj_get(schema, "anyOf"), *one = yyjson_obj_get(schema, "oneOf"), *all = yyjson_obj_get(schema, "allOf"),
+                   *nearest;
         yyjson_val *not = yyjson_obj_get(schema, "not");
         size_t good, before;
         if (any && count_fitting(c, any, v, &nearest) == 0) {

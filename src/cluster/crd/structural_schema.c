@@ -60,7 +60,9 @@ static void check_type(yyjson_val *schema, const char *path, enum place place, s
                 if (place == AT_ROOT)
                         invalid_required(bad, at, "must not be empty at the root");
                 else if (!free_form)
-                        invalid_required(bad, at, place == IN_ARRAY ? "must not be empty for specified array items" : "must not be empty for specified object fields");
+                        invalid_required(bad, at,
+                                         place == IN_ARRAY ? "must not be empty for specified array items"
+                                                           : "must not be empty for specified object fields");
         } else {
                 if (!str_is_one_of(type, types))
                         invalid_not_supported(bad, at, type, types);
@@ -76,7 +78,8 @@ static void check_embedded(yyjson_val *schema, const char *path, struct invalid 
             yyjson_obj_size(yyjson_obj_get(schema, "properties")))
                 return;
         AUTO(free) char *at = xasprintf("%s.properties", path);
-        invalid_required(bad, at, "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields");
+        invalid_required(bad, at,
+                         "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields");
 }
 
 static void check_map_type(yyjson_val *schema, const char *path, struct invalid *bad) {
@@ -123,7 +126,9 @@ static void check_map_keys(yyjson_val *schema, const char *path, struct invalid 
                         invalid_add(bad, at, INVALID_VALUE, all, "entries must all be names of item properties");
                 } else if (!is_required(items, name) && !yyjson_obj_get(member, "default")) {
                         AUTO(free) char *here = xasprintf("%s.items.properties[%s].default", path, name);
-                        invalid_required(bad, here, "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property");
+                        invalid_required(
+                                bad, here,
+                                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property");
                 }
                 if (type && (streq(type, "array") || streq(type, "object"))) {
                         AUTO(free) char *here = xasprintf("%s.items.properties[%s].type", path, name);
@@ -163,7 +168,8 @@ static void check_list(yyjson_val *schema, const char *path, struct invalid *bad
                 invalid_not_supported(bad, list_at, list, (const char *const[]){"atomic", "set", "map", NULL});
         } else if (streq(list, "map")) {
                 check_map_keys(schema, path, bad);
-        } else if (streq(list, "set") && streq_null(json_get_str(items, "type"), "object") && !streq_null(json_get_str(items, "x-kubernetes-map-type"), "atomic")) {
+        } else if (streq(list, "set") && streq_null(json_get_str(items, "type"), "object") &&
+                   !streq_null(json_get_str(items, "x-kubernetes-map-type"), "atomic")) {
                 AUTO(free) char *at = xasprintf("%s.items.x-kubernetes-map-type", path);
                 invalid_add(bad, at, INVALID_VALUE, "null", "must be atomic as item of a list with x-kubernetes-list-type=set");
         }
@@ -251,7 +257,8 @@ static void check_metadata(yyjson_val *schema, const char *path, struct invalid 
         yyjson_obj_foreach(yyjson_obj_get(schema, "properties"), i, n, key, sub)
                 only_names &= streq(yyjson_get_str(key), "name") || streq(yyjson_get_str(key), "generateName");
         if (!only_names)
-                invalid_forbidden(bad, path, "must not specify anything other than name and generateName, but metadata is implicitly specified");
+                invalid_forbidden(bad, path,
+                                  "must not specify anything other than name and generateName, but metadata is implicitly specified");
 }
 
 static void check_schema(yyjson_val *schema, const char *path, enum place place, struct invalid *bad) {

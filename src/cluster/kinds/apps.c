@@ -40,8 +40,10 @@ static void check_selector(yyjson_val *object, const struct workload *w, struct 
         AUTO(selector) struct selector s = {0};
         yyjson_val *selector = json_at(object, "/spec/selector"), *template = json_at(object, "/spec/template");
         yyjson_val *labels = json_at(template, "/metadata/labels");
-        AUTO(free) char *text = selector ? json_write(selector, false, NULL) : NULL, *shown = labels ? json_write(labels, false, NULL) : xstrdup("null");
-        size_t terms = yyjson_obj_size(yyjson_obj_get(selector, "matchLabels")) + yyjson_arr_size(yyjson_obj_get(selector, "matchExpressions"));
+        AUTO(free) char *text = selector ? json_write(selector, false, NULL) : NULL,
+                        *shown = labels ? json_write(labels, false, NULL) : xstrdup("null");
+        size_t terms =
+                yyjson_obj_size(yyjson_obj_get(selector, "matchLabels")) + yyjson_arr_size(yyjson_obj_get(selector, "matchExpressions"));
 
         if (yyjson_is_obj(selector)) {
                 label_selector_validate(selector, "spec.selector", bad);
@@ -62,7 +64,8 @@ static void check_template_of(yyjson_val *template, const struct workload *w, st
         if (restart && !streq(restart, "Always"))
                 value_supported(restart, "spec.template.spec.restartPolicy", (const char *const[]){"Always", NULL}, bad);
         if (json_at(template, "/spec/activeDeadlineSeconds"))
-                invalid_forbidden(bad, "spec.template.spec.activeDeadlineSeconds", "activeDeadlineSeconds in %s is not Supported", w->owner);
+                invalid_forbidden(bad, "spec.template.spec.activeDeadlineSeconds", "activeDeadlineSeconds in %s is not Supported",
+                                  w->owner);
 }
 
 static void check_nonnegative(yyjson_val *object, const char *pointer, const char *path, struct invalid *bad) {
@@ -138,8 +141,10 @@ static void check_strategy(yyjson_val *spec, struct invalid *bad) {
                 else
                         invalid_required(bad, "spec.strategy.rollingUpdate", "this should be defaulted and never be nil");
         } else {
-                AUTO(free) char *quoted = invalid_quote(type ? type : ""), *unavailable = show_member(rolling, "maxUnavailable"), *surge = show_member(rolling, "maxSurge");
-                AUTO(free) char *of_rolling = rolling ? xasprintf("{\"MaxUnavailable\":%s,\"MaxSurge\":%s}", unavailable, surge) : xstrdup("null");
+                AUTO(free) char *quoted = invalid_quote(type ? type : ""), *unavailable = show_member(rolling, "maxUnavailable"),
+                                *surge = show_member(rolling, "maxSurge");
+                AUTO(free) char *of_rolling =
+                        rolling ? xasprintf("{\"MaxUnavailable\":%s,\"MaxSurge\":%s}", unavailable, surge) : xstrdup("null");
                 AUTO(free) char *shown = xasprintf("{\"Type\":%s,\"RollingUpdate\":%s}", quoted, of_rolling);
                 invalid_add(bad, "spec.strategy", INVALID_NOT_SUPPORTED, shown, "supported values: \"Recreate\", \"RollingUpdate\"");
         }
@@ -173,7 +178,8 @@ const struct kind_hooks replicaset_hooks = {.defaults = replicaset_defaults,
                                             .validate_update = selector_is_fixed};
 
 static void rc_defaults(struct draft *d) {
-        yyjson_mut_val *spec = spec_of(d), *labels = mjson_at(d->root, "/spec/template/metadata/labels"), *template = member_obj(spec, "template");
+        yyjson_mut_val *spec = spec_of(d), *labels = mjson_at(d->root, "/spec/template/metadata/labels"),
+                       *template = member_obj(spec, "template");
         default_int(d->doc, spec, "replicas", 1);
         if (template)
                 template_default(d->doc, template);
@@ -185,7 +191,8 @@ static void rc_defaults(struct draft *d) {
 
 static void rc_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         AUTO(selector) struct selector s = {0};
-        yyjson_val *selector = json_at(object, "/spec/selector"), *template = json_at(object, "/spec/template"), *labels = json_at(template, "/metadata/labels");
+        yyjson_val *selector = json_at(object, "/spec/selector"), *template = json_at(object, "/spec/template"),
+                   *labels = json_at(template, "/metadata/labels");
         const char *restart = json_str_at(template, "/spec/restartPolicy");
         if (d->subresource)
                 return;
@@ -245,15 +252,18 @@ static void statefulset_validate_update(const struct draft *d, yyjson_val *objec
 static void check_update_strategy(yyjson_val *strategy, struct invalid *bad) {
         yyjson_val *rolling = yyjson_obj_get(strategy, "rollingUpdate");
         const char *type = json_get_str(strategy, "type");
-        AUTO(free) char *quoted = invalid_quote(type ? type : ""), *partition = show_member(rolling, "partition"), *unavailable = show_member(rolling, "maxUnavailable");
-        AUTO(free) char *of_rolling = rolling ? xasprintf("{\"Partition\":%s,\"MaxUnavailable\":%s}", partition, unavailable) : xstrdup("null");
+        AUTO(free) char *quoted = invalid_quote(type ? type : ""), *partition = show_member(rolling, "partition"),
+                        *unavailable = show_member(rolling, "maxUnavailable");
+        AUTO(free) char *of_rolling =
+                rolling ? xasprintf("{\"Partition\":%s,\"MaxUnavailable\":%s}", partition, unavailable) : xstrdup("null");
         AUTO(free) char *shown = xasprintf("{\"Type\":%s,\"RollingUpdate\":%s}", quoted, of_rolling);
         if (streq_null(type, "RollingUpdate"))
                 value_nonnegative(json_get_int(rolling, "partition", 0), "spec.updateStrategy.rollingUpdate.partition", bad);
         else if (!streq_null(type, "OnDelete"))
                 invalid_add(bad, "spec.updateStrategy", INVALID_VALUE, shown, "must be 'RollingUpdate' or 'OnDelete'");
         else if (rolling)
-                invalid_add(bad, "spec.updateStrategy.rollingUpdate", INVALID_VALUE, of_rolling, "only allowed for updateStrategy 'RollingUpdate'");
+                invalid_add(bad, "spec.updateStrategy.rollingUpdate", INVALID_VALUE, of_rolling,
+                            "only allowed for updateStrategy 'RollingUpdate'");
 }
 
 static void check_claim_policy(yyjson_val *policy, struct invalid *bad) {
@@ -280,7 +290,8 @@ static void check_claim_names(yyjson_val *claims, struct invalid *bad) {
 }
 
 static void statefulset_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        yyjson_val *spec = yyjson_obj_get(object, "spec"), *template = yyjson_obj_get(spec, "template"), *labels = json_at(template, "/metadata/labels");
+        yyjson_val *spec = yyjson_obj_get(object, "spec"), *template = yyjson_obj_get(spec, "template"),
+                   *labels = json_at(template, "/metadata/labels");
         const char *policy = json_get_str(spec, "podManagementPolicy"), *service = json_get_str(spec, "serviceName");
         if (d->subresource)
                 return;
@@ -343,7 +354,8 @@ static int daemonset_prepare_update(struct draft *d, struct err *err) {
 }
 
 static void check_rolling_daemons(yyjson_val *rolling, struct invalid *bad) {
-        static const char unavailable_at[] = "spec.updateStrategy.rollingUpdate.maxUnavailable", surge_at[] = "spec.updateStrategy.rollingUpdate.maxSurge";
+        static const char unavailable_at[] = "spec.updateStrategy.rollingUpdate.maxUnavailable",
+                          surge_at[] = "spec.updateStrategy.rollingUpdate.maxSurge";
         yyjson_val *unavailable = yyjson_obj_get(rolling, "maxUnavailable"), *surge = yyjson_obj_get(rolling, "maxSurge");
         AUTO(free) char *shown = surge ? json_write(surge, false, NULL) : xstrdup("0");
         value_int_or_percent(unavailable, unavailable_at, bad);
@@ -365,8 +377,10 @@ static void check_daemon_strategy(yyjson_val *strategy, struct invalid *bad) {
                 else
                         invalid_required(bad, "spec.updateStrategy.rollingUpdate", NULL);
         } else if (!streq_null(type, "OnDelete")) {
-                AUTO(free) char *quoted = invalid_quote(type ? type : ""), *unavailable = show_member(rolling, "maxUnavailable"), *surge = show_member(rolling, "maxSurge");
-                AUTO(free) char *of_rolling = rolling ? xasprintf("{\"MaxUnavailable\":%s,\"MaxSurge\":%s}", unavailable, surge) : xstrdup("null");
+                AUTO(free) char *quoted = invalid_quote(type ? type : ""), *unavailable = show_member(rolling, "maxUnavailable"),
+                                *surge = show_member(rolling, "maxSurge");
+                AUTO(free) char *of_rolling =
+                        rolling ? xasprintf("{\"MaxUnavailable\":%s,\"MaxSurge\":%s}", unavailable, surge) : xstrdup("null");
                 AUTO(free) char *shown = xasprintf("{\"Type\":%s,\"RollingUpdate\":%s}", quoted, of_rolling);
                 invalid_add(bad, "spec.updateStrategy", INVALID_NOT_SUPPORTED, shown, "supported values: \"RollingUpdate\", \"OnDelete\"");
         }
@@ -438,7 +452,8 @@ static int job_prepare_create(struct draft *d, struct err *err) {
 
 static void jobspec_validate(yyjson_val *spec, const char *path, struct invalid *bad) {
         AUTO(free) char *template_at = xasprintf("%s.template", path), *restart_at = xasprintf("%s.template.spec.restartPolicy", path);
-        static const char *const counts[] = {"parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"};
+        static const char *const counts[] = {"parallelism", "completions", "activeDeadlineSeconds", "backoffLimit",
+                                             "ttlSecondsAfterFinished"};
         yyjson_val *template = yyjson_obj_get(spec, "template");
         const char *restart = json_str_at(template, "/spec/restartPolicy");
 
@@ -472,7 +487,10 @@ static void check_generated_selector(yyjson_val *object, struct invalid *bad) {
         AUTO(mjson) yyjson_mut_doc *own = yyjson_mut_doc_new(NULL);
         AUTO(selector) struct selector s = {0};
         yyjson_mut_val *expected = yyjson_mut_obj(own);
-        const char *const wanted[][2] = {{"controller-uid", uid}, {"job-name", name}, {"batch.kubernetes.io/controller-uid", uid}, {"batch.kubernetes.io/job-name", name}};
+        const char *const wanted[][2] = {{"controller-uid", uid},
+                                         {"job-name", name},
+                                         {"batch.kubernetes.io/controller-uid", uid},
+                                         {"batch.kubernetes.io/job-name", name}};
         if (!chosen || json_bool_at(object, "/spec/manualSelector", false))
                 return;
         for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
@@ -509,7 +527,8 @@ static void job_validate(const struct draft *d, yyjson_val *object, struct inval
 /* Where the pods of a job that never ran may run, and what they are called, is open until it does. */
 static void forget_directives(yyjson_mut_val *template) {
         static const char *const members[] = {"nodeSelector", "tolerations", "schedulingGates"}, *const metas[] = {"labels", "annotations"};
-        yyjson_mut_val *spec = member_obj(template, "spec"), *meta = member_obj(template, "metadata"), *affinity = member_obj(spec, "affinity");
+        yyjson_mut_val *spec = member_obj(template, "spec"), *meta = member_obj(template, "metadata"),
+                       *affinity = member_obj(spec, "affinity");
         for (size_t i = 0; i < ARRAY_LEN(members) && spec; i++)
                 mjson_remove(spec, members[i]);
         for (size_t i = 0; i < ARRAY_LEN(metas) && meta; i++)
@@ -549,7 +568,8 @@ static void check_completions(yyjson_val *spec, yyjson_val *old, struct invalid 
 }
 
 static void job_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
-        static const char *const fixed[] = {"selector", "template", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"};
+        static const char *const fixed[] = {"selector",  "template",     "completionMode", "podFailurePolicy", "backoffLimitPerIndex",
+                                            "managedBy", "successPolicy"};
         yyjson_val *spec = yyjson_obj_get(object, "spec"), *old_spec = yyjson_obj_get(old, "spec");
         bool is_open = json_get_bool(old_spec, "suspend", false) && !json_at(old, "/status/startTime");
         if (d->subresource)
@@ -603,7 +623,8 @@ static void check_zone(const char *zone, struct invalid *bad) {
         if (!*zone)
                 invalid_string(bad, "spec.timeZone", zone, "timeZone must be nil or non-empty string");
         else if (strcasecmp(zone, "Local") == 0)
-                invalid_string(bad, "spec.timeZone", zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
+                invalid_string(bad, "spec.timeZone", zone,
+                               "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
         else if (!zone_exists(zone))
                 invalid_string(bad, "spec.timeZone", zone, "unknown time zone %s", zone);
 }

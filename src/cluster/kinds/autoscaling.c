@@ -16,7 +16,8 @@ static int hpa_prepare_create(struct draft *d, struct err *err) {
 }
 
 static yyjson_mut_val *cpu_metric(yyjson_mut_doc *doc, int64_t percent) {
-        yyjson_mut_val *metric = yyjson_mut_obj(doc), *resource = mjson_obj(doc, metric, "resource"), *target = mjson_obj(doc, resource, "target");
+        yyjson_mut_val *metric = yyjson_mut_obj(doc), *resource = mjson_obj(doc, metric, "resource"),
+                       *target = mjson_obj(doc, resource, "target");
         mjson_set_str(doc, metric, "type", "Resource");
         mjson_set_str(doc, resource, "name", "cpu");
         mjson_set_str(doc, target, "type", "Utilization");
@@ -174,10 +175,24 @@ static void check_resource(yyjson_val *source, const char *path, struct invalid 
 /* Names of what containers may ask for: without a slash those of Kubernetes, with one those of whoever owns the domain. */
 static void check_container_resource_name(const char *name, const char *path, struct invalid *bad) {
         static const char *const of_containers[] = {"cpu", "memory", "ephemeral-storage", NULL};
-        static const char *const standard[] = {"requests.cpu", "requests.memory", "requests.storage", "requests.ephemeral-storage", "limits.cpu",
-                                               "limits.memory", "limits.ephemeral-storage", "pods", "resourcequotas", "services",
-                                               "replicationcontrollers", "secrets", "persistentvolumeclaims", "configmaps", "services.nodeports",
-                                               "services.loadbalancers", "storage", NULL};
+        static const char *const standard[] = {"requests.cpu",
+                                               "requests.memory",
+                                               "requests.storage",
+                                               "requests.ephemeral-storage",
+                                               "limits.cpu",
+                                               "limits.memory",
+                                               "limits.ephemeral-storage",
+                                               "pods",
+                                               "resourcequotas",
+                                               "services",
+                                               "replicationcontrollers",
+                                               "secrets",
+                                               "persistentvolumeclaims",
+                                               "configmaps",
+                                               "services.nodeports",
+                                               "services.loadbalancers",
+                                               "storage",
+                                               NULL};
         bool is_huge = str_starts(name, "hugepages-"), is_container = str_is_one_of(name, of_containers) || is_huge;
         AUTO(strv) struct strv why = {0}, why_quota = {0};
         name_check_qualified(sv_of(name), &why);
@@ -307,7 +322,8 @@ static void check_metrics(yyjson_val *spec, struct invalid *bad) {
                 is_elsewhere |= streq(rule_str(metric, "type"), "Object") || streq(rule_str(metric, "type"), "External");
         }
         if (json_get_int(spec, "minReplicas", 1) == 0 && !is_elsewhere)
-                invalid_forbidden(bad, "spec.metrics", "must specify at least one Object or External metric to support scaling to zero replicas");
+                invalid_forbidden(bad, "spec.metrics",
+                                  "must specify at least one Object or External metric to support scaling to zero replicas");
 }
 
 static void hpa_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {

@@ -76,7 +76,8 @@ static void check_docker_config(yyjson_val *data, const char *key, struct invali
         AUTO(json) yyjson_doc *parsed = NULL;
         AUTO(err) struct err why = ERR_INIT;
         AT("data[%s]", key);
-        if (json_get_str(data, key) && base64_decode(sv_of(json_get_str(data, key)), &text) == 0 && json_parse(str_sv(&text), &parsed, &why) < 0)
+        if (json_get_str(data, key) && base64_decode(sv_of(json_get_str(data, key)), &text) == 0 &&
+            json_parse(str_sv(&text), &parsed, &why) < 0)
                 invalid_string(bad, at, "<secret contents redacted>", "%s",
                                strstr(err_message(&why), "unexpected end") ? "unexpected end of JSON input" : err_message(&why));
 }
@@ -121,7 +122,8 @@ static void secret_validate_update(const struct draft *d, yyjson_val *object, yy
         check_immutable(object, old, (const char *const[]){"data", NULL}, bad);
 }
 
-const struct kind_hooks secret_hooks = {.defaults = secret_defaults, .validate = secret_validate, .validate_update = secret_validate_update};
+const struct kind_hooks secret_hooks = {
+        .defaults = secret_defaults, .validate = secret_validate, .validate_update = secret_validate_update};
 
 /* Event: events.k8s.io/v1 shows the stored core form under other names. */
 
@@ -132,7 +134,10 @@ static void check_reporter(yyjson_val *object, struct invalid *bad) {
                 const char *name;
                 bool is_required;
                 size_t longest;
-        } members[] = {{"reportingInstance", true, LONGEST}, {"action", true, LONGEST}, {"reason", true, LONGEST}, {"message", false, LONGEST_NOTE}};
+        } members[] = {{"reportingInstance", true, LONGEST},
+                       {"action", true, LONGEST},
+                       {"reason", true, LONGEST},
+                       {"message", false, LONGEST_NOTE}};
         const char *component = rule_str(object, "reportingComponent");
         if (!*component)
                 invalid_required(bad, "reportingComponent", NULL);
@@ -246,8 +251,10 @@ static void namespace_validate(const struct draft *d, yyjson_val *object, struct
                         invalid_string(bad, "spec.finalizers", name, "name is neither a standard finalizer name nor is it fully qualified");
         }
 }
-const struct kind_hooks namespace_hooks = {
-        .validate = namespace_validate, .defaults = namespace_defaults, .prepare_create = namespace_prepare_create, .prepare_update = namespace_prepare_update};
+const struct kind_hooks namespace_hooks = {.validate = namespace_validate,
+                                           .defaults = namespace_defaults,
+                                           .prepare_create = namespace_prepare_create,
+                                           .prepare_update = namespace_prepare_update};
 
 /* Node: the kubelet may register one with its status. */
 
@@ -282,7 +289,8 @@ static char *why_not_system(yyjson_val *object, const char *name) {
                         continue;
                 if (json_get_int(object, "value", 0) != system_classes[i].value)
                         return xasprintf("value of %s PriorityClass must be %lld", name, (long long)system_classes[i].value);
-                return json_get_bool(object, "globalDefault", false) ? xasprintf("globalDefault of %s PriorityClass must be false", name) : NULL;
+                return json_get_bool(object, "globalDefault", false) ? xasprintf("globalDefault of %s PriorityClass must be false", name)
+                                                                     : NULL;
         }
         return xasprintf("%s is not a known system priority class", name);
 }
@@ -294,7 +302,8 @@ static void priorityclass_validate(const struct draft *d, yyjson_val *object, st
         if (d->old)
                 return;
         if (why)
-                invalid_forbidden(bad, "metadata.name", "priority class names with 'system-' prefix are reserved for system use only. error: %s", why);
+                invalid_forbidden(bad, "metadata.name",
+                                  "priority class names with 'system-' prefix are reserved for system use only. error: %s", why);
         else if (!is_system && json_get_int(object, "value", 0) > USER_PRIORITY_MAX)
                 invalid_forbidden(bad, "value", "maximum allowed value of a user defined priority is %d", USER_PRIORITY_MAX);
         const char *policy = rule_str(object, "preemptionPolicy");

@@ -21,7 +21,8 @@ static void check_addresses(yyjson_val *addresses, const char *path, struct inva
         EACH(address, i, addresses) {
                 AUTO(free) char *ip_at = xasprintf("%s[%zu].ip", path, i), *hostname_at = xasprintf("%s[%zu].hostname", path, i),
                                 *node_at = xasprintf("%s[%zu].nodeName", path, i);
-                const char *ip = json_get_str(address, "ip"), *hostname = json_get_str(address, "hostname"), *node = json_get_str(address, "nodeName");
+                const char *ip = json_get_str(address, "ip"), *hostname = json_get_str(address, "hostname"),
+                           *node = json_get_str(address, "nodeName");
                 value_ip(ip, ip_at, bad);
                 if (hostname && *hostname)
                         value_name(name_check_dns1123_label, hostname, hostname_at, bad);
@@ -195,4 +196,5 @@ static void slice_validate_update(const struct draft *d, yyjson_val *object, yyj
         if (!streq_null(json_get_str(object, "addressType"), json_get_str(old, "addressType")))
                 invalid_string(bad, "addressType", json_get_str(object, "addressType"), "field is immutable");
 }
-const struct kind_hooks endpointslice_hooks = {.defaults = slice_defaults, .validate = slice_validate, .validate_update = slice_validate_update};
+const struct kind_hooks endpointslice_hooks = {
+        .defaults = slice_defaults, .validate = slice_validate, .validate_update = slice_validate_update};

@@ -75,7 +75,8 @@ static void check_code_values(yyjson_val *values, const char *at, bool is_in, st
 }
 
 static void check_codes(yyjson_val *spec, yyjson_val *codes, const char *at, struct invalid *bad) {
-        AUTO(free) char *operator_at = xasprintf("%s.operator", at), *name_at = xasprintf("%s.containerName", at), *values_at = xasprintf("%s.values", at);
+        AUTO(free) char *operator_at = xasprintf("%s.operator", at), *name_at = xasprintf("%s.containerName", at),
+                        *values_at = xasprintf("%s.values", at);
         const char *operator = json_get_str(codes, "operator"), *name = json_get_str(codes, "containerName");
         check_choice(bad, operator_at, operator, operators);
         if (name && !has_container(spec, name))
@@ -93,7 +94,8 @@ static void check_patterns(yyjson_val *patterns, const char *at, struct invalid 
 }
 
 static void check_failure_rule(yyjson_val *spec, yyjson_val *rule, const char *at, struct invalid *bad) {
-        AUTO(free) char *action_at = xasprintf("%s.action", at), *codes_at = xasprintf("%s.onExitCodes", at), *conditions_at = xasprintf("%s.onPodConditions", at);
+        AUTO(free) char *action_at = xasprintf("%s.action", at), *codes_at = xasprintf("%s.onExitCodes", at),
+                        *conditions_at = xasprintf("%s.onPodConditions", at);
         const char *action = json_get_str(rule, "action");
         yyjson_val *codes = yyjson_obj_get(rule, "onExitCodes"), *conditions = yyjson_obj_get(rule, "onPodConditions");
         bool has_conditions = yyjson_arr_size(conditions) > 0;
@@ -133,7 +135,9 @@ static char *check_interval(struct sv interval, int64_t completions, int64_t *re
                         parts[count] = part;
         if (count > ARRAY_LEN(parts)) {
                 AUTO(free) char *text = sv_dup(interval), *quoted = invalid_quote(text);
-                return xasprintf("the fragment %s violates the requirement that an index interval can have at most two parts separated by '-'", quoted);
+                return xasprintf(
+                        "the fragment %s violates the requirement that an index interval can have at most two parts separated by '-'",
+                        quoted);
         }
         for (size_t i = 0; i < count; i++) {
                 AUTO(free) char *text = sv_dup(parts[i]), *quoted = invalid_quote(text);
@@ -181,9 +185,12 @@ static void check_success_rule(yyjson_val *rule, const char *at, int64_t complet
         }
         value_nonnegative(count, count_at, bad);
         if (count > completions)
-                invalid_int(bad, count_at, count, "must be less than or equal to %lld (the number of specified completions)", (long long)completions);
+                invalid_int(bad, count_at, count, "must be less than or equal to %lld (the number of specified completions)",
+                            (long long)completions);
         if (indexes && count > total)
-                invalid_int(bad, count_at, count, "must be less than or equal to %lld (the number of indexes in the specified succeededIndexes field)", (long long)total);
+                invalid_int(bad, count_at, count,
+                            "must be less than or equal to %lld (the number of indexes in the specified succeededIndexes field)",
+                            (long long)total);
 }
 
 static void check_success_policy(yyjson_val *spec, const char *path, struct invalid *bad) {
@@ -228,7 +235,8 @@ static void check_indexed(yyjson_val *spec, const char *path, struct invalid *ba
         if (!completions)
                 invalid_required(bad, completions_at, "when completion mode is Indexed");
         if (parallel > MOST_PARALLEL_INDEXES)
-                invalid_int(bad, parallel_at, parallel, "must be less than or equal to %d when completion mode is Indexed", MOST_PARALLEL_INDEXES);
+                invalid_int(bad, parallel_at, parallel, "must be less than or equal to %d when completion mode is Indexed",
+                            MOST_PARALLEL_INDEXES);
         if (completions && most && yyjson_get_sint(most) > yyjson_get_sint(completions))
                 invalid_int(bad, failed_at, yyjson_get_sint(most), "must be less than or equal to completions");
         if (yyjson_get_sint(most) > MOST_PARALLEL_INDEXES)
@@ -270,7 +278,8 @@ static void check_manager(yyjson_val *spec, const char *path, struct invalid *ba
 }
 
 void job_rules_validate(yyjson_val *spec, const char *path, struct invalid *bad) {
-        AUTO(free) char *replacement_at = xasprintf("%s.podReplacementPolicy", path), *restart_at = xasprintf("%s.template.spec.restartPolicy", path);
+        AUTO(free) char *replacement_at = xasprintf("%s.podReplacementPolicy", path),
+                        *restart_at = xasprintf("%s.template.spec.restartPolicy", path);
         const char *replacement = json_get_str(spec, "podReplacementPolicy"), *restart = json_str_at(spec, "/template/spec/restartPolicy");
         bool has_policy = yyjson_obj_get(spec, "podFailurePolicy") != NULL;
         const char *const *allowed = has_policy ? failed_only : replacements;
@@ -289,7 +298,8 @@ void job_rules_validate(yyjson_val *spec, const char *path, struct invalid *bad)
 void job_rules_validate_name(const char *name, yyjson_val *spec, struct invalid *bad) {
         int64_t completions = json_get_int(spec, "completions", 0);
         AUTO(free) char *hostname = xasprintf("%s-%lld", name ? name : "", (long long)completions - 1);
-        if (completions > 0 && streq_null(json_get_str(spec, "completionMode"), "Indexed") && name_check_dns1123_label(sv_of(hostname), NULL))
+        if (completions > 0 && streq_null(json_get_str(spec, "completionMode"), "Indexed") &&
+            name_check_dns1123_label(sv_of(hostname), NULL))
                 invalid_string(bad, "metadata.name", name ? name : "", "will not able to create pod with invalid DNS label: %s", hostname);
 }
 

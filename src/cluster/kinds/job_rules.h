@@ -1,4 +1,5 @@
-/* What a Job's spec may say about indexes and about the ends of its pods, with the messages of the real server (pkg/apis/batch/validation, 1.34). */
+/* What a Job's spec may say about indexes and about the ends of its pods, with the messages of the real server
+ * (pkg/apis/batch/validation, 1.34). */
 #ifndef FIRESTEEL_CLUSTER_KINDS_JOB_RULES_H
 #define FIRESTEEL_CLUSTER_KINDS_JOB_RULES_H
 

@@ -49,17 +49,19 @@ static void check_owners(yyjson_val *owners, struct invalid *bad) {
                                 invalid_string(bad, field, "", m == 0 ? "version must not be empty" : "must not be empty");
                 }
                 if (streq_null(json_get_str(owner, "kind"), "Event") &&
-                    (streq_null(json_get_str(owner, "apiVersion"), "v1") || streq_null(json_get_str(owner, "apiVersion"), "events.k8s.io/v1"))) {
+                    (streq_null(json_get_str(owner, "apiVersion"), "v1") ||
+                     streq_null(json_get_str(owner, "apiVersion"), "events.k8s.io/v1"))) {
                         AUTO(free) char *text = json_write(owner, false, NULL);
                         const char *version = json_get_str(owner, "apiVersion");
-                        invalid_add(bad, "metadata.ownerReferences", INVALID_VALUE, text, "%s%s, Kind=Event is disallowed from being an owner",
-                                    strchr(version, '/') ? "" : "/", version);
+                        invalid_add(bad, "metadata.ownerReferences", INVALID_VALUE, text,
+                                    "%s%s, Kind=Event is disallowed from being an owner", strchr(version, '/') ? "" : "/", version);
                 }
                 if (json_get_bool(owner, "controller", false) && ++controllers == 2) {
                         AUTO(free) char *text = json_write(owners, false, NULL);
                         invalid_add(bad, "metadata.ownerReferences", INVALID_VALUE, text,
                                     "Only one reference can have Controller set to true. Found \"true\" in references for %s/%s and %s/%s",
-                                    json_get_str(first, "kind"), json_get_str(first, "name"), json_get_str(owner, "kind"), json_get_str(owner, "name"));
+                                    json_get_str(first, "kind"), json_get_str(first, "name"), json_get_str(owner, "kind"),
+                                    json_get_str(owner, "name"));
                 }
                 if (!first && json_get_bool(owner, "controller", false))
                         first = owner;
@@ -120,9 +122,11 @@ void meta_dedup_owners(yyjson_mut_val *meta, bool is_patch, struct strv *warning
         }
         vec_done(&kept);
         if (twice.len && warnings)
-                strv_addf(warnings, ".metadata.ownerReferences contains duplicate entries%s; API server dedups owner references in 1.20+, and may reject such "
-                          "requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s",
-                          is_patch ? " after mutating admission happens" : "", str_cstr(&twice));
+                strv_addf(
+                        warnings,
+                        ".metadata.ownerReferences contains duplicate entries%s; API server dedups owner references in 1.20+, and may reject such "
+                        "requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s",
+                        is_patch ? " after mutating admission happens" : "", str_cstr(&twice));
 }
 
 /* What is looked at wherever metadata is. */
@@ -176,7 +180,8 @@ static void check_same(yyjson_val *meta, yyjson_val *old, const char *key, struc
 
 /* ValidateObjectMetaAccessorUpdate. */
 static void check_changes(yyjson_val *meta, yyjson_val *old, struct invalid *bad) {
-        static const char *const fixed[] = {"uid", "deletionTimestamp", "deletionGracePeriodSeconds"}; /* the rest is taken from the old object */
+        static const char *const fixed[] = {"uid", "deletionTimestamp",
+                                            "deletionGracePeriodSeconds"}; /* the rest is taken from the old object */
         check_finalizers_update(meta, old, bad);
         for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
                 check_same(meta, old, fixed[i], bad);

@@ -117,12 +117,14 @@ static void check_tls(yyjson_val *tls, const char *path, struct invalid *bad) {
 }
 
 static void ingress_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        yyjson_val *spec = yyjson_obj_get(object, "spec"), *rules = yyjson_obj_get(spec, "rules"), *backend = yyjson_obj_get(spec, "defaultBackend");
+        yyjson_val *spec = yyjson_obj_get(object, "spec"), *rules = yyjson_obj_get(spec, "rules"),
+                   *backend = yyjson_obj_get(spec, "defaultBackend");
         const char *class = json_get_str(spec, "ingressClassName"), *annotation = meta_annotation(object, "kubernetes.io/ingress.class");
         if (d->subresource)
                 return;
         if (yyjson_arr_size(rules) == 0 && !yyjson_is_obj(backend))
-                invalid_add(bad, "spec", INVALID_VALUE, yyjson_is_arr(rules) ? "[]" : "null", "either `defaultBackend` or `rules` must be specified");
+                invalid_add(bad, "spec", INVALID_VALUE, yyjson_is_arr(rules) ? "[]" : "null",
+                            "either `defaultBackend` or `rules` must be specified");
         if (yyjson_is_obj(backend))
                 check_backend(backend, "spec.defaultBackend", bad);
         EACH(rule, i, rules) {
@@ -136,7 +138,8 @@ static void ingress_validate(const struct draft *d, yyjson_val *object, struct i
         if (class)
                 value_name(name_check_dns1123_subdomain, class, "spec.ingressClassName", bad);
         if (!d->old && class && annotation && !streq(class, annotation))
-                invalid_string(bad, "annotations.kubernetes.io/ingress.class", annotation, "must match `ingressClassName` when both are specified");
+                invalid_string(bad, "annotations.kubernetes.io/ingress.class", annotation,
+                               "must match `ingressClassName` when both are specified");
 }
 const struct kind_hooks ingress_hooks = {.prepare_create = ingress_prepare_create, .validate = ingress_validate};
 
@@ -295,7 +298,8 @@ static void check_segment(yyjson_val *object, const char *key, const char *path,
 static void ingressclass_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         enum { LONGEST_CONTROLLER = 250 };
         yyjson_val *spec = yyjson_obj_get(object, "spec"), *parameters = yyjson_obj_get(spec, "parameters");
-        const char *controller = rule_str(spec, "controller"), *scope = json_get_str(parameters, "scope"), *ns = json_get_str(parameters, "namespace");
+        const char *controller = rule_str(spec, "controller"), *scope = json_get_str(parameters, "scope"),
+                   *ns = json_get_str(parameters, "namespace");
         (void)d;
         if (strlen(controller) > LONGEST_CONTROLLER)
                 invalid_add(bad, "spec.controller", INVALID_TOO_LONG, NULL, "may not be more than %d bytes", LONGEST_CONTROLLER);

@@ -13,8 +13,8 @@ static int pod_prepare_create(struct draft *d, struct err *err) {
         mjson_set_str(d->doc, status, "qosClass", podspec_qos(spec));
         mjson_set(d->doc, d->root, "status", status);
         if (yyjson_mut_arr_size(yyjson_mut_obj_get(spec, "schedulingGates")))
-                mmeta_set_condition(d->doc, d->root, "PodScheduled", "False", "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates",
-                                    clock_now_ms());
+                mmeta_set_condition(d->doc, d->root, "PodScheduled", "False", "SchedulingGated",
+                                    "Scheduling is blocked due to non-empty scheduling gates", clock_now_ms());
         (void)err;
         return 0;
 }

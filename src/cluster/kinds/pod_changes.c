@@ -116,7 +116,8 @@ static void check_gated_placement(yyjson_val *spec, yyjson_val *old_spec, struct
         yyjson_val *selector = yyjson_obj_get(spec, "nodeSelector"), *now = json_at(spec, TERMS), *old = json_at(old_spec, TERMS);
         if (!has_all(selector, yyjson_obj_get(old_spec, "nodeSelector"))) {
                 AUTO(free) char *text = selector ? json_write(selector, false, NULL) : xstrdup("null");
-                invalid_add(bad, "spec.nodeSelector", INVALID_VALUE, text, "only additions to spec.nodeSelector are allowed (no mutations or deletions)");
+                invalid_add(bad, "spec.nodeSelector", INVALID_VALUE, text,
+                            "only additions to spec.nodeSelector are allowed (no mutations or deletions)");
         }
         if (yyjson_arr_size(old) && yyjson_arr_size(now) != yyjson_arr_size(old)) {
                 AUTO(free) char *text = now ? json_write(now, false, NULL) : xstrdup("null");
@@ -134,7 +135,8 @@ static void check_gated_placement(yyjson_val *spec, yyjson_val *old_spec, struct
 
 /* What has rules of its own, taken out before the rest is compared. */
 static void forget_changeable(yyjson_mut_val *spec, bool was_gated, bool ends_at_once) {
-        static const char *const lists[] = {"containers", "initContainers"}, *const members[] = {"activeDeadlineSeconds", "tolerations", "schedulingGates"};
+        static const char *const lists[] = {"containers", "initContainers"}, *const members[] = {"activeDeadlineSeconds", "tolerations",
+                                                                                                 "schedulingGates"};
         yyjson_mut_val *affinity = yyjson_mut_obj_get(spec, "affinity");
         for (size_t i = 0; i < ARRAY_LEN(lists); i++)
                 MUT_EACH(c, spec, lists[i]) mjson_remove(c, "image");
@@ -154,7 +156,8 @@ static bool is_same_otherwise(yyjson_val *spec, yyjson_val *old_spec) {
         AUTO(mjson) yyjson_mut_doc *a = json_thaw(spec), *b = json_thaw(old_spec);
         AUTO(json) yyjson_doc *fa = NULL, *fb = NULL;
         bool was_gated = yyjson_arr_size(yyjson_obj_get(old_spec, "schedulingGates")) > 0;
-        bool ends_at_once = json_get_int(old_spec, "terminationGracePeriodSeconds", 0) < 0 && json_get_int(spec, "terminationGracePeriodSeconds", 0) == 1;
+        bool ends_at_once = json_get_int(old_spec, "terminationGracePeriodSeconds", 0) < 0 &&
+                            json_get_int(spec, "terminationGracePeriodSeconds", 0) == 1;
         forget_changeable(yyjson_mut_doc_get_root(a), was_gated, ends_at_once);
         forget_changeable(yyjson_mut_doc_get_root(b), was_gated, ends_at_once);
         fa = mjson_freeze(yyjson_mut_doc_get_root(a));
@@ -172,10 +175,11 @@ void pod_check_changes(yyjson_val *spec, yyjson_val *old_spec, struct invalid *b
         if (yyjson_arr_size(gates))
                 check_gated_placement(spec, old_spec, bad);
         if (!is_same_otherwise(spec, old_spec))
-                invalid_forbidden(bad, "spec",
-                            "pod updates may not change fields other than "
-                            "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-                            "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)");
+                invalid_forbidden(
+                        bad, "spec",
+                        "pod updates may not change fields other than "
+                        "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
+                        "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)");
 }
 
 /* The status. */
@@ -256,7 +260,8 @@ static void check_ended(yyjson_val *spec, yyjson_val *status, yyjson_val *old_st
 }
 
 void pod_check_status(yyjson_val *pod, yyjson_val *old, struct invalid *bad) {
-        yyjson_val *spec = yyjson_obj_get(pod, "spec"), *status = yyjson_obj_get(pod, "status"), *old_status = yyjson_obj_get(old, "status");
+        yyjson_val *spec = yyjson_obj_get(pod, "spec"), *status = yyjson_obj_get(pod, "status"),
+                   *old_status = yyjson_obj_get(old, "status");
         yyjson_val *hosts = yyjson_obj_get(status, "hostIPs");
         const char *qos = rule_str(status, "qosClass"), *nominated = rule_str(status, "nominatedNodeName");
 

@@ -11,7 +11,8 @@ void podspec_validate(yyjson_val *spec, const char *path, struct invalid *bad);
 /* A template under `parent`: its metadata and spec. */
 void template_default(yyjson_mut_doc *doc, yyjson_mut_val *template);
 void template_validate(yyjson_val *template, const char *path, struct invalid *bad);
-/* That of a StatefulSet, which gives each pod a hostname and a subdomain of its own: those of the template may be anything (Spark's have capitals). */
+/* That of a StatefulSet, which gives each pod a hostname and a subdomain of its own: those of the template may be anything (Spark's have
+ * capitals). */
 void template_validate_stateful(yyjson_val *template, const char *path, struct invalid *bad);
 /* "Guaranteed", "Burstable" or "BestEffort". */
 const char *podspec_qos(yyjson_mut_val *spec);

@@ -112,8 +112,10 @@ static void check_divisor(yyjson_val *ref, const char *path, struct invalid *bad
                : strstr(resource, "s.hugepages-")           ? "hugepages"
                                                             : NULL;
         if (what && !str_is_one_of(text, memory))
-                invalid_string(bad, at, resource,
-                               "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the %s resource", what);
+                invalid_string(
+                        bad, at, resource,
+                        "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the %s resource",
+                        what);
 }
 
 void podspec_check_resource_ref(yyjson_val *ref, bool is_volume, const char *path, struct invalid *bad) {
@@ -121,7 +123,8 @@ void podspec_check_resource_ref(yyjson_val *ref, bool is_volume, const char *pat
         if ((!is_volume || rule_required(ref, "containerName", path, bad)) && rule_required(ref, "resource", path, bad) &&
             !str_starts(resource, "limits.hugepages-") && !str_starts(resource, "requests.hugepages-"))
                 rule_supported(ref, "resource", path,
-                               SUPPORTED("limits.cpu", "limits.ephemeral-storage", "limits.memory", "requests.cpu", "requests.ephemeral-storage", "requests.memory"),
+                               SUPPORTED("limits.cpu", "limits.ephemeral-storage", "limits.memory", "requests.cpu",
+                                         "requests.ephemeral-storage", "requests.memory"),
                                bad);
         check_divisor(ref, path, bad);
 }
@@ -140,8 +143,9 @@ static void check_value_from(yyjson_val *from, bool has_value, const char *path,
         if (field && ++sources) {
                 AT("%s.fieldRef", path);
                 podspec_check_field_ref(field,
-                                        SUPPORTED("metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
-                                                  "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"),
+                                        SUPPORTED("metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName",
+                                                  "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP",
+                                                  "status.podIPs"),
                                         at, bad);
         }
         if (resource && ++sources) {
@@ -187,7 +191,8 @@ static void check_env_from(yyjson_val *c, const char *path, struct invalid *bad)
                 }
                 if (have != 1)
                         invalid_string(bad, list_at, "", "%s",
-                                       have ? "may not have more than one field specified at a time" : "must specify one of: `configMapRef` or `secretRef`");
+                                       have ? "may not have more than one field specified at a time"
+                                            : "must specify one of: `configMapRef` or `secretRef`");
         }
 }
 
@@ -279,7 +284,8 @@ static void check_devices(yyjson_val *c, const struct map *volumes, const char *
                 if (*name && map_has(&names, name))
                         invalid_string(bad, name_at, name, "must be unique");
                 if (volume && !yyjson_obj_get(volume, "persistentVolumeClaim") && !yyjson_obj_get(volume, "ephemeral"))
-                        invalid_string(bad, name_at, name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode");
+                        invalid_string(bad, name_at, name,
+                                       "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode");
                 if (!volume)
                         invalid_not_found(bad, name_at, name);
                 rule_required(device, "devicePath", here, bad);
@@ -311,7 +317,8 @@ static void check_socket(yyjson_val *socket, const char *path, struct invalid *b
 static void check_sleep(yyjson_val *sleep, int64_t grace, const char *path, struct invalid *bad) {
         int64_t seconds = json_get_int(sleep, "seconds", 0);
         if (seconds < 0 || seconds > grace)
-                invalid_int(bad, path, seconds, "must be non-negative and less than terminationGracePeriodSeconds (%lld)", (long long)grace);
+                invalid_int(bad, path, seconds, "must be non-negative and less than terminationGracePeriodSeconds (%lld)",
+                            (long long)grace);
 }
 
 /* A probe's handler, or a hook's: exactly one. */
@@ -343,7 +350,8 @@ static void check_handler(yyjson_val *handler, bool is_hook, int64_t grace, cons
 }
 
 static void check_probe(yyjson_val *probe, bool is_readiness, const char *path, struct invalid *bad) {
-        static const char *const counts[] = {"initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"};
+        static const char *const counts[] = {"initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold",
+                                             "failureThreshold"};
         yyjson_val *grace = yyjson_obj_get(probe, "terminationGracePeriodSeconds");
         int64_t successes = json_get_int(probe, "successThreshold", 0);
         PATH(grace_at, "%s.terminationGracePeriodSeconds", path);
@@ -481,7 +489,8 @@ static void check_ephemeral_container(yyjson_val *c, const struct map *others, c
         PATH(target_at, "%s.targetContainerName", path);
         if (*target && !map_has(others, target))
                 invalid_not_found(bad, target_at, target);
-        forbid_members(c, SUPPORTED("ports", "resizePolicy", "restartPolicy", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"),
+        forbid_members(c,
+                       SUPPORTED("ports", "resizePolicy", "restartPolicy", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"),
                        "cannot be set for an Ephemeral Container", path, bad);
         if (yyjson_obj_size(yyjson_obj_get(c, "resources")) > 0)
                 forbid_members(c, SUPPORTED("resources"), "cannot be set for an Ephemeral Container", path, bad);
@@ -515,7 +524,8 @@ void podspec_check_image_text(yyjson_val *c, const char *path, struct invalid *b
 
 void podspec_check_containers(yyjson_val *spec, const struct map *volumes, const char *path, struct invalid *bad) {
         AUTO(map) struct map names = MAP_INIT(NULL);
-        const struct surroundings pod = {spec, volumes, json_get_int(spec, "terminationGracePeriodSeconds", 30), json_get_bool(spec, "hostUsers", true)};
+        const struct surroundings pod = {spec, volumes, json_get_int(spec, "terminationGracePeriodSeconds", 30),
+                                         json_get_bool(spec, "hostUsers", true)};
         check_main_containers(&pod, &names, path, bad);
         check_init_containers(&pod, &names, path, bad);
         check_ephemeral_containers(&pod, &names, path, bad);

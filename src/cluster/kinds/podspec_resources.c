@@ -10,10 +10,26 @@ static bool is_huge(const char *name) { return str_starts(name, "hugepages-"); }
 static bool can_overcommit(const char *name) { return !strchr(name, '/') ? !is_huge(name) : strstr(name, "kubernetes.io/") != NULL; }
 
 static void check_resource_name(const char *name, const char *path, struct invalid *bad) {
-        static const char *const standard[] = {"cpu",        "memory",         "ephemeral-storage", "storage",   "requests.cpu", "requests.memory", "requests.storage",
-                                               "limits.cpu", "limits.memory",  "pods",              "services",  "secrets",      "configmaps",      "resourcequotas",
-                                               "persistentvolumeclaims",       "replicationcontrollers",         "requests.ephemeral-storage",
-                                               "limits.ephemeral-storage",     "services.nodeports",             "services.loadbalancers"};
+        static const char *const standard[] = {"cpu",
+                                               "memory",
+                                               "ephemeral-storage",
+                                               "storage",
+                                               "requests.cpu",
+                                               "requests.memory",
+                                               "requests.storage",
+                                               "limits.cpu",
+                                               "limits.memory",
+                                               "pods",
+                                               "services",
+                                               "secrets",
+                                               "configmaps",
+                                               "resourcequotas",
+                                               "persistentvolumeclaims",
+                                               "replicationcontrollers",
+                                               "requests.ephemeral-storage",
+                                               "limits.ephemeral-storage",
+                                               "services.nodeports",
+                                               "services.loadbalancers"};
         bool is_standard = is_huge(name), is_for_containers = is_huge(name);
         AUTO(strv) struct strv why = {0};
         if (name_check_qualified(sv_of(name), &why)) {

@@ -1,4 +1,5 @@
-/* Rules of pod specs: k8s.io/kubernetes/pkg/apis/core/validation, 1.34. The parts are in podspec_*.c; here is what they are put together to. */
+/* Rules of pod specs: k8s.io/kubernetes/pkg/apis/core/validation, 1.34. The parts are in podspec_*.c; here is what they are put together
+ * to. */
 #include "base/map.h"
 #include "base/str.h"
 #include "cluster/edit.h"

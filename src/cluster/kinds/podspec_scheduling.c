@@ -166,7 +166,8 @@ static void check_toleration(yyjson_val *t, const char *path, struct invalid *ba
         PATH(effect_at, "%s.effect", path);
         rule_name(t, "key", path, name_check_qualified, bad);
         if (!rule_has(t, "key") && !streq(operator, "Exists"))
-                invalid_string(bad, operator_at, operator, "operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
+                invalid_string(bad, operator_at, operator,
+                               "operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
         if (yyjson_obj_get(t, "tolerationSeconds") && !streq(effect, "NoExecute"))
                 invalid_string(bad, effect_at, effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
         if (!*operator || streq(operator, "Equal")) {
@@ -189,7 +190,9 @@ static void show_requirements(yyjson_val *list, const char *name, struct str *ou
         str_appendf(out, "\"%s\":%s", name, yyjson_arr_size(list) ? "[" : "null");
         EACH(r, i, list) {
                 AUTO(free) char *key = invalid_quote(rule_str(r, "key")), *operator = invalid_quote(rule_str(r, "operator"));
-                AUTO(free) char *values = yyjson_arr_size(yyjson_obj_get(r, "values")) ? json_write(yyjson_obj_get(r, "values"), false, NULL) : xstrdup("null");
+                AUTO(free) char *values = yyjson_arr_size(yyjson_obj_get(r, "values"))
+                                                  ? json_write(yyjson_obj_get(r, "values"), false, NULL)
+                                                  : xstrdup("null");
                 str_appendf(out, "%s{\"Key\":%s,\"Operator\":%s,\"Values\":%s}", i ? "," : "", key, operator, values);
         }
         if (yyjson_arr_size(list))

@@ -110,9 +110,10 @@ static void check_sysctls(yyjson_val *spec, yyjson_val *context, const char *pat
                 if (!*name)
                         invalid_required(bad, at, NULL);
                 else if (!is_sysctl_name(name))
-                        invalid_string(bad, at, name,
-                                       "must have at most %d characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$",
-                                       SYSCTL_NAME_MAX);
+                        invalid_string(
+                                bad, at, name,
+                                "must have at most %d characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$",
+                                SYSCTL_NAME_MAX);
                 else if (map_has(&names, name))
                         invalid_duplicate(bad, at, name);
                 check_host_sysctl(spec, name, at, bad);
@@ -180,8 +181,8 @@ static char *context_text(yyjson_val *context) {
                 str_append_s(&out, "null");
         }
         append_plain(&out, "Privileged", yyjson_obj_get(context, "privileged"));
-        append_object(&out, "SELinuxOptions", yyjson_obj_get(context, "seLinuxOptions"), SUPPORTED("User", "user", "Role", "role", "Type", "type", "Level", "level"),
-                      false);
+        append_object(&out, "SELinuxOptions", yyjson_obj_get(context, "seLinuxOptions"),
+                      SUPPORTED("User", "user", "Role", "role", "Type", "type", "Level", "level"), false);
         append_plain(&out, "WindowsOptions", yyjson_obj_get(context, "windowsOptions"));
         append_plain(&out, "RunAsUser", yyjson_obj_get(context, "runAsUser"));
         append_plain(&out, "RunAsGroup", yyjson_obj_get(context, "runAsGroup"));
@@ -204,7 +205,8 @@ static void check_escalation(yyjson_val *context, const char *path, struct inval
                 invalid_add(bad, path, INVALID_VALUE, text, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
         EACH(capability, i, json_at(context, "/capabilities/add"))
                 if (streq_null(yyjson_get_str(capability), "CAP_SYS_ADMIN"))
-                        invalid_add(bad, path, INVALID_VALUE, text, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN");
+                        invalid_add(bad, path, INVALID_VALUE, text,
+                                    "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN");
 }
 
 void podspec_check_container_security(yyjson_val *context, bool has_host_users, const char *path, struct invalid *bad) {

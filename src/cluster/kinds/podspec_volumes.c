@@ -71,8 +71,9 @@ static void check_downward_file(yyjson_val *file, const char *path, struct inval
         rule_local_path(rule_str(file, "path"), path_at, bad);
         if (field) {
                 AT("%s.fieldRef", path);
-                podspec_check_field_ref(field, SUPPORTED("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"), at,
-                                        bad);
+                podspec_check_field_ref(
+                        field, SUPPORTED("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"),
+                        at, bad);
                 if (resource)
                         invalid_string(bad, path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously");
         } else if (resource) {

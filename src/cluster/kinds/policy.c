@@ -23,7 +23,8 @@ static void add_member_text(struct str *s, const char *name, yyjson_val *value) 
 }
 
 static void pdb_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        yyjson_val *spec = yyjson_obj_get(object, "spec"), *min = yyjson_obj_get(spec, "minAvailable"), *max = yyjson_obj_get(spec, "maxUnavailable");
+        yyjson_val *spec = yyjson_obj_get(object, "spec"), *min = yyjson_obj_get(spec, "minAvailable"),
+                   *max = yyjson_obj_get(spec, "maxUnavailable");
         const char *policy = json_get_str(spec, "unhealthyPodEvictionPolicy");
         if (d->subresource)
                 return;
@@ -41,7 +42,8 @@ static void pdb_validate(const struct draft *d, yyjson_val *object, struct inval
         if (max && value_int_or_percent(max, "spec.maxUnavailable", bad))
                 value_at_most_all(max, "spec.maxUnavailable", bad);
         if (policy)
-                value_supported(policy, "spec.unhealthyPodEvictionPolicy", (const char *const[]){"AlwaysAllow", "IfHealthyBudget", NULL}, bad);
+                value_supported(policy, "spec.unhealthyPodEvictionPolicy", (const char *const[]){"AlwaysAllow", "IfHealthyBudget", NULL},
+                                bad);
         label_selector_validate(yyjson_obj_get(spec, "selector"), "spec.selector", bad);
 }
 const struct kind_hooks pdb_hooks = {.prepare_create = reset_status, .validate = pdb_validate};
@@ -76,6 +78,7 @@ static void csr_validate(const struct draft *d, yyjson_val *object, struct inval
         if (!signer || !*signer)
                 invalid_required(bad, "spec.signerName", NULL);
         else if (!strchr(signer, '/'))
-                invalid_string(bad, "spec.signerName", signer, "must be a fully qualified domain and path of the form \"example.com/signer-name\"");
+                invalid_string(bad, "spec.signerName", signer,
+                               "must be a fully qualified domain and path of the form \"example.com/signer-name\"");
 }
 const struct kind_hooks csr_hooks = {.prepare_create = reset_status, .validate = csr_validate};

@@ -11,9 +11,10 @@
 /* Names of resources. */
 
 static const char *const compute[] = {"cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory", NULL};
-static const char *const ephemeral[] = {"ephemeral-storage", "requests.ephemeral-storage", "limits.ephemeral-storage", "requests.storage", NULL};
-static const char *const counted[] = {"pods",    "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims",
-                                      "services.nodeports", "services.loadbalancers", NULL};
+static const char *const ephemeral[] = {"ephemeral-storage", "requests.ephemeral-storage", "limits.ephemeral-storage", "requests.storage",
+                                        NULL};
+static const char *const counted[] = {"pods",       "resourcequotas",         "services",           "replicationcontrollers", "secrets",
+                                      "configmaps", "persistentvolumeclaims", "services.nodeports", "services.loadbalancers", NULL};
 
 static bool is_huge_pages(const char *name) { return str_starts(name, "hugepages-"); }
 
@@ -103,14 +104,14 @@ static void check_orders(yyjson_val *limit, const char *path, const char *name, 
         for (size_t o = 0; o < ARRAY_LEN(orders); o++) {
                 struct quantity low, high;
                 char low_text[64], high_text[64];
-                if (!amount(yyjson_obj_get(limit, orders[o].low), name, &low) || !amount(yyjson_obj_get(limit, orders[o].high), name, &high) ||
-                    quantity_cmp(low, high) <= 0)
+                if (!amount(yyjson_obj_get(limit, orders[o].low), name, &low) ||
+                    !amount(yyjson_obj_get(limit, orders[o].high), name, &high) || quantity_cmp(low, high) <= 0)
                         continue;
                 AUTO(free) char *at = xasprintf("%s.%s[%s]", path, orders[o].blamed, name);
                 quantity_format(low, low_text);
                 quantity_format(high, high_text);
-                invalid_string(bad, at, orders[o].shows_high ? high_text : low_text, "%s value %s is greater than %s value %s", orders[o].low_name, low_text,
-                               orders[o].high_name, high_text);
+                invalid_string(bad, at, orders[o].shows_high ? high_text : low_text, "%s value %s is greater than %s value %s",
+                               orders[o].low_name, low_text, orders[o].high_name, high_text);
         }
 }
 
@@ -140,11 +141,13 @@ static void check_overcommit(yyjson_val *limit, const char *path, const char *na
                 return;
         quantity_format(limited, limited_text);
         quantity_format(requested, requested_text);
-        invalid_string(bad, at, requested_text, "default value %s must equal to defaultRequest value %s in %s", limited_text, requested_text, name);
+        invalid_string(bad, at, requested_text, "default value %s must equal to defaultRequest value %s in %s", limited_text,
+                       requested_text, name);
 }
 
 /* Names of the resources of one member; they are remembered in `names`. */
-static void check_member(yyjson_val *limit, const char *member, const char *path, bool of_containers, struct map *names, struct invalid *bad) {
+static void check_member(yyjson_val *limit, const char *member, const char *path, bool of_containers, struct map *names,
+                         struct invalid *bad) {
         yyjson_val *key, *value;
         size_t i, n;
         yyjson_obj_foreach(yyjson_obj_get(limit, member), i, n, key, value) {
@@ -225,8 +228,14 @@ static void check_hard(yyjson_val *hard, struct invalid *bad) {
         }
 }
 
-static const char *const scopes[] = {"Terminating", "NotTerminating", "BestEffort", "NotBestEffort", "PriorityClass", "CrossNamespacePodAffinity",
-                                     "VolumeAttributesClass", NULL};
+static const char *const scopes[] = {"Terminating",
+                                     "NotTerminating",
+                                     "BestEffort",
+                                     "NotBestEffort",
+                                     "PriorityClass",
+                                     "CrossNamespacePodAffinity",
+                                     "VolumeAttributesClass",
+                                     NULL};
 
 /* Scopes of pods go with resources of pods. */
 static bool scope_fits(const char *scope, const char *name) {
@@ -266,22 +275,26 @@ static void check_scopes(yyjson_val *list, yyjson_val *hard, const char *shown, 
 }
 
 static void check_requirement(const char *scope, yyjson_val *requirement, struct invalid *bad) {
-        static const char operator_at[] = "spec.scopeSelector.matchExpressions.operator", values_at[] = "spec.scopeSelector.matchExpressions.values";
+        static const char operator_at[] = "spec.scopeSelector.matchExpressions.operator",
+                          values_at[] = "spec.scopeSelector.matchExpressions.values";
         const char *given = json_get_str(requirement, "operator"), *operator = given ? given : "";
         yyjson_val *values = yyjson_obj_get(requirement, "values");
         AUTO(free) char *shown = values ? json_write(values, false, NULL) : NULL;
         if (!streq(operator, "Exists") &&
             str_is_one_of(scope, SUPPORTED("BestEffort", "NotBestEffort", "Terminating", "NotTerminating", "CrossNamespacePodAffinity")))
-                invalid_string(bad, operator_at, operator,
-                               "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
-                               "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity");
+                invalid_string(
+                        bad, operator_at, operator,
+                        "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
+                        "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity");
         if (str_is_one_of(operator, SUPPORTED("In", "NotIn"))) {
                 if (yyjson_arr_size(values) == 0)
-                        invalid_required(bad, values_at, "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector");
+                        invalid_required(bad, values_at,
+                                         "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector");
         } else if (!str_is_one_of(operator, SUPPORTED("Exists", "DoesNotExist"))) {
                 invalid_string(bad, operator_at, operator, "not a valid selector operator");
         } else if (yyjson_arr_size(values)) {
-                invalid_add(bad, values_at, INVALID_VALUE, shown, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector");
+                invalid_add(bad, values_at, INVALID_VALUE, shown,
+                            "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector");
         }
 }
 

@@ -11,7 +11,8 @@
 
 static void role_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         if (yyjson_obj_get(object, "aggregationRule") && yyjson_arr_size(json_at(object, "/aggregationRule/clusterRoleSelectors")) == 0)
-                invalid_required(bad, "aggregationRule.clusterRoleSelectors", "at least one clusterRoleSelector required if aggregationRule is non-nil");
+                invalid_required(bad, "aggregationRule.clusterRoleSelectors",
+                                 "at least one clusterRoleSelector required if aggregationRule is non-nil");
         EACH(chosen, k, json_at(object, "/aggregationRule/clusterRoleSelectors")) {
                 AUTO(free) char *at = xasprintf("aggregationRule.clusterRoleSelectors[%zu]", k);
                 label_selector_validate(chosen, at, bad);
@@ -29,7 +30,8 @@ static void role_validate(const struct draft *d, yyjson_val *object, struct inva
                                 invalid_add(bad, urls_at, INVALID_VALUE, text, "namespaced rules cannot apply to non-resource URLs");
                         if (yyjson_arr_size(yyjson_obj_get(rule, "apiGroups")) || yyjson_arr_size(yyjson_obj_get(rule, "resources")) ||
                             yyjson_arr_size(yyjson_obj_get(rule, "resourceNames")))
-                                invalid_add(bad, urls_at, INVALID_VALUE, text, "rules cannot apply to both regular resources and non-resource URLs");
+                                invalid_add(bad, urls_at, INVALID_VALUE, text,
+                                            "rules cannot apply to both regular resources and non-resource URLs");
                         continue;
                 }
                 if (yyjson_arr_size(yyjson_obj_get(rule, "apiGroups")) == 0)
@@ -76,15 +78,17 @@ static void rolebinding_validate(const struct draft *d, yyjson_val *object, stru
                 invalid_not_supported(bad, "roleRef.apiGroup", group ? group : "", (const char *const[]){RBAC_GROUP, NULL});
         if (!kind || !(streq(kind, "ClusterRole") || (namespaced && streq(kind, "Role"))))
                 invalid_not_supported(bad, "roleRef.kind", kind ? kind : "",
-                                      namespaced ? (const char *const[]){"Role", "ClusterRole", NULL} : (const char *const[]){"ClusterRole", NULL});
+                                      namespaced ? (const char *const[]){"Role", "ClusterRole", NULL}
+                                                 : (const char *const[]){"ClusterRole", NULL});
         if (!name || !*name)
                 invalid_required(bad, "roleRef.name", NULL);
         else
                 value_name(name_check_path_segment, name, "roleRef.name", bad);
         EACH(subject, i, yyjson_obj_get(object, "subjects")) {
-                const char *of = json_get_str(subject, "kind"), *who = json_get_str(subject, "name"), *ns = json_get_str(subject, "namespace");
-                AUTO(free) char *here = xasprintf("subjects[%zu]", i), *name_at = xasprintf("%s.name", here), *kind_at = xasprintf("%s.kind", here),
-                                 *ns_at = xasprintf("%s.namespace", here);
+                const char *of = json_get_str(subject, "kind"), *who = json_get_str(subject, "name"),
+                           *ns = json_get_str(subject, "namespace");
+                AUTO(free) char *here = xasprintf("subjects[%zu]", i), *name_at = xasprintf("%s.name", here),
+                                *kind_at = xasprintf("%s.kind", here), *ns_at = xasprintf("%s.namespace", here);
                 if (!who || !*who)
                         invalid_required(bad, name_at, NULL);
                 else if (streq_null(of, "ServiceAccount"))

@@ -1,7 +1,9 @@
-/* Small rules that many kinds share: each looks at one member of an object and says what is wrong with it in Kubernetes' words. What must hold for a
- * value wherever it stands is in value_rules.h, on which this is built: here are the member's place and what it means that it is absent.
+/* Small rules that many kinds share: each looks at one member of an object and says what is wrong with it in Kubernetes' words. What must
+ * hold for a value wherever it stands is in value_rules.h, on which this is built: here are the member's place and what it means that it is
+ * absent.
  *
- * `path` is that of `object` ("spec.containers[0]"); the member's own path is PATH.KEY. A member that is absent reads as Go's zero value. */
+ * `path` is that of `object` ("spec.containers[0]"); the member's own path is PATH.KEY. A member that is absent reads as Go's zero value.
+ */
 #ifndef FIRESTEEL_CLUSTER_KINDS_RULES_H
 #define FIRESTEEL_CLUSTER_KINDS_RULES_H
 

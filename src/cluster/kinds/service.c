@@ -18,7 +18,8 @@ static void service_defaults(struct draft *d) {
         if (streq(mjson_get_str(spec, "sessionAffinity"), "None"))
                 mjson_remove(spec, "sessionAffinityConfig");
         if (streq(mjson_get_str(spec, "sessionAffinity"), "ClientIP"))
-                default_int(d->doc, mjson_obj(d->doc, mjson_obj(d->doc, spec, "sessionAffinityConfig"), "clientIP"), "timeoutSeconds", 10800);
+                default_int(d->doc, mjson_obj(d->doc, mjson_obj(d->doc, spec, "sessionAffinityConfig"), "clientIP"), "timeoutSeconds",
+                            10800);
         MUT_EACH(port, spec, "ports") {
                 yyjson_mut_val *target = yyjson_mut_obj_get(port, "targetPort");
                 default_str(d->doc, port, "protocol", "TCP");
@@ -72,7 +73,8 @@ static int check_address(struct draft *d, const char *ip, struct err *err) {
         AUTO(invalid) struct invalid bad = {0};
         AUTO(free) char *text = xasprintf("[\"%s\"]", ip);
         if (!addresses_contains(pool, ip))
-                invalid_add(&bad, "spec.clusterIPs", INVALID_VALUE, text, "failed to allocate IP %s: the provided network does not match the current range", ip);
+                invalid_add(&bad, "spec.clusterIPs", INVALID_VALUE, text,
+                            "failed to allocate IP %s: the provided network does not match the current range", ip);
         else if (addresses_is_taken(pool, ip))
                 invalid_add(&bad, "spec.clusterIPs", INVALID_VALUE, text, "failed to allocate IP %s: provided IP is already allocated", ip);
         return bad.len ? invalid_err(&bad, "", "Service", mmeta_name(d->root), err) : 0;
@@ -134,7 +136,8 @@ static int64_t mut_node_port_before(yyjson_mut_val *spec, yyjson_mut_val *until,
 /* The port of the same name had one, and no other port has it now. */
 static int64_t inherited_node_port(yyjson_val *before, yyjson_mut_val *spec, const char *name) {
         int64_t had = 0;
-        EACH(port, i, before) if (streq_null(json_get_str(port, "name"), name) || (!name && !json_get_str(port, "name"))) had = json_get_int(port, "nodePort", 0);
+        EACH(port, i, before)
+        if (streq_null(json_get_str(port, "name"), name) || (!name && !json_get_str(port, "name"))) had = json_get_int(port, "nodePort", 0);
         return had && !mut_node_port_before(spec, NULL, had, true) ? had : 0;
 }
 
@@ -154,14 +157,16 @@ static int take_node_ports(struct draft *d, yyjson_mut_val *spec, struct err *er
         bool wants_all = type_is(spec, "NodePort") || yyjson_mut_get_bool(yyjson_mut_obj_get(spec, "allocateLoadBalancerNodePorts"));
         if (d->old) {
                 MUT_EACH(port, spec, "ports") {
-                        int64_t number = mjson_get_int(port, "nodePort", 0) ? 0 : inherited_node_port(had, spec, mjson_get_str(port, "name"));
+                        int64_t number =
+                                mjson_get_int(port, "nodePort", 0) ? 0 : inherited_node_port(had, spec, mjson_get_str(port, "name"));
                         if (number)
                                 mjson_set_int(d->doc, port, "nodePort", number);
                 }
         }
         size_t i = 0;
         MUT_EACH(port, spec, "ports") {
-                int64_t given = mjson_get_int(port, "nodePort", 0), same = d->old ? 0 : mut_node_port_before(spec, NULL, mjson_get_int(port, "port", 0), false);
+                int64_t given = mjson_get_int(port, "nodePort", 0),
+                        same = d->old ? 0 : mut_node_port_before(spec, NULL, mjson_get_int(port, "port", 0), false);
                 if (!given && !wants_all) {
                         i++;
                         continue;
@@ -198,7 +203,8 @@ static void drop_same(yyjson_mut_val *spec, yyjson_val *old, const char *const *
 static void drop_node_ports(yyjson_mut_val *spec, yyjson_val *old) {
         bool same = true;
         size_t i = 0;
-        MUT_EACH(port, spec, "ports") same &= mjson_get_int(port, "nodePort", 0) == json_get_int(yyjson_arr_get(yyjson_obj_get(old, "ports"), i++), "nodePort", 0);
+        MUT_EACH(port, spec, "ports")
+        same &= mjson_get_int(port, "nodePort", 0) == json_get_int(yyjson_arr_get(yyjson_obj_get(old, "ports"), i++), "nodePort", 0);
         if (same && i == yyjson_arr_size(yyjson_obj_get(old, "ports"))) {
                 MUT_EACH(port, spec, "ports") mjson_remove(port, "nodePort");
         }
@@ -209,7 +215,8 @@ static void drop_of_old_type(struct draft *d, yyjson_mut_val *spec) {
         yyjson_val *old = object_at(d->old, "/spec");
         AUTO(json) yyjson_doc *frozen = mjson_freeze(spec);
         yyjson_val *now = yyjson_doc_get_root(frozen);
-        bool was_balancer = streq_null(json_get_str(old, "type"), "LoadBalancer"), was_external_name = streq_null(json_get_str(old, "type"), "ExternalName");
+        bool was_balancer = streq_null(json_get_str(old, "type"), "LoadBalancer"),
+             was_external_name = streq_null(json_get_str(old, "type"), "ExternalName");
         if (!was_external_name && type_is(spec, "ExternalName"))
                 drop_same(spec, old, (const char *const[]){"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", NULL});
         if (has_node_ports(json_get_str(old, "type")) && !has_node_ports(mjson_get_str(spec, "type")))
@@ -246,9 +253,13 @@ static int take_health_port(struct draft *d, yyjson_mut_val *spec, struct err *e
         if (!port)
                 port = had ? had : addresses_pick_port(d->server->addresses);
         else if (!d->is_dry_run && (port < NODE_PORT_FIRST || port > NODE_PORT_LAST))
-                return status_internal(err, "failed to allocate requested HealthCheck NodePort %lld: provided port is not in the valid range. The range of valid ports is 30000-32767", (long long)port);
+                return status_internal(
+                        err,
+                        "failed to allocate requested HealthCheck NodePort %lld: provided port is not in the valid range. The range of valid ports is 30000-32767",
+                        (long long)port);
         else if (addresses_port_is_taken(d->server->addresses, (int)port))
-                return status_internal(err, "failed to allocate requested HealthCheck NodePort %lld: provided port is already allocated", (long long)port);
+                return status_internal(err, "failed to allocate requested HealthCheck NodePort %lld: provided port is already allocated",
+                                       (long long)port);
         if (!port)
                 return no_node_port_left(err);
         mjson_set_int(d->doc, spec, "healthCheckNodePort", port);
@@ -292,7 +303,8 @@ static void service_validate(const struct draft *d, yyjson_val *object, struct i
 static void check_class_change(yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         yyjson_val *now = json_at(object, "/spec/loadBalancerClass"), *before = json_at(old, "/spec/loadBalancerClass");
         AUTO(free) char *text = now ? json_write(now, false, NULL) : xstrdup("null");
-        if (streq_null(json_str_at(object, "/spec/type"), "LoadBalancer") && streq_null(json_str_at(old, "/spec/type"), "LoadBalancer") && !json_equal(now, before))
+        if (streq_null(json_str_at(object, "/spec/type"), "LoadBalancer") && streq_null(json_str_at(old, "/spec/type"), "LoadBalancer") &&
+            !json_equal(now, before))
                 invalid_add(bad, "spec.loadBalancerClass", INVALID_VALUE, text, "may not change once set");
 }
 
@@ -300,7 +312,8 @@ static void service_validate_update(const struct draft *d, yyjson_val *object, y
         const char *now = json_str_at(object, "/spec/clusterIP"), *before = json_str_at(old, "/spec/clusterIP");
         if (!d->subresource)
                 check_class_change(object, old, bad);
-        if (d->subresource || streq_null(json_str_at(object, "/spec/type"), "ExternalName") || streq_null(json_str_at(old, "/spec/type"), "ExternalName"))
+        if (d->subresource || streq_null(json_str_at(object, "/spec/type"), "ExternalName") ||
+            streq_null(json_str_at(old, "/spec/type"), "ExternalName"))
                 return;
         if (before && !streq_null(now, before)) {
                 AUTO(free) char *text = xasprintf("[\"%s\"]", now ? now : "");

@@ -68,8 +68,9 @@ static void check_target(yyjson_val *target, const char *at, struct invalid *bad
 }
 
 static void check_port(yyjson_val *port, size_t i, bool needs_name, struct map *names, struct invalid *bad) {
-        AUTO(free) char *here = xasprintf("spec.ports[%zu]", i), *name_at = xasprintf("%s.name", here), *port_at = xasprintf("%s.port", here),
-                        *protocol_at = xasprintf("%s.protocol", here), *target_at = xasprintf("%s.targetPort", here), *app_at = xasprintf("%s.appProtocol", here);
+        AUTO(free) char *here = xasprintf("spec.ports[%zu]", i), *name_at = xasprintf("%s.name", here),
+                        *port_at = xasprintf("%s.port", here), *protocol_at = xasprintf("%s.protocol", here),
+                        *target_at = xasprintf("%s.targetPort", here), *app_at = xasprintf("%s.appProtocol", here);
         const char *name = json_get_str(port, "name"), *app = json_get_str(port, "appProtocol");
 
         if (name && *name) {
@@ -98,8 +99,8 @@ static void check_unique_ports(yyjson_val *ports, struct invalid *bad) {
         EACH(port, i, ports) {
                 int64_t number = json_get_int(port, "nodePort", 0);
                 const char *protocol = json_get_str(port, "protocol");
-                AUTO(free) char *key = xasprintf("%lld/%s", (long long)number, protocol ? protocol : ""), *at = xasprintf("spec.ports[%zu].nodePort", i),
-                                *text = xasprintf("%lld", (long long)number);
+                AUTO(free) char *key = xasprintf("%lld/%s", (long long)number, protocol ? protocol : ""),
+                                *at = xasprintf("spec.ports[%zu].nodePort", i), *text = xasprintf("%lld", (long long)number);
                 if (number && map_has(&node_ports, key))
                         invalid_add(bad, at, INVALID_DUPLICATE, text, NULL);
                 map_set(&node_ports, key, &node_ports);
@@ -107,9 +108,12 @@ static void check_unique_ports(yyjson_val *ports, struct invalid *bad) {
         EACH(again, k, ports) {
                 int64_t number = json_get_int(again, "port", 0);
                 const char *protocol = json_get_str(again, "protocol");
-                AUTO(free) char *key = xasprintf("%lld/%s", (long long)number, protocol ? protocol : ""), *at = xasprintf("spec.ports[%zu]", k),
-                                *shown = xasprintf("{\"Name\":\"\",\"Protocol\":\"%s\",\"AppProtocol\":null,\"Port\":%lld,\"TargetPort\":0,\"NodePort\":0}",
-                                                   protocol ? protocol : "", (long long)number);
+                AUTO(free) char
+                        *key = xasprintf("%lld/%s", (long long)number, protocol ? protocol : ""),
+                        *at = xasprintf("spec.ports[%zu]", k),
+                        *shown = xasprintf(
+                                "{\"Name\":\"\",\"Protocol\":\"%s\",\"AppProtocol\":null,\"Port\":%lld,\"TargetPort\":0,\"NodePort\":0}",
+                                protocol ? protocol : "", (long long)number);
                 if (map_has(&numbers, key))
                         invalid_add(bad, at, INVALID_DUPLICATE, shown, NULL);
                 map_set(&numbers, key, &numbers);
@@ -130,11 +134,13 @@ static void check_families(yyjson_val *spec, struct invalid *bad) {
                 map_set(&seen, name, &seen);
         }
         if (policy)
-                value_supported(yyjson_get_str(policy), "spec.ipFamilyPolicy", SUPPORTED("PreferDualStack", "RequireDualStack", "SingleStack"), bad);
+                value_supported(yyjson_get_str(policy), "spec.ipFamilyPolicy",
+                                SUPPORTED("PreferDualStack", "RequireDualStack", "SingleStack"), bad);
 }
 
 static void check_cluster_ips_match(yyjson_val *spec, const char *shown, struct invalid *bad) {
-        const char *one = json_get_str(spec, "clusterIP"), *first = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(spec, "clusterIPs")));
+        const char *one = json_get_str(spec, "clusterIP"),
+                   *first = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(spec, "clusterIPs")));
         size_t count = yyjson_arr_size(yyjson_obj_get(spec, "clusterIPs"));
         bool has_one = one && *one;
         if (has_one && count == 0)
@@ -260,17 +266,20 @@ static void check_policies(yyjson_val *spec, struct invalid *bad) {
         if (health && service_needs_health_port(spec))
                 value_port(health, "spec.healthCheckNodePort", bad);
         else if (health)
-                invalid_int(bad, "spec.healthCheckNodePort", health, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
+                invalid_int(bad, "spec.healthCheckNodePort", health,
+                            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
         if (internal)
                 value_supported(yyjson_get_str(internal), "spec.internalTrafficPolicy", SUPPORTED("Cluster", "Local"), bad);
         if (distribution)
-                value_supported(distribution, "spec.trafficDistribution", SUPPORTED("PreferClose", "PreferSameZone", "PreferSameNode"), bad);
+                value_supported(distribution, "spec.trafficDistribution", SUPPORTED("PreferClose", "PreferSameZone", "PreferSameNode"),
+                                bad);
 }
 
 static void check_topology(yyjson_val *service, struct invalid *bad) {
         const char *mode = meta_annotation(service, TOPOLOGY_MODE), *hints = meta_annotation(service, TOPOLOGY_HINTS);
         if (mode && hints && !streq(mode, hints))
-                invalid_string(bad, "metadata.annotations[" TOPOLOGY_MODE "]", mode, "must match annotations[" TOPOLOGY_HINTS "] when both are specified");
+                invalid_string(bad, "metadata.annotations[" TOPOLOGY_MODE "]", mode,
+                               "must match annotations[" TOPOLOGY_HINTS "] when both are specified");
 }
 
 void service_rules(yyjson_val *service, struct invalid *bad) {

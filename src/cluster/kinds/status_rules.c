@@ -16,7 +16,8 @@ struct counting {
 
 static const struct counting countings[] = {
         {"deployments.apps",
-         {"observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas", "terminatingReplicas", "collisionCount"},
+         {"observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas",
+          "terminatingReplicas", "collisionCount"},
          {"updatedReplicas", "readyReplicas", "availableReplicas"},
          "cannot be greater than readyReplicas",
          true},
@@ -36,8 +37,8 @@ static const struct counting countings[] = {
          "cannot be greater than readyReplicas",
          false},
         {"daemonsets.apps",
-         {"currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady", "observedGeneration", "updatedNumberScheduled", "numberAvailable",
-          "numberUnavailable", "collisionCount"},
+         {"currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady", "observedGeneration",
+          "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount"},
          {0},
          NULL,
          true},
@@ -93,7 +94,8 @@ static bool is_reason(const char *text) {
         size_t len = strlen(text);
         bool is_good = len && ((text[0] | 32) >= 'a' && (text[0] | 32) <= 'z') && text[len - 1] != ',' && text[len - 1] != ':';
         for (size_t i = 0; i < len && is_good; i++)
-                is_good = text[i] == '_' || text[i] == ',' || text[i] == ':' || (text[i] >= '0' && text[i] <= '9') || ((text[i] | 32) >= 'a' && (text[i] | 32) <= 'z');
+                is_good = text[i] == '_' || text[i] == ',' || text[i] == ':' || (text[i] >= '0' && text[i] <= '9') ||
+                          ((text[i] | 32) >= 'a' && (text[i] | 32) <= 'z');
         return is_good;
 }
 
@@ -125,10 +127,11 @@ static void check_conditions(yyjson_val *conditions, struct invalid *bad) {
                 if (!*reason)
                         invalid_required(bad, reason_at, NULL);
                 else if (!is_reason(reason))
-                        invalid_string(bad, reason_at, reason,
-                                       "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must "
-                                       "end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', "
-                                       "regex used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')");
+                        invalid_string(
+                                bad, reason_at, reason,
+                                "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must "
+                                "end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', "
+                                "regex used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')");
                 if (strlen(reason) > LONGEST_REASON)
                         invalid_add(bad, reason_at, INVALID_TOO_LONG, NULL, "may not be more than %d bytes", LONGEST_REASON);
                 if (strlen(rule_str(c, "message")) > LONGEST_MESSAGE)

@@ -127,8 +127,8 @@ static void check_data_sources(yyjson_val *spec, const char *path, struct invali
                 return;
         if (rule_has(ref, "namespace"))
                 invalid_add(bad, path, INVALID_VALUE, "{}", "may not be specified when dataSourceRef.namespace is specified");
-        else if (!streq_null(json_get_str(source, "apiGroup"), json_get_str(ref, "apiGroup")) || !streq(rule_str(source, "kind"), rule_str(ref, "kind")) ||
-                 !streq(rule_str(source, "name"), rule_str(ref, "name")))
+        else if (!streq_null(json_get_str(source, "apiGroup"), json_get_str(ref, "apiGroup")) ||
+                 !streq(rule_str(source, "kind"), rule_str(ref, "kind")) || !streq(rule_str(source, "name"), rule_str(ref, "name")))
                 invalid_add(bad, path, INVALID_VALUE, "{}", "must match dataSourceRef");
 }
 
@@ -190,7 +190,8 @@ static bool is_same_claim(yyjson_val *object, yyjson_val *old) {
 }
 
 static void check_shrinking(yyjson_val *object, yyjson_val *old, struct invalid *bad) {
-        const char *before = json_str_at(old, "/spec/resources/requests/storage"), *after = json_str_at(object, "/spec/resources/requests/storage");
+        const char *before = json_str_at(old, "/spec/resources/requests/storage"),
+                   *after = json_str_at(object, "/spec/resources/requests/storage");
         const char *has = json_str_at(old, "/status/capacity/storage");
         struct quantity was, is, least;
         if (quantity_parse(sv_of(before ? before : "0"), &was, NULL) < 0 || quantity_parse(sv_of(after ? after : "0"), &is, NULL) < 0 ||
@@ -204,7 +205,9 @@ static void pvc_validate_update(const struct draft *d, yyjson_val *object, yyjso
         if (d->subresource)
                 return;
         if (!is_same_claim(object, old))
-                invalid_forbidden(bad, "spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
+                invalid_forbidden(
+                        bad, "spec",
+                        "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
         check_shrinking(object, old, bad);
         check_same_mode(object, old, bad);
 }

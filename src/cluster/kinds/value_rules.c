@@ -59,9 +59,10 @@ bool value_int_or_percent(yyjson_val *value, const char *path, struct invalid *b
                 return value_nonnegative(yyjson_get_sint(value), path, bad);
         if (is_percent(text))
                 return true;
-        invalid_string(bad, path, text,
-                       "a valid percent string must be a numeric string followed by an ending '%%' (e.g. '1%%',  or '93%%', regex used for validation is "
-                       "'[0-9]+%%')");
+        invalid_string(
+                bad, path, text,
+                "a valid percent string must be a numeric string followed by an ending '%%' (e.g. '1%%',  or '93%%', regex used for validation is "
+                "'[0-9]+%%')");
         return false;
 }
 
@@ -121,7 +122,8 @@ bool value_ip_canonical(const char *ip, const char *path, struct invalid *bad) {
                 invalid_string(bad, path, ip, "must not have leading 0s");
         else if (family == IP_V4 && strchr(ip, ':'))
                 invalid_string(bad, path, ip, "must not be an IPv4-mapped IPv6 address");
-        else if (inet_ntop(family == IP_V4 ? AF_INET : AF_INET6, family == IP_V4 ? bytes + 12 : bytes, canonical, sizeof(canonical)) && !streq(canonical, ip))
+        else if (inet_ntop(family == IP_V4 ? AF_INET : AF_INET6, family == IP_V4 ? bytes + 12 : bytes, canonical, sizeof(canonical)) &&
+                 !streq(canonical, ip))
                 invalid_string(bad, path, ip, "must be in canonical form (\"%s\")", canonical);
         return bad->len == before;
 }

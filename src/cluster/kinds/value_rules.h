@@ -1,6 +1,6 @@
-/* Rules for single values that many kinds share: names, numbers, addresses, int-or-percent. Each adds what is wrong with the value at `path`, in
- * the words of Kubernetes 1.34 (pkg/apis/core/validation, apimachinery/pkg/util/validation), and returns whether it is good. NULL texts are "".
- * They know nothing of the object: rules for a member of one, which may be absent, are in rules.h. */
+/* Rules for single values that many kinds share: names, numbers, addresses, int-or-percent. Each adds what is wrong with the value at
+ * `path`, in the words of Kubernetes 1.34 (pkg/apis/core/validation, apimachinery/pkg/util/validation), and returns whether it is good.
+ * NULL texts are "". They know nothing of the object: rules for a member of one, which may be absent, are in rules.h. */
 #ifndef FIRESTEEL_CLUSTER_KINDS_VALUE_RULES_H
 #define FIRESTEEL_CLUSTER_KINDS_VALUE_RULES_H
 
@@ -12,7 +12,8 @@
 
 bool value_name(name_check_fn *check, const char *value, const char *path, struct invalid *bad);
 bool value_name_joined(name_check_fn *check, const char *value, const char *path, struct invalid *bad); /* all that is wrong as one item */
-bool value_supported(const char *value, const char *path, const char *const *supported, struct invalid *bad); /* `supported` ends with a NULL */
+bool value_supported(const char *value, const char *path, const char *const *supported,
+                     struct invalid *bad); /* `supported` ends with a NULL */
 bool value_port(int64_t port, const char *path, struct invalid *bad);
 bool value_nonnegative(int64_t value, const char *path, struct invalid *bad);
 void value_too_many(size_t count, size_t max, const char *path, struct invalid *bad);

@@ -17,7 +17,9 @@ struct source {
         void (*check)(yyjson_val *source, const char *path, struct invalid *bad);
 };
 
-static bool is_set(yyjson_val *object, const char *key) { return yyjson_obj_get(object, key) && !yyjson_is_null(yyjson_obj_get(object, key)); }
+static bool is_set(yyjson_val *object, const char *key) {
+        return yyjson_obj_get(object, key) && !yyjson_is_null(yyjson_obj_get(object, key));
+}
 
 static void check_no_backsteps(yyjson_val *source, const char *path, struct invalid *bad) {
         AT("%s.path", path);
@@ -78,7 +80,8 @@ static void check_rbd(yyjson_val *source, const char *path, struct invalid *bad)
 
 static bool is_host_and_port(struct sv pair) {
         ssize_t colon = sv_find_char(pair, ':');
-        return colon >= 0 && (pair.data[0] == '[' || sv_find_char((struct sv){pair.data + colon + 1, pair.len - (size_t)colon - 1}, ':') < 0);
+        return colon >= 0 &&
+               (pair.data[0] == '[' || sv_find_char((struct sv){pair.data + colon + 1, pair.len - (size_t)colon - 1}, ':') < 0);
 }
 
 static void check_quobyte(yyjson_val *source, const char *path, struct invalid *bad) {
@@ -134,7 +137,8 @@ static void check_iscsi(yyjson_val *source, const char *path, struct invalid *ba
         if (rule_required(source, "iqn", path, bad) && !is_iscsi_name(rule_str(source, "iqn")))
                 invalid_string(bad, iqn_at, rule_str(source, "iqn"), "must be valid format");
         check_lun(source, path, bad);
-        if ((json_get_bool(source, "chapAuthDiscovery", false) || json_get_bool(source, "chapAuthSession", false)) && !is_set(source, "secretRef"))
+        if ((json_get_bool(source, "chapAuthDiscovery", false) || json_get_bool(source, "chapAuthSession", false)) &&
+            !is_set(source, "secretRef"))
                 invalid_required(bad, secret_at, NULL);
         check_secret_name(source, false, path, bad);
         if (is_set(source, "initiatorName") && !is_iscsi_name(rule_str(source, "initiatorName")))
@@ -187,10 +191,12 @@ static void check_azure_disk(yyjson_val *source, const char *path, struct invali
         rule_supported(source, "cachingMode", path, SUPPORTED("None", "ReadOnly", "ReadWrite"), bad);
         rule_supported(source, "kind", path, SUPPORTED("Dedicated", "Managed", "Shared"), bad);
         if (is_managed && !str_starts(uri, "/subscriptions/"))
-                invalid_not_supported(bad, at, uri,
-                                      SUPPORTED("/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}"));
+                invalid_not_supported(
+                        bad, at, uri,
+                        SUPPORTED("/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}"));
         if (is_set(source, "kind") && !is_managed && !str_starts(uri, "https://"))
-                invalid_not_supported(bad, at, uri, SUPPORTED("https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"));
+                invalid_not_supported(bad, at, uri,
+                                      SUPPORTED("https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"));
 }
 
 static void check_storageos(yyjson_val *source, const char *path, struct invalid *bad) {
@@ -271,9 +277,10 @@ static void check_iscsi_target(yyjson_val *source, const char *name, const char 
         const char *portal = rule_str(source, "targetPortal");
         AT("%s.iscsi.targetportal", path);
         if (is_set(source, "initiatorName") && strlen(name) + 1 + strlen(portal) > ISCSI_TARGET_MAX)
-                invalid_string(bad, at, portal,
-                               "Total length of <volume name>:<iscsi.targetPortal> must be under %d characters if iscsi.initiatorName is specified.",
-                               ISCSI_TARGET_MAX);
+                invalid_string(
+                        bad, at, portal,
+                        "Total length of <volume name>:<iscsi.targetPortal> must be under %d characters if iscsi.initiatorName is specified.",
+                        ISCSI_TARGET_MAX);
 }
 
 void volume_source_validate(yyjson_val *spec, const char *name, const char *path, struct invalid *bad) {

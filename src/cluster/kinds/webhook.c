@@ -207,7 +207,9 @@ static void check_resources(yyjson_val *rule, const char *at, struct invalid *ba
 }
 
 static void check_rules(yyjson_val *webhook, const char *at, struct invalid *bad) {
-        static const char *const operations[] = {"*", "CONNECT", "CREATE", "DELETE", "UPDATE", NULL}, *const scopes[] = {"*", "Cluster", "Namespaced", NULL};
+        static const char *const operations[] = {"*", "CONNECT", "CREATE", "DELETE", "UPDATE", NULL}, *const scopes[] = {"*", "Cluster",
+                                                                                                                         "Namespaced",
+                                                                                                                         NULL};
         EACH(rule, i, yyjson_obj_get(webhook, "rules")) {
                 AUTO(free) char *path = xasprintf("%s.rules[%zu]", at, i);
                 static const char *const lists[] = {"operations", "apiGroups", "apiVersions", "resources"};
@@ -234,14 +236,14 @@ static void check_selector(yyjson_val *webhook, const char *at, const char *key,
 }
 
 static void webhook_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
-        static const char *const policies[] = {"Fail", "Ignore", NULL}, *const matches[] = {"Equivalent", "Exact", NULL}, *const effects[] = {"None", "NoneOnDryRun", NULL},
-                                 *const again[] = {"IfNeeded", "Never", NULL};
+        static const char *const policies[] = {"Fail", "Ignore", NULL}, *const matches[] = {"Equivalent", "Exact", NULL},
+                                 *const effects[] = {"None", "NoneOnDryRun", NULL}, *const again[] = {"IfNeeded", "Never", NULL};
         yyjson_val *webhooks = json_at(object, "/webhooks");
         AUTO(map) struct map names = MAP_INIT(NULL);
         (void)d;
         EACH(webhook, i, webhooks) {
-                AUTO(free) char *at = xasprintf("webhooks[%zu]", i), *effect_at = xasprintf("%s.sideEffects", at), *timeout_at = xasprintf("%s.timeoutSeconds", at),
-                                *name_at = xasprintf("%s.name", at);
+                AUTO(free) char *at = xasprintf("webhooks[%zu]", i), *effect_at = xasprintf("%s.sideEffects", at),
+                                *timeout_at = xasprintf("%s.timeoutSeconds", at), *name_at = xasprintf("%s.name", at);
                 const char *name = json_get_str(webhook, "name"), *effect = json_get_str(webhook, "sideEffects");
                 int64_t timeout = json_get_int(webhook, "timeoutSeconds", 10);
                 check_versions(webhook, at, bad);

@@ -123,10 +123,13 @@ void pod_adopt(struct pod *p) {
                 vec_foreach(c, &p->containers) adopt_status(*c);
                 /* It ran, and what it ran in is gone (a reboot): its containers are lost. */
                 vec_foreach(c, &p->containers) if ((*c)->state != CONTAINER_TERMINATED && (*c)->id) {
-                        (*c)->now = (struct termination){.is_set = true, .exit_code = 137, .reason = "ContainerStatusUnknown",
-                                                         .message = xstrdup("The container could not be located when the pod was started again"),
-                                                         .container_id = xasprintf("crun://%s", (*c)->id)};
-                        (*c)->state = CONTAINER_TERMINATED;
+                                (*c)->now = (struct termination){
+                                        .is_set = true,
+                                        .exit_code = 137,
+                                        .reason = "ContainerStatusUnknown",
+                                        .message = xstrdup("The container could not be located when the pod was started again"),
+                                        .container_id = xasprintf("crun://%s", (*c)->id)};
+                                (*c)->state = CONTAINER_TERMINATED;
                 }
                 return;
         }

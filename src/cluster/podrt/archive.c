@@ -19,74 +19,74 @@ enum { IDLE_MS = 3000, MAX_FAILURES = 2 };
 /* What drivers and executors do: SQL, a shuffle, Python workers, files, and the Kubernetes client up to an answer (401). Each part
  * may fail without harm; what was loaded until then is in the archive. */
 static const char warm_up[] =
-    "import os\n"
-    "from pyspark.sql import SparkSession\n"
-    "s = SparkSession.builder.appName('warm-up').getOrCreate()\n"
-    "sc = s.sparkContext\n"
-    "def part(f):\n"
-    "    try:\n"
-    "        f()\n"
-    "    except Exception as e:\n"
-    "        print('skipped:', type(e).__name__)\n"
-    "part(lambda: sc.parallelize(range(100), 2).map(lambda x: (x % 3, x)).reduceByKey(lambda a, b: a + b).collect())\n"
-    "df = s.range(1000).selectExpr('id', 'id % 7 as k', 'cast(id as string) as t')\n"
-    "part(lambda: df.groupBy('k').count().orderBy('k').collect())\n"
-    "part(lambda: df.join(df.groupBy('k').count(), 'k').where('k > 2').show(3))\n"
-    "df.createOrReplaceTempView('v')\n"
-    "part(lambda: s.sql('select k, sum(id) n, max(t) m from v group by k having n > 1 order by n').collect())\n"
-    "part(lambda: df.write.mode('overwrite').parquet('/tmp/warm/p'))\n"
-    "part(lambda: s.read.parquet('/tmp/warm/p').where('k = 1').count())\n"
-    "part(lambda: df.limit(5).write.mode('overwrite').json('/tmp/warm/j'))\n"
-    "part(lambda: s.read.json('/tmp/warm/j').count())\n"
-    "part(lambda: df.limit(5).write.mode('overwrite').csv('/tmp/warm/c'))\n"
-    "j = sc._jvm\n"
-    "loader = j.java.lang.Thread.currentThread().getContextClassLoader()\n"
-    "for c in ['org.apache.spark.scheduler.cluster.k8s.KubernetesClusterManager',\n"
-    "          'org.apache.spark.scheduler.cluster.k8s.KubernetesClusterSchedulerBackend',\n"
-    "          'org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend',\n"
-    "          'org.apache.spark.scheduler.cluster.k8s.ExecutorPodsAllocator',\n"
-    "          'org.apache.spark.scheduler.cluster.k8s.ExecutorPodsLifecycleManager',\n"
-    "          'org.apache.spark.scheduler.cluster.k8s.ExecutorPodsWatchSnapshotSource',\n"
-    "          'org.apache.spark.scheduler.cluster.k8s.ExecutorPodsPollingSnapshotSource',\n"
-    "          'org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBuilder',\n"
-    "          'org.apache.spark.deploy.k8s.features.BasicExecutorFeatureStep',\n"
-    "          'org.apache.spark.deploy.k8s.SparkKubernetesClientFactory',\n"
-    "          'org.apache.spark.executor.CoarseGrainedExecutorBackend',\n"
-    "          'org.apache.spark.storage.BlockManagerMasterEndpoint']:\n"
-    "    part(lambda: j.java.lang.Class.forName(c, True, loader))\n"
-    "def client():\n"
-    "    k = j.io.fabric8.kubernetes.client\n"
-    "    config = k.ConfigBuilder().withMasterUrl(os.environ['FIRESTEEL_API']).withTrustCerts(True).withRequestRetryBackoffLimit(0).build()\n"
-    "    c = k.KubernetesClientBuilder().withConfig(config).build()\n"
-    "    pod = j.io.fabric8.kubernetes.api.model.PodBuilder().withNewMetadata().withName('x').endMetadata().withNewSpec().endSpec().build()\n"
-    "    text = k.utils.Serialization.asJson(pod)\n"
-    "    k.utils.Serialization.unmarshal(text)\n"
-    "    try:\n"
-    "        c.pods().inNamespace('default').list()\n"
-    "    finally:\n"
-    "        c.close()\n"
-    "part(client)\n"
-    "s.stop()\n"
-    /* Byte code that is not compared with its source: the times in a zip file depend on the time zone of whoever reads it. */
-    "def library():\n"
-    "    import copy, py_compile, shutil, tempfile, zipfile\n"
-    "    os.umask(0o022)\n"
-    "    source, target = '/opt/spark/python/lib', '/archive/python'\n"
-    "    os.mkdir(target)\n"
-    "    for name in os.listdir(source):\n"
-    "        if not name.endswith('.zip'):\n"
-    "            shutil.copy(f'{source}/{name}', target)\n"
-    "            continue\n"
-    "        with zipfile.ZipFile(f'{source}/{name}') as z, zipfile.ZipFile(f'{target}/{name}', 'w') as out, tempfile.TemporaryDirectory() as scratch:\n"
-    "            for item in z.infolist():\n"
-    "                out.writestr(copy.copy(item), z.read(item))\n"
-    "                if item.filename.endswith('.py'):\n"
-    "                    code = scratch + '/code'\n"
-    "                    if py_compile.compile(z.extract(item, scratch), code, f'{source}/{name}/{item.filename}', quiet=2,\n"
-    "                                          invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH):\n"
-    "                        out.write(code, item.filename + 'c')\n"
-    "    os.rename(target, target + '.done')\n"
-    "part(library)\n";
+        "import os\n"
+        "from pyspark.sql import SparkSession\n"
+        "s = SparkSession.builder.appName('warm-up').getOrCreate()\n"
+        "sc = s.sparkContext\n"
+        "def part(f):\n"
+        "    try:\n"
+        "        f()\n"
+        "    except Exception as e:\n"
+        "        print('skipped:', type(e).__name__)\n"
+        "part(lambda: sc.parallelize(range(100), 2).map(lambda x: (x % 3, x)).reduceByKey(lambda a, b: a + b).collect())\n"
+        "df = s.range(1000).selectExpr('id', 'id % 7 as k', 'cast(id as string) as t')\n"
+        "part(lambda: df.groupBy('k').count().orderBy('k').collect())\n"
+        "part(lambda: df.join(df.groupBy('k').count(), 'k').where('k > 2').show(3))\n"
+        "df.createOrReplaceTempView('v')\n"
+        "part(lambda: s.sql('select k, sum(id) n, max(t) m from v group by k having n > 1 order by n').collect())\n"
+        "part(lambda: df.write.mode('overwrite').parquet('/tmp/warm/p'))\n"
+        "part(lambda: s.read.parquet('/tmp/warm/p').where('k = 1').count())\n"
+        "part(lambda: df.limit(5).write.mode('overwrite').json('/tmp/warm/j'))\n"
+        "part(lambda: s.read.json('/tmp/warm/j').count())\n"
+        "part(lambda: df.limit(5).write.mode('overwrite').csv('/tmp/warm/c'))\n"
+        "j = sc._jvm\n"
+        "loader = j.java.lang.Thread.currentThread().getContextClassLoader()\n"
+        "for c in ['org.apache.spark.scheduler.cluster.k8s.KubernetesClusterManager',\n"
+        "          'org.apache.spark.scheduler.cluster.k8s.KubernetesClusterSchedulerBackend',\n"
+        "          'org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend',\n"
+        "          'org.apache.spark.scheduler.cluster.k8s.ExecutorPodsAllocator',\n"
+        "          'org.apache.spark.scheduler.cluster.k8s.ExecutorPodsLifecycleManager',\n"
+        "          'org.apache.spark.scheduler.cluster.k8s.ExecutorPodsWatchSnapshotSource',\n"
+        "          'org.apache.spark.scheduler.cluster.k8s.ExecutorPodsPollingSnapshotSource',\n"
+        "          'org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBuilder',\n"
+        "          'org.apache.spark.deploy.k8s.features.BasicExecutorFeatureStep',\n"
+        "          'org.apache.spark.deploy.k8s.SparkKubernetesClientFactory',\n"
+        "          'org.apache.spark.executor.CoarseGrainedExecutorBackend',\n"
+        "          'org.apache.spark.storage.BlockManagerMasterEndpoint']:\n"
+        "    part(lambda: j.java.lang.Class.forName(c, True, loader))\n"
+        "def client():\n"
+        "    k = j.io.fabric8.kubernetes.client\n"
+        "    config = k.ConfigBuilder().withMasterUrl(os.environ['FIRESTEEL_API']).withTrustCerts(True).withRequestRetryBackoffLimit(0).build()\n"
+        "    c = k.KubernetesClientBuilder().withConfig(config).build()\n"
+        "    pod = j.io.fabric8.kubernetes.api.model.PodBuilder().withNewMetadata().withName('x').endMetadata().withNewSpec().endSpec().build()\n"
+        "    text = k.utils.Serialization.asJson(pod)\n"
+        "    k.utils.Serialization.unmarshal(text)\n"
+        "    try:\n"
+        "        c.pods().inNamespace('default').list()\n"
+        "    finally:\n"
+        "        c.close()\n"
+        "part(client)\n"
+        "s.stop()\n"
+        /* Byte code that is not compared with its source: the times in a zip file depend on the time zone of whoever reads it. */
+        "def library():\n"
+        "    import copy, py_compile, shutil, tempfile, zipfile\n"
+        "    os.umask(0o022)\n"
+        "    source, target = '/opt/spark/python/lib', '/archive/python'\n"
+        "    os.mkdir(target)\n"
+        "    for name in os.listdir(source):\n"
+        "        if not name.endswith('.zip'):\n"
+        "            shutil.copy(f'{source}/{name}', target)\n"
+        "            continue\n"
+        "        with zipfile.ZipFile(f'{source}/{name}') as z, zipfile.ZipFile(f'{target}/{name}', 'w') as out, tempfile.TemporaryDirectory() as scratch:\n"
+        "            for item in z.infolist():\n"
+        "                out.writestr(copy.copy(item), z.read(item))\n"
+        "                if item.filename.endswith('.py'):\n"
+        "                    code = scratch + '/code'\n"
+        "                    if py_compile.compile(z.extract(item, scratch), code, f'{source}/{name}/{item.filename}', quiet=2,\n"
+        "                                          invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH):\n"
+        "                        out.write(code, item.filename + 'c')\n"
+        "    os.rename(target, target + '.done')\n"
+        "part(library)\n";
 
 struct wanted {
         char *path; /* of the finished archive */
@@ -192,8 +192,16 @@ static void add_command(struct making *m) {
         strv_add(argv, "-Xmx1g");
         for (const char *const *o = sparkcmd_module_options(image->spark_version); *o; o++)
                 strv_add(argv, *o);
-        static const char *const rest_of_it[] = {"org.apache.spark.deploy.SparkSubmit", "--master", "local[2]", "--conf", "spark.ui.enabled=false", "--conf",
-                                                 "spark.driver.bindAddress=127.0.0.1", "--conf", "spark.driver.host=127.0.0.1", "/archive/warm_up.py"};
+        static const char *const rest_of_it[] = {"org.apache.spark.deploy.SparkSubmit",
+                                                 "--master",
+                                                 "local[2]",
+                                                 "--conf",
+                                                 "spark.ui.enabled=false",
+                                                 "--conf",
+                                                 "spark.driver.bindAddress=127.0.0.1",
+                                                 "--conf",
+                                                 "spark.driver.host=127.0.0.1",
+                                                 "/archive/warm_up.py"};
         for (size_t i = 0; i < ARRAY_LEN(rest_of_it); i++)
                 strv_add(argv, rest_of_it[i]);
 }
@@ -206,10 +214,14 @@ static int prepare_bundle(struct making *m, struct err *err) {
         if (r < 0 || (r = fs_mkdirs(m->dir, 0755, err)) < 0 || (r = fs_mkdirs(m->scratch, 0755, err)) < 0)
                 return r;
         AUTO(free) char *hosts = fs_join(m->scratch, "hosts");
-        if ((r = fs_write(script, SV(warm_up), 0644, err)) < 0 || (r = fs_write(hosts, SV("127.0.0.1\tlocalhost archive\n"), 0644, err)) < 0)
+        if ((r = fs_write(script, SV(warm_up), 0644, err)) < 0 ||
+            (r = fs_write(hosts, SV("127.0.0.1\tlocalhost archive\n"), 0644, err)) < 0)
                 return r;
-        struct rootfs_spec spec = {.dir = m->dir, .has_overlay = k->o.isolation->has_overlay, .is_in_user_namespace = k->o.holder->has_user_namespace,
-                                   .spark_home = m->wanted->image.spark_home, .paths = &m->wanted->image.paths,
+        struct rootfs_spec spec = {.dir = m->dir,
+                                   .has_overlay = k->o.isolation->has_overlay,
+                                   .is_in_user_namespace = k->o.holder->has_user_namespace,
+                                   .spark_home = m->wanted->image.spark_home,
+                                   .paths = &m->wanted->image.paths,
                                    .hosts_file = hosts};
         if ((r = rootfs_make(&spec, &m->bundle, err)) < 0)
                 return r;
@@ -226,8 +238,13 @@ static void making_work(void *arg) {
         if (m->result == 0)
                 m->result = podnet_create(m->net_dir, "fsarchive", "archive", m->address, &m->ranges, NULL);
         pod_cgroup_make(k, m->bundle.cgroups_path, 2);
-        struct shim_spec spec = {.program = k->program, .dir = m->dir, .id = m->id, .runtime = k->o.isolation->runtime, .runtime_root = k->runtime_root,
-                                 .without_cgroups = !k->has_cgroups, .log_path = m->log};
+        struct shim_spec spec = {.program = k->program,
+                                 .dir = m->dir,
+                                 .id = m->id,
+                                 .runtime = k->o.isolation->runtime,
+                                 .runtime_root = k->runtime_root,
+                                 .without_cgroups = !k->has_cgroups,
+                                 .log_path = m->log};
         if (m->result == 0)
                 m->result = shim_start(&spec, &m->shim, NULL);
 }
@@ -388,7 +405,9 @@ struct archives *archives_new(struct kubelet *k) {
         struct archives *a = NEW(struct archives);
         const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME"), *off = getenv("FIRESTEEL_CLASS_ARCHIVES");
         *a = (struct archives){.kubelet = k, .wanted = MAP_INIT(wanted_free), .is_off = (off && streq(off, "0")) || !k->o.holder};
-        a->dir = cache && cache[0] ? xasprintf("%s/firesteel/archives", cache) : home && home[0] ? xasprintf("%s/.cache/firesteel/archives", home) : fs_join(k->dir, "archives");
+        a->dir = cache && cache[0] ? xasprintf("%s/firesteel/archives", cache)
+                 : home && home[0] ? xasprintf("%s/.cache/firesteel/archives", home)
+                                   : fs_join(k->dir, "archives");
         if (fs_mkdirs(a->dir, 0755, NULL) < 0)
                 a->is_off = true;
         return a;

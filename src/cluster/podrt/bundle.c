@@ -22,13 +22,49 @@ static const char *const readonly_paths[] = {"/proc/bus", "/proc/fs", "/proc/irq
 
 /* System calls that reach out of the container into the kernel or other processes; the rest of the default profiles' long list of allowed
  * ones is allowed by being absent here. */
-static const char *const denied_calls[] = {
-    "acct",         "add_key",       "bpf",           "clock_adjtime", "clock_settime",  "delete_module", "finit_module", "fsconfig",
-    "fsmount",      "fsopen",        "fspick",        "init_module",   "ioperm",         "iopl",          "kcmp",         "kexec_file_load",
-    "kexec_load",   "keyctl",        "lookup_dcookie", "mount",        "mount_setattr",  "move_mount",    "move_pages",   "name_to_handle_at",
-    "open_by_handle_at", "open_tree", "perf_event_open", "pivot_root", "process_vm_readv", "process_vm_writev", "quotactl", "quotactl_fd",
-    "reboot",       "request_key",   "setns",         "settimeofday",  "swapoff",        "swapon",        "syslog",       "umount2",
-    "unshare",      "userfaultfd",   "vhangup"};
+static const char *const denied_calls[] = {"acct",
+                                           "add_key",
+                                           "bpf",
+                                           "clock_adjtime",
+                                           "clock_settime",
+                                           "delete_module",
+                                           "finit_module",
+                                           "fsconfig",
+                                           "fsmount",
+                                           "fsopen",
+                                           "fspick",
+                                           "init_module",
+                                           "ioperm",
+                                           "iopl",
+                                           "kcmp",
+                                           "kexec_file_load",
+                                           "kexec_load",
+                                           "keyctl",
+                                           "lookup_dcookie",
+                                           "mount",
+                                           "mount_setattr",
+                                           "move_mount",
+                                           "move_pages",
+                                           "name_to_handle_at",
+                                           "open_by_handle_at",
+                                           "open_tree",
+                                           "perf_event_open",
+                                           "pivot_root",
+                                           "process_vm_readv",
+                                           "process_vm_writev",
+                                           "quotactl",
+                                           "quotactl_fd",
+                                           "reboot",
+                                           "request_key",
+                                           "setns",
+                                           "settimeofday",
+                                           "swapoff",
+                                           "swapon",
+                                           "syslog",
+                                           "umount2",
+                                           "unshare",
+                                           "userfaultfd",
+                                           "vhangup"};
 
 void bundle_done(struct bundle *b) {
         free(b->rootfs);
@@ -100,7 +136,8 @@ static void put_process(yyjson_mut_doc *d, yyjson_mut_val *process, const struct
         mjson_set_str(d, process, "cwd", b->cwd ? b->cwd : "/");
         bundle_capabilities(b, &caps);
         yyjson_mut_val *sets = mjson_obj(d, process, "capabilities");
-        /* Without root the effective and permitted sets are emptied by the change of user anyway; the bounding set is what a later root has. */
+        /* Without root the effective and permitted sets are emptied by the change of user anyway; the bounding set is what a later root
+         * has. */
         static const char *const names[] = {"bounding", "effective", "permitted"};
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
                 add_all(d, sets, names[i], (const char *const *)caps.items, b->uid == 0 || i == 0 ? caps.len : 0);
@@ -115,7 +152,8 @@ static void put_process(yyjson_mut_doc *d, yyjson_mut_val *process, const struct
         }
 }
 
-static void put_mount(yyjson_mut_doc *d, yyjson_mut_val *mounts, const char *destination, const char *type, const char *source, const char *options) {
+static void put_mount(yyjson_mut_doc *d, yyjson_mut_val *mounts, const char *destination, const char *type, const char *source,
+                      const char *options) {
         yyjson_mut_val *m = add_obj(d, mounts);
         mjson_set_str(d, m, "destination", destination);
         mjson_set_str(d, m, "type", type);
@@ -140,7 +178,8 @@ static void put_mounts(yyjson_mut_doc *d, yyjson_mut_val *root, const struct bun
         put_mount(d, mounts, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
         /* Group 5 (tty) does not exist where only one id is mapped. */
         put_mount(d, mounts, "/dev/pts", "devpts", "devpts",
-                  b->is_in_user_namespace ? "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620" : "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
+                  b->is_in_user_namespace ? "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620"
+                                          : "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
         put_mount(d, mounts, "/dev/shm", "tmpfs", "shm", shm);
         put_mount(d, mounts, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
         put_mount(d, mounts, "/sys", "sysfs", "sysfs", b->is_privileged ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");

@@ -38,7 +38,8 @@ static int put(const char *dir, const char *file, const char *text) {
 
 /* ---- version 2 ---- */
 
-/* The controllers that limit what is below a group are turned on there. ret: which are, may be NULL. -EBUSY when processes are in the group. */
+/* The controllers that limit what is below a group are turned on there. ret: which are, may be NULL. -EBUSY when processes are in the
+ * group. */
 static int enable(const char *dir, struct cgroup_rights *ret) {
         static const char *const wanted[] = {"cpu", "memory", "pids"};
         AUTO(free) char *there = read_words(dir, "cgroup.controllers"), *on = read_words(dir, "cgroup.subtree_control");
@@ -97,10 +98,11 @@ static void claim(const char *root, char *group, const int *movable, struct cgro
         /* A server that moved away earlier, and now starts another. */
         if (str_ends(group, "/firesteel-server"))
                 *strrchr(group, '/') = '\0';
-        AUTO(free) char *dir = xasprintf("%s%s", root, group), *server = fs_join(dir, "firesteel-server"), *procs = fs_join(dir, "cgroup.procs"),
-                        *control = fs_join(dir, "cgroup.subtree_control");
+        AUTO(free) char *dir = xasprintf("%s%s", root, group), *server = fs_join(dir, "firesteel-server"),
+                        *procs = fs_join(dir, "cgroup.procs"), *control = fs_join(dir, "cgroup.subtree_control");
         AUTO(free) char *there = read_words(dir, "cgroup.controllers");
-        if (!has_word(there, "memory") || access(dir, W_OK) < 0 || access(procs, W_OK) < 0 || access(control, W_OK) < 0 || !is_ours_alone(dir, movable))
+        if (!has_word(there, "memory") || access(dir, W_OK) < 0 || access(procs, W_OK) < 0 || access(control, W_OK) < 0 ||
+            !is_ours_alone(dir, movable))
                 return;
         if ((mkdir(server, 0755) < 0 && errno != EEXIST) || move_into(server, movable) < 0 || enable(dir, ret) < 0) {
                 ret->has_memory = ret->has_cpu = false;
@@ -114,8 +116,9 @@ static void claim(const char *root, char *group, const int *movable, struct cgro
 
 void cgroup_probe(const char *root, bool is_root, struct sv self, const int *movable, struct cgroup_rights *ret) {
         struct cgroup_rights r = {.mode = CGROUP_NONE};
-        AUTO(free) char *procs = fs_join(root, "cgroup.procs"), *control = fs_join(root, "cgroup.subtree_control"), *memory = fs_join(root, "memory"),
-                        *cpu = fs_join(root, "cpu"), *memory_procs = fs_join(memory, "cgroup.procs"), *cpu_procs = fs_join(cpu, "cgroup.procs");
+        AUTO(free) char *procs = fs_join(root, "cgroup.procs"), *control = fs_join(root, "cgroup.subtree_control"),
+                        *memory = fs_join(root, "memory"), *cpu = fs_join(root, "cpu"), *memory_procs = fs_join(memory, "cgroup.procs"),
+                        *cpu_procs = fs_join(cpu, "cgroup.procs");
         AUTO(free) char *group = own_group(self);
         if (fs_exists(procs) && is_root) {
                 if (access(control, W_OK) == 0) {
@@ -142,7 +145,8 @@ void cgroup_make(const char *root, enum cgroup_mode mode, const char *path, int6
         char text[24];
         if (shares < 2)
                 shares = 2;
-        snprintf(text, sizeof text, "%lld", (long long)(v2 ? 1 + (shares - 2) * 9999 / 262142 : shares)); /* as crun and the kubelet convert them */
+        snprintf(text, sizeof text, "%lld",
+                 (long long)(v2 ? 1 + (shares - 2) * 9999 / 262142 : shares)); /* as crun and the kubelet convert them */
         if (fs_mkdirs(dir, 0755, NULL) < 0)
                 return;
         /* From the top: a group has a controller's files when the one above gives it that. */
@@ -155,8 +159,9 @@ void cgroup_make(const char *root, enum cgroup_mode mode, const char *path, int6
 }
 
 void cgroup_remove(const char *root, const char *path) {
-        static const char *const controllers[] = {"", "/memory", "/cpu", "/cpuacct", "/cpuset", "/pids", "/blkio", "/devices", "/freezer", "/systemd",
-                                                  "/cpu,cpuacct", "/net_cls", "/net_prio", "/perf_event", "/hugetlb", "/rdma", "/misc"};
+        static const char *const controllers[] = {"",          "/memory",     "/cpu",     "/cpuacct", "/cpuset",      "/pids",
+                                                  "/blkio",    "/devices",    "/freezer", "/systemd", "/cpu,cpuacct", "/net_cls",
+                                                  "/net_prio", "/perf_event", "/hugetlb", "/rdma",    "/misc"};
         for (size_t i = 0; i < ARRAY_LEN(controllers); i++) {
                 AUTO(free) char *dir = xasprintf("%s%s%s", root, controllers[i], path);
                 rmdir(dir); /* only empty ones go */

@@ -1,9 +1,10 @@
-/* Control groups, version 1 and 2: what this process may do with them, and the groups of pods. The groups of containers are made by crun or runc.
+/* Control groups, version 1 and 2: what this process may do with them, and the groups of pods. The groups of containers are made by crun or
+ * runc.
  *
- * Groups lie below BASE/firesteel/INSTANCE/POD. BASE is "" for root. With version 2 an ordinary user can have limits too, in a group that was
- * delegated to him and has no other processes in it ("systemd-run --user --scope -p Delegate=yes firesteel local up"): BASE is that group then, and
- * this program's own processes move to BASE/firesteel-server, because a group with processes cannot limit the ones below it.
- * `root` is where the hierarchies are mounted: CGROUP_ROOT, or a directory of a test.
+ * Groups lie below BASE/firesteel/INSTANCE/POD. BASE is "" for root. With version 2 an ordinary user can have limits too, in a group that
+ * was delegated to him and has no other processes in it ("systemd-run --user --scope -p Delegate=yes firesteel local up"): BASE is that
+ * group then, and this program's own processes move to BASE/firesteel-server, because a group with processes cannot limit the ones below
+ * it. `root` is where the hierarchies are mounted: CGROUP_ROOT, or a directory of a test.
  */
 #ifndef FIRESTEEL_CLUSTER_PODRT_CGROUP_H
 #define FIRESTEEL_CLUSTER_PODRT_CGROUP_H

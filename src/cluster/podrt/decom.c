@@ -19,7 +19,8 @@ static bool is_executor(const char *pid) {
         if (fs_read(path, MAX_COMMAND, &command, NULL) < 0)
                 return false;
         rest = str_sv(&command);
-        return sv_split(&rest, '\0', &program) && program.len && streq(fs_basename(program.data), "java") && sv_find(rest, SV("Executor")) >= 0;
+        return sv_split(&rest, '\0', &program) && program.len && streq(fs_basename(program.data), "java") &&
+               sv_find(rest, SV("Executor")) >= 0;
 }
 
 /* The youngest one; 0: none. */

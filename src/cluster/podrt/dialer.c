@@ -106,7 +106,8 @@ static void serve_listen(const struct request *q, int reply) {
         AUTO(err) struct err err = ERR_INIT;
         struct answer a = {0};
         int fd = -1, port = 0;
-        a.code = q->kind == REQUEST_LISTEN_UDP ? bind_udp(q->host, q->port, &fd, &err) : hostport_listen(q->host, q->port, &fd, &port, &err);
+        a.code =
+                q->kind == REQUEST_LISTEN_UDP ? bind_udp(q->host, q->port, &fd, &err) : hostport_listen(q->host, q->port, &fd, &port, &err);
         if (a.code < 0)
                 snprintf(a.text, sizeof a.text, "%s", err_message(&err));
         (void)!fdpass_send(reply, &a, sizeof a, fd);
@@ -278,7 +279,12 @@ static void on_refusal(void *arg) {
 static void start_dial(struct dialer *dialer, struct loop *l, enum request_kind kind, const char *host, int port,
                        void (*done)(void *arg, int fd, const struct err *err), void *arg) {
         struct dial *d = NEW(struct dial);
-        *d = (struct dial){.loop = l, .fd = -1, .target = xasprintf("%s:%d", host, port), .is_listening = kind == REQUEST_LISTEN || kind == REQUEST_LISTEN_UDP, .done = done, .arg = arg};
+        *d = (struct dial){.loop = l,
+                           .fd = -1,
+                           .target = xasprintf("%s:%d", host, port),
+                           .is_listening = kind == REQUEST_LISTEN || kind == REQUEST_LISTEN_UDP,
+                           .done = done,
+                           .arg = arg};
         struct request q = {.kind = kind, .port = port};
         int pair[2];
         if (strlen(host) >= sizeof q.host || port < 1 || port > 65535) {
@@ -303,15 +309,18 @@ static void start_dial(struct dialer *dialer, struct loop *l, enum request_kind 
         d->watch = fdwatch_new(l, d->fd, on_answer, d);
 }
 
-void dialer_connect(struct dialer *d, struct loop *l, const char *host, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg) {
+void dialer_connect(struct dialer *d, struct loop *l, const char *host, int port, void (*done)(void *arg, int fd, const struct err *err),
+                    void *arg) {
         start_dial(d, l, REQUEST_TCP, host, port, done, arg);
 }
 
-void dialer_udp(struct dialer *d, struct loop *l, const char *address, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg) {
+void dialer_udp(struct dialer *d, struct loop *l, const char *address, int port, void (*done)(void *arg, int fd, const struct err *err),
+                void *arg) {
         start_dial(d, l, REQUEST_UDP, address, port, done, arg);
 }
 
-void dialer_listen(struct dialer *d, struct loop *l, bool is_udp, const char *address, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg) {
+void dialer_listen(struct dialer *d, struct loop *l, bool is_udp, const char *address, int port,
+                   void (*done)(void *arg, int fd, const struct err *err), void *arg) {
         start_dial(d, l, is_udp ? REQUEST_LISTEN_UDP : REQUEST_LISTEN, address, port, done, arg);
 }
 
@@ -370,7 +379,8 @@ static int put_task(int fd, struct sv task) {
         return r < 0 ? r : fdpass_send(fd, "t", 1, file);
 }
 
-struct dialer_task *dialer_send(struct dialer *d, struct loop *l, struct sv task, void (*done)(void *arg, struct sv answer, const struct err *err), void *arg) {
+struct dialer_task *dialer_send(struct dialer *d, struct loop *l, struct sv task,
+                                void (*done)(void *arg, struct sv answer, const struct err *err), void *arg) {
         struct dialer_task *t = NEW(struct dialer_task);
         *t = (struct dialer_task){.loop = l, .fd = -1, .done = done, .arg = arg};
         struct request q = {.kind = REQUEST_ERRAND};

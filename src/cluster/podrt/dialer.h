@@ -21,15 +21,19 @@ MUST_USE int dialer_start(dialer_errand *errand, struct dialer **ret, struct err
 void dialer_free(struct dialer *d);
 DEFINE_AUTO_PTR(dialer, struct dialer, dialer_free)
 /* done once, never inside the call; the connected descriptor is the callee's. Loop thread only. */
-void dialer_connect(struct dialer *d, struct loop *l, const char *host, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg);
+void dialer_connect(struct dialer *d, struct loop *l, const char *host, int port, void (*done)(void *arg, int fd, const struct err *err),
+                    void *arg);
 /* A UDP socket of the host that is connected to a numeric address; else as dialer_connect. */
-void dialer_udp(struct dialer *d, struct loop *l, const char *address, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg);
+void dialer_udp(struct dialer *d, struct loop *l, const char *address, int port, void (*done)(void *arg, int fd, const struct err *err),
+                void *arg);
 /* A socket on an address of the host: listening, or of UDP and bound; else as dialer_connect. */
-void dialer_listen(struct dialer *d, struct loop *l, bool is_udp, const char *address, int port, void (*done)(void *arg, int fd, const struct err *err), void *arg);
+void dialer_listen(struct dialer *d, struct loop *l, bool is_udp, const char *address, int port,
+                   void (*done)(void *arg, int fd, const struct err *err), void *arg);
 
 struct dialer_task;
 /* Runs the errand on a task (at most DIALER_MAX_TASK bytes); done once, never inside the call. Loop thread only. */
-struct dialer_task *dialer_send(struct dialer *d, struct loop *l, struct sv task, void (*done)(void *arg, struct sv answer, const struct err *err), void *arg);
+struct dialer_task *dialer_send(struct dialer *d, struct loop *l, struct sv task,
+                                void (*done)(void *arg, struct sv answer, const struct err *err), void *arg);
 /* Kills the process that is at it; done is not called. Only before done was called. */
 void dialer_cancel(struct dialer_task *t);
 

@@ -1,5 +1,6 @@
-/* DNS answers for names that stand for others: Services of type ExternalName. The answer has the alias (CNAME) and, because pods' resolvers do not ask
- * on by themselves, the addresses of what it stands for. Pure; packets of at most DNS_MAX_PACKET, addresses that do not fit are left out. */
+/* DNS answers for names that stand for others: Services of type ExternalName. The answer has the alias (CNAME) and, because pods' resolvers
+ * do not ask on by themselves, the addresses of what it stands for. Pure; packets of at most DNS_MAX_PACKET, addresses that do not fit are
+ * left out. */
 #ifndef FIRESTEEL_CLUSTER_PODRT_DNSALIAS_H
 #define FIRESTEEL_CLUSTER_PODRT_DNSALIAS_H
 

@@ -59,7 +59,8 @@ bool resolver_is_valid(const char *text) {
 static void read_resolv_conf(struct dnsforward *f) {
         AUTO(str) struct str text = STR_INIT(1 << 20);
         struct stat st;
-        if (f->is_fixed || stat("/etc/resolv.conf", &st) < 0 || (st.st_mtim.tv_sec == f->read_at.tv_sec && st.st_mtim.tv_nsec == f->read_at.tv_nsec) ||
+        if (f->is_fixed || stat("/etc/resolv.conf", &st) < 0 ||
+            (st.st_mtim.tv_sec == f->read_at.tv_sec && st.st_mtim.tv_nsec == f->read_at.tv_nsec) ||
             fs_read("/etc/resolv.conf", 1 << 20, &text, NULL) < 0)
                 return;
         f->read_at = st.st_mtim;
@@ -159,7 +160,8 @@ static void on_answer(void *arg) {
         if (q->alias) {
                 struct dns_query parsed;
                 AUTO(str) struct str answer = STR_INIT(DNS_MAX_PACKET);
-                if (!dns_parse(str_sv(&q->asked), &parsed) || !dnsalias_translate(str_sv(&q->asked), &parsed, q->alias, sv_new(data, (size_t)n), &answer)) {
+                if (!dns_parse(str_sv(&q->asked), &parsed) ||
+                    !dnsalias_translate(str_sv(&q->asked), &parsed, q->alias, sv_new(data, (size_t)n), &answer)) {
                         try_next(q);
                         return;
                 }

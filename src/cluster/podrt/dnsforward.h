@@ -11,8 +11,8 @@
 enum { DNSFORWARD_MAX = 1024 };
 
 struct dnsforward;
-/* Answers are sent from `fd`, which is borrowed. resolvers: ADDRESS[:PORT]; NULL or empty: the nameservers of /etc/resolv.conf, read for each
- * query anew when the file changed. NULL when there are none. */
+/* Answers are sent from `fd`, which is borrowed. resolvers: ADDRESS[:PORT]; NULL or empty: the nameservers of /etc/resolv.conf, read for
+ * each query anew when the file changed. NULL when there are none. */
 struct dnsforward *dnsforward_new(struct loop *l, struct dialer *dialer, const struct strv *resolvers, int fd);
 void dnsforward_free(struct dnsforward *f);
 /* False: too much is under way; the caller answers. */

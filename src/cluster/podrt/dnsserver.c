@@ -82,7 +82,8 @@ void dns_answer(struct sv packet, const struct dns_query *q, int rcode, const st
 }
 
 /* The name stands for another: inside, or one that the host's resolvers know. False: theirs is the answer. */
-static bool answer_alias(struct dnsserver *s, struct sv packet, const struct dns_query *q, char *alias, const struct sockaddr_in *from, struct str *ret) {
+static bool answer_alias(struct dnsserver *s, struct sv packet, const struct dns_query *q, char *alias, const struct sockaddr_in *from,
+                         struct str *ret) {
         AUTO(strv) struct strv addresses = {0};
         AUTO(free) char *further = NULL;
         size_t len = strlen(alias);
@@ -128,7 +129,8 @@ static void on_packet(void *arg) {
         }
 }
 
-struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, const struct strv *resolvers, dnsserver_resolve *resolve, void *arg) {
+struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, const struct strv *resolvers,
+                                dnsserver_resolve *resolve, void *arg) {
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(53)};
         if (inet_pton(AF_INET, address, &a.sin_addr) != 1)
                 return NULL;

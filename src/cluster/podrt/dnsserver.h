@@ -16,7 +16,8 @@ struct dnsserver;
 typedef bool dnsserver_resolve(void *arg, const char *name, struct strv *ret, char **ret_alias);
 /* NULL when the address cannot be bound. */
 /* dialer NULL: names outside are refused. resolvers: ADDRESS[:PORT]; NULL or empty: those of /etc/resolv.conf. */
-struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, const struct strv *resolvers, dnsserver_resolve *resolve, void *arg);
+struct dnsserver *dnsserver_new(struct loop *l, const char *address, struct dialer *dialer, const struct strv *resolvers,
+                                dnsserver_resolve *resolve, void *arg);
 void dnsserver_free(struct dnsserver *s);
 /* ADDRESS[:PORT] with a numeric IPv4 address. */
 bool resolver_is_valid(const char *text);

@@ -19,7 +19,16 @@
 #include "cluster/podrt/relay.h"
 #include "net/stream.h"
 
-enum { TABLE = 2952, PRIORITY = 1000, BACKLOG = 64, PACKETS_AT_ONCE = 64, PACKET_MAX = 65536, FLOW_IDLE_MS = 60000, SWEEP_MS = 10000, QUEUE_MAX = 8 };
+enum {
+        TABLE = 2952,
+        PRIORITY = 1000,
+        BACKLOG = 64,
+        PACKETS_AT_ONCE = 64,
+        PACKET_MAX = 65536,
+        FLOW_IDLE_MS = 60000,
+        SWEEP_MS = 10000,
+        QUEUE_MAX = 8
+};
 
 struct port {
         struct egress *egress;
@@ -74,8 +83,12 @@ static int route(struct nl *nl, int type, uint32_t network, int prefix, struct e
         int lo = 0;
         int r = nl_link_index(nl, "lo", &lo, err);
         struct nlmsg m;
-        struct rtmsg body = {.rtm_family = AF_INET, .rtm_dst_len = (uint8_t)prefix, .rtm_table = RT_TABLE_UNSPEC, .rtm_protocol = RTPROT_STATIC,
-                             .rtm_scope = type == RTN_LOCAL ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE, .rtm_type = (uint8_t)type};
+        struct rtmsg body = {.rtm_family = AF_INET,
+                             .rtm_dst_len = (uint8_t)prefix,
+                             .rtm_table = RT_TABLE_UNSPEC,
+                             .rtm_protocol = RTPROT_STATIC,
+                             .rtm_scope = type == RTN_LOCAL ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE,
+                             .rtm_type = (uint8_t)type};
         if (r < 0)
                 return r;
         network = htonl(network);
@@ -163,7 +176,8 @@ static int transparent_socket(int type, uint32_t address, int port) {
         int one = 1;
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = address};
         AUTO(fd) int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0 || setsockopt(fd, SOL_IP, IP_TRANSPARENT, &one, sizeof one) < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+        if (fd < 0 || setsockopt(fd, SOL_IP, IP_TRANSPARENT, &one, sizeof one) < 0 ||
+            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
             /* Beside the relays of services, which have addresses of their own. */
             setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0)
                 return -errno;
@@ -181,7 +195,8 @@ static bool add_port(struct egress *e, int number) {
         if (e->ports.len >= EGRESS_MAX_PORTS)
                 return false;
         AUTO(fd) int fd = transparent_socket(SOCK_STREAM, htonl(INADDR_ANY), number);
-        if (fd < 0 || listen(fd, BACKLOG) < 0 || rule(&e->nl, RTM_NEWRULE, PODNET_BRIDGE, number, NULL) < 0 || rule(&e->nl, RTM_NEWRULE, "lo", number, NULL) < 0)
+        if (fd < 0 || listen(fd, BACKLOG) < 0 || rule(&e->nl, RTM_NEWRULE, PODNET_BRIDGE, number, NULL) < 0 ||
+            rule(&e->nl, RTM_NEWRULE, "lo", number, NULL) < 0)
                 return false;
         struct port *p = NEW(struct port);
         *p = (struct port){.egress = e, .number = number, .fd = TAKE_FD(fd)};
@@ -415,8 +430,15 @@ void egress_free(struct egress *e) {
 
 int egress_new(struct loop *l, struct dialer *dialer, const struct podnet_ranges *ranges, struct egress **ret, struct err *err) {
         struct egress *e = NEW(struct egress);
-        *e = (struct egress){.loop = l, .dialer = dialer, .ranges = *ranges, .packets = -1, .raw = -1, .nl = {.fd = -1}, .ports = MAP_INIT(port_free),
-                             .flows = MAP_INIT(flow_free), .buffer = xmalloc(PACKET_MAX)};
+        *e = (struct egress){.loop = l,
+                             .dialer = dialer,
+                             .ranges = *ranges,
+                             .packets = -1,
+                             .raw = -1,
+                             .nl = {.fd = -1},
+                             .ports = MAP_INIT(port_free),
+                             .flows = MAP_INIT(flow_free),
+                             .buffer = xmalloc(PACKET_MAX)};
         int r = nl_open(&e->nl, err);
         if (r == 0)
                 r = set_routes(e, err);

@@ -1,5 +1,5 @@
-/* Limits of local storage: an emptyDir's sizeLimit and a container's limit of ephemeral-storage. Looked at on a worker from time to time, as
- * the kubelet does; a pod that is over one is evicted. Rules: pkg/kubelet/eviction. */
+/* Limits of local storage: an emptyDir's sizeLimit and a container's limit of ephemeral-storage. Looked at on a worker from time to time,
+ * as the kubelet does; a pod that is over one is evicted. Rules: pkg/kubelet/eviction. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -35,7 +35,8 @@ static int64_t bytes_below(int parent, const char *name, dev_t device, int depth
         }
         for (struct dirent *e; (e = readdir(d));) {
                 struct stat st;
-                if (streq(e->d_name, ".") || streq(e->d_name, "..") || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (device && st.st_dev != device))
+                if (streq(e->d_name, ".") || streq(e->d_name, "..") || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+                    (device && st.st_dev != device))
                         continue;
                 total += (int64_t)st.st_blocks * 512;
                 if (S_ISDIR(st.st_mode))
@@ -94,12 +95,14 @@ static void look_at(struct pod *p) {
                 const char *name = json_get_str(spec, "name"), *limit = json_get_str(yyjson_obj_get(spec, "emptyDir"), "sizeLimit");
                 const char *medium = json_get_str(yyjson_obj_get(spec, "emptyDir"), "medium");
                 if (limit && name && !(medium && streq(medium, "Memory")))
-                        add(l, xasprintf("%s/volumes/%s", p->dir, name), bytes_of(limit), xasprintf("Usage of EmptyDir volume \"%s\" exceeds the limit \"%s\". ", name, limit));
+                        add(l, xasprintf("%s/volumes/%s", p->dir, name), bytes_of(limit),
+                            xasprintf("Usage of EmptyDir volume \"%s\" exceeds the limit \"%s\". ", name, limit));
         }
         vec_foreach(c, &p->containers) {
                 const char *limit = json_str_at(container_spec(*c), "/resources/limits/ephemeral-storage");
                 if (limit && (*c)->state == CONTAINER_RUNNING)
-                        add(l, container_dir(*c, (*c)->attempt), bytes_of(limit), xasprintf("Container %s exceeded its local ephemeral storage limit \"%s\". ", (*c)->name, limit));
+                        add(l, container_dir(*c, (*c)->attempt), bytes_of(limit),
+                            xasprintf("Container %s exceeded its local ephemeral storage limit \"%s\". ", (*c)->name, limit));
         }
         if (!l->list.len) {
                 free(l->uid);

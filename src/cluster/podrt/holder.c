@@ -66,10 +66,11 @@ static int write_record(const char *dir, const struct holder *h, const struct po
         char pods[IPV4_SIZE], services[IPV4_SIZE];
         ipv4_format(ranges->pods.network, pods);
         ipv4_format(ranges->services.network, services);
-        AUTO(free) char *text = xasprintf("{\"pid\":%d,\"startTicks\":%llu,\"userNamespace\":%s,\"subordinateIds\":%s,\"podCIDR\":\"%s/%d\","
-                                          "\"serviceCIDR\":\"%s/%d\"}\n",
-                                          (int)h->proc.pid, (unsigned long long)h->proc.start_ticks, h->has_user_namespace ? "true" : "false",
-                                          h->has_subordinate_ids ? "true" : "false", pods, ranges->pods.prefix, services, ranges->services.prefix);
+        AUTO(free) char *text =
+                xasprintf("{\"pid\":%d,\"startTicks\":%llu,\"userNamespace\":%s,\"subordinateIds\":%s,\"podCIDR\":\"%s/%d\","
+                          "\"serviceCIDR\":\"%s/%d\"}\n",
+                          (int)h->proc.pid, (unsigned long long)h->proc.start_ticks, h->has_user_namespace ? "true" : "false",
+                          h->has_subordinate_ids ? "true" : "false", pods, ranges->pods.prefix, services, ranges->services.prefix);
         return fs_write_atomic(path, sv_of(text), 0600, err);
 }
 
@@ -83,9 +84,10 @@ int holder_find(const char *dir, struct holder *ret, struct err *err) {
         if (r < 0 || (r = json_parse(str_sv(&text), &doc, err)) < 0)
                 return err_wrap(err, r, "%s", path);
         yyjson_val *root = yyjson_doc_get_root(doc);
-        struct holder h = {.proc = {.pid = (pid_t)json_get_int(root, "pid", 0), .start_ticks = (uint64_t)json_get_int(root, "startTicks", 0)},
-                           .has_user_namespace = json_get_bool(root, "userNamespace", false),
-                           .has_subordinate_ids = json_get_bool(root, "subordinateIds", false)};
+        struct holder h = {
+                .proc = {.pid = (pid_t)json_get_int(root, "pid", 0), .start_ticks = (uint64_t)json_get_int(root, "startTicks", 0)},
+                .has_user_namespace = json_get_bool(root, "userNamespace", false),
+                .has_subordinate_ids = json_get_bool(root, "subordinateIds", false)};
         if (!procid_is_alive(&h.proc))
                 return err_set(err, -ENOENT, "the namespace holder recorded in %s has ended", path);
         *ret = h;
@@ -183,7 +185,8 @@ static int tidy_cgroups(bool in_user_namespace) {
                         return -errno;
                 return 0;
         }
-        if (fs_is_dir("/sys/fs/cgroup") && mount("tmpfs", "/sys/fs/cgroup", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,mode=755") < 0)
+        if (fs_is_dir("/sys/fs/cgroup") &&
+            mount("tmpfs", "/sys/fs/cgroup", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,mode=755") < 0)
                 return -errno;
         return 0;
 }

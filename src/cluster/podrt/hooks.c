@@ -67,11 +67,15 @@ bool container_hook(struct container *c, const char *name, int64_t limit_ms, voi
                 if (tls_client_new(&(struct tls_client_options){.insecure = true}, &h->tls, NULL) < 0)
                         h->tls = NULL;
                 h->http = http_client_new(loop, &(struct http_client_options){.tls = h->tls, .user_agent = "kube-lifecycle/1.34"});
-                http_call_start(h->http, &(struct http_call_options){.method = "GET", .url = url, .headers = &headers, .timeout_ms = limit_ms, .on_done = http_over, .arg = h});
+                http_call_start(
+                        h->http,
+                        &(struct http_call_options){
+                                .method = "GET", .url = url, .headers = &headers, .timeout_ms = limit_ms, .on_done = http_over, .arg = h});
                 http_headers_done(&headers);
         } else if ((way = yyjson_obj_get(hook, "tcpSocket"))) {
                 const char *host = json_get_str(way, "host");
-                stream_connect(loop, host && host[0] ? host : c->pod->ip, probe_port(c, yyjson_obj_get(way, "port")), NULL, limit_ms, tcp_over, h);
+                stream_connect(loop, host && host[0] ? host : c->pod->ip, probe_port(c, yyjson_obj_get(way, "port")), NULL, limit_ms,
+                               tcp_over, h);
         } else {
                 int64_t ms = json_get_int(yyjson_obj_get(hook, "sleep"), "seconds", 0) * 1000;
                 if (limit_ms > 0 && ms > limit_ms)

@@ -208,7 +208,8 @@ static bool try_java(struct image_store *s, const char *home) {
                 return true;
         }
         if (version && !(s->java_unfit && strstr(s->java_unfit, real))) {
-                char *more = s->java_unfit ? xasprintf("%s, Java %d in %s", s->java_unfit, version, real) : xasprintf("Java %d in %s", version, real);
+                char *more = s->java_unfit ? xasprintf("%s, Java %d in %s", s->java_unfit, version, real)
+                                           : xasprintf("Java %d in %s", version, real);
                 free(s->java_unfit);
                 s->java_unfit = more;
         }
@@ -294,9 +295,18 @@ static const struct {
         bool has_spark;
         uint32_t uid;
 } table[] = {
-    {"apache/spark", true, 185}, {"apache/spark-py", true, 185}, {"apache/spark-r", true, 185}, {"spark", true, 185},    {"firesteel/spark", true, 0},
-    {"busybox", false, 0},       {"alpine", false, 0},           {"debian", false, 0},          {"ubuntu", false, 0},    {"python", false, 0},
-    {"bash", false, 0},          {"firesteel/host", false, 0},
+        {"apache/spark", true, 185},
+        {"apache/spark-py", true, 185},
+        {"apache/spark-r", true, 185},
+        {"spark", true, 185},
+        {"firesteel/spark", true, 0},
+        {"busybox", false, 0},
+        {"alpine", false, 0},
+        {"debian", false, 0},
+        {"ubuntu", false, 0},
+        {"python", false, 0},
+        {"bash", false, 0},
+        {"firesteel/host", false, 0},
 };
 
 /* "4.1.4-scala2.13-java17-python3-ubuntu" and "v4.1" give the digits and dots at the beginning. */
@@ -325,13 +335,15 @@ static const struct spark_install *choose(const struct image_store *s, const cha
 static int not_installed(const struct image_store *s, const char *reference, const char *version, struct err *err) {
         AUTO(str) struct str have = STR_INIT(0);
         vec_foreach(i, &s->installs) str_appendf(&have, "%s%s", have.len ? ", " : "", i->version);
-        return err_set(err, -ENOENT,
-                       "image \"%s\": Spark %s is not installed on this machine (installed: %s); install it with pip (pyspark==%s) and start the instance again with "
-                       "--spark-home and its directory site-packages/pyspark",
-                       reference, version[0] ? version : "of any version", have.len ? str_cstr(&have) : "none", version[0] ? version : "4.1.4");
+        return err_set(
+                err, -ENOENT,
+                "image \"%s\": Spark %s is not installed on this machine (installed: %s); install it with pip (pyspark==%s) and start the instance again with "
+                "--spark-home and its directory site-packages/pyspark",
+                reference, version[0] ? version : "of any version", have.len ? str_cstr(&have) : "none", version[0] ? version : "4.1.4");
 }
 
-static int fill_spark(const struct image_store *s, const char *reference, const struct reference *r, uint32_t uid, struct image *image, struct err *err) {
+static int fill_spark(const struct image_store *s, const char *reference, const struct reference *r, uint32_t uid, struct image *image,
+                      struct err *err) {
         AUTO(free) char *version = wanted_version(r->tag);
         const struct spark_install *i = choose(s, version);
         if (!i)
@@ -379,8 +391,9 @@ int image_resolve(const struct image_store *s, const char *reference, struct ima
         AUTO(reference) struct reference r = {0};
         AUTO(image) struct image image = {0};
         if (!reference[0] || !parse_reference(reference, &r))
-                return err_set(err, -EINVAL, "Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": invalid reference format", reference,
-                               reference);
+                return err_set(err, -EINVAL,
+                               "Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": invalid reference format",
+                               reference, reference);
         for (size_t i = 0; i < ARRAY_LEN(table); i++) {
                 if (!streq(r.name, table[i].name))
                         continue;

@@ -1,9 +1,8 @@
 /* Images without a registry: a name leads to the host's own file system, with or without an installed Spark in it.
  *
- *     apache/spark:TAG, spark:TAG, apache/spark-py:TAG    Spark of the tag's version (4.1.4, 4.1, 3.5.9-scala2.12-java17-python3-ubuntu, latest), user 185
- *     firesteel/spark:TAG                                 the same as root of the pod
- *     busybox, alpine, debian, ubuntu, python, bash       the host without Spark
- *     anything else                                       from registries and files: imagepull.h
+ *     apache/spark:TAG, spark:TAG, apache/spark-py:TAG    Spark of the tag's version (4.1.4, 4.1, 3.5.9-scala2.12-java17-python3-ubuntu,
+ * latest), user 185 firesteel/spark:TAG                                 the same as root of the pod busybox, alpine, debian, ubuntu,
+ * python, bash       the host without Spark anything else                                       from registries and files: imagepull.h
  *
  * Spark installations are pip's pyspark in virtual environments, or unpacked distributions; they are found at start in the directories
  * given and in FIRESTEEL_SPARK_HOME_<anything>. Java is the first of version 17 or 21, by the file `release` in its directory. Resolving

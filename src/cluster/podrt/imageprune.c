@@ -12,7 +12,8 @@ static int prune_there(void *arg, struct str *answer, struct err *err) {
         AUTO(oci_prune_result) struct oci_prune_result result = {0};
         int r = oci_store_prune(s, &(struct oci_prune_options){0}, true, &result, err);
         if (r == 0)
-                str_appendf(answer, "{\"blobs\":%zu,\"layers\":%zu,\"stuck\":%zu,\"bytes\":%lld}", result.blobs, result.layers, result.stuck, (long long)result.bytes);
+                str_appendf(answer, "{\"blobs\":%zu,\"layers\":%zu,\"stuck\":%zu,\"bytes\":%lld}", result.blobs, result.layers,
+                            result.stuck, (long long)result.bytes);
         return r;
 }
 

@@ -1,5 +1,5 @@
-/* Pruning the store of images from a command: also what belongs to subordinate ids, which an ordinary user may remove only as the root of a user
- * namespace. Needs no server. */
+/* Pruning the store of images from a command: also what belongs to subordinate ids, which an ordinary user may remove only as the root of a
+ * user namespace. Needs no server. */
 #ifndef FIRESTEEL_CLUSTER_PODRT_IMAGEPRUNE_H
 #define FIRESTEEL_CLUSTER_PODRT_IMAGEPRUNE_H
 

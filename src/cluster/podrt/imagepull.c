@@ -146,13 +146,15 @@ int image_pull_errand(struct sv task, struct str *answer, struct err *err) {
         if (r < 0)
                 return r;
         yyjson_val *root = yyjson_doc_get_root(doc);
-        if ((r = oci_store_open(json_get_str(root, "store"), &store, err)) < 0 || (r = oci_reference_parse(json_get_str(root, "image"), &name, err)) < 0)
+        if ((r = oci_store_open(json_get_str(root, "store"), &store, err)) < 0 ||
+            (r = oci_reference_parse(json_get_str(root, "image"), &name, err)) < 0)
                 return r;
         if (name.transport != OCI_REGISTRY)
                 return oci_import(&store, &name, err);
         if ((r = read_task(root, &logins, &insecure, err)) < 0)
                 return r;
-        const struct oci_pull_options o = {.logins = &logins, .insecure = &insecure, .unless_present = json_get_bool(root, "unlessPresent", false)};
+        const struct oci_pull_options o = {
+                .logins = &logins, .insecure = &insecure, .unless_present = json_get_bool(root, "unlessPresent", false)};
         r = oci_pull(&o, &store, &name, &result, err);
         if (r == 0)
                 str_appendf(answer, "{\"digest\":\"%s\"}", result.digest);
@@ -213,7 +215,11 @@ static void prepare_work(void *arg) {
 static void prepare(struct op *op);
 
 static void finish(struct op *op) {
-        const struct image_ready ready = {.image = &op->image, .layers_dir = op->layers_dir, .layers = &op->layers, .was_pulled = op->was_pulled, .took_ms = op->took_ms};
+        const struct image_ready ready = {.image = &op->image,
+                                          .layers_dir = op->layers_dir,
+                                          .layers = &op->layers,
+                                          .was_pulled = op->was_pulled,
+                                          .took_ms = op->took_ms};
         map_remove(&op->pulls->ops, op->key);
         vec_foreach(g, &op->waiting) if (*g) (*g)->done((*g)->arg, op->result < 0 ? NULL : &ready, op->result < 0 ? &op->err : NULL);
         op_free(op);

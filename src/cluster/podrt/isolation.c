@@ -56,7 +56,8 @@ static int probe_child(const char *scratch, bool is_root, uid_t uid, gid_t gid) 
                 if (put("/proc/self/gid_map", map) < 0)
                         return 0;
         }
-        if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) < 0 ||
+            mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return 0;
         int found = FOUND_NAMESPACES;
         AUTO(free) char *upper = fs_join(scratch, "upper");
@@ -117,13 +118,17 @@ static void probe_cgroups(struct isolation *i) {
         i->limits_cpu = rights.has_cpu;
         if (i->limits_memory)
                 return;
-        strv_add(&i->notes, i->is_root ? "no memory control group: memory limits are enforced by polling four times a second"
-                                       : "control groups need root, or a delegated group of version 2: memory limits are enforced by polling four times a second, CPU limits "
-                                         "not at all (start the instance as root for both, or by \"systemd-run --user --scope -p Delegate=yes firesteel local up\")");
+        strv_add(
+                &i->notes,
+                i->is_root
+                        ? "no memory control group: memory limits are enforced by polling four times a second"
+                        : "control groups need root, or a delegated group of version 2: memory limits are enforced by polling four times a second, CPU limits "
+                          "not at all (start the instance as root for both, or by \"systemd-run --user --scope -p Delegate=yes firesteel local up\")");
 }
 
 static void probe_runtime(struct isolation *i) {
-        /* On cgroup v2 crun raises a limit to load its device filter; where this root may not (CAP_SYS_RESOURCE), only runc starts containers. */
+        /* On cgroup v2 crun raises a limit to load its device filter; where this root may not (CAP_SYS_RESOURCE), only runc starts
+         * containers. */
         bool prefers_runc = i->is_root && i->cgroups == CGROUP_V2 && prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE) == 0;
         const char *const names[] = {prefers_runc ? "runc" : "crun", prefers_runc ? "crun" : "runc"};
         const char *wanted = getenv("FIRESTEEL_RUNTIME");
@@ -139,7 +144,9 @@ static void probe_runtime(struct isolation *i) {
                 i->runtime_is_crun = i->runtime && streq(names[n], "crun");
         }
         if (i->runtime_is_crun && prefers_runc)
-                strv_add(&i->notes, "crun cannot start containers here (cgroup v2 without CAP_SYS_RESOURCE): install runc (Debian, Ubuntu: apt-get install runc)");
+                strv_add(
+                        &i->notes,
+                        "crun cannot start containers here (cgroup v2 without CAP_SYS_RESOURCE): install runc (Debian, Ubuntu: apt-get install runc)");
         if (!i->runtime)
                 return;
         const char *const argv[] = {i->runtime, "--version", NULL};
@@ -151,7 +158,8 @@ static void probe_runtime(struct isolation *i) {
                 sv_split(&text, '\n', &line);
                 /* "crun version 1.8.1" */
                 ssize_t at = sv_find(line, SV(" version "));
-                i->runtime_version = at >= 0 ? xasprintf("%s %.*s", fs_basename(i->runtime), SV_ARG(sv_new(line.data + at + 9, line.len - (size_t)at - 9)))
+                i->runtime_version = at >= 0 ? xasprintf("%s %.*s", fs_basename(i->runtime),
+                                                         SV_ARG(sv_new(line.data + at + 9, line.len - (size_t)at - 9)))
                                              : sv_dup(line);
         }
 }
@@ -160,20 +168,24 @@ static void decide(struct isolation *i, int found) {
         if (!i->runtime) {
                 i->why_not = xstrdup("neither crun nor runc is installed; install one (Debian, Ubuntu: apt-get install crun)");
         } else if (!(found & FOUND_NAMESPACES) && i->is_root) {
-                i->why_not = xstrdup("this root may not make namespaces (a container without CAP_SYS_ADMIN?); run on the host, or with --privileged");
+                i->why_not = xstrdup(
+                        "this root may not make namespaces (a container without CAP_SYS_ADMIN?); run on the host, or with --privileged");
         } else if (!(found & FOUND_NAMESPACES)) {
-                i->why_not = fs_exists("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-                                 ? xstrdup("ordinary users may not make user namespaces here; allow it once as root: "
-                                           "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or start the instance as root")
-                                 : xstrdup("ordinary users may not make user namespaces here; allow it once as root: sysctl -w user.max_user_namespaces=65536 "
-                                           "(and kernel.unprivileged_userns_clone=1 where it exists), or start the instance as root");
+                i->why_not =
+                        fs_exists("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+                                ? xstrdup("ordinary users may not make user namespaces here; allow it once as root: "
+                                          "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or start the instance as root")
+                                : xstrdup("ordinary users may not make user namespaces here; allow it once as root: sysctl -w user.max_user_namespaces=65536 "
+                                          "(and kernel.unprivileged_userns_clone=1 where it exists), or start the instance as root");
         } else if (!(found & FOUND_PROC)) {
-                i->why_not = xstrdup("a fresh /proc cannot be mounted here (a container that hides parts of /proc?); run on the host, or with --privileged");
+                i->why_not = xstrdup(
+                        "a fresh /proc cannot be mounted here (a container that hides parts of /proc?); run on the host, or with --privileged");
         }
         i->is_possible = !i->why_not;
         if (i->is_possible && !i->runtime_is_crun && !i->is_root) {
                 i->is_possible = false;
-                i->why_not = xstrdup("without root only crun works, and only runc is installed; install crun (Debian, Ubuntu: apt-get install crun)");
+                i->why_not = xstrdup(
+                        "without root only crun works, and only runc is installed; install crun (Debian, Ubuntu: apt-get install crun)");
         }
         if (i->is_possible && !i->has_overlay)
                 strv_add(&i->notes, "no overlay file system here: /usr and /opt/spark are read-only in pods");

@@ -158,7 +158,8 @@ void evictions_start(struct kubelet *k);
 
 /* sandbox.c */
 void pod_plan_tokens(struct pod *p); /* sets the timer for what its volumes hold */
-/* First thing of every job that makes files for pods: other users read them, whatever the server's own umask. Only this worker's is changed. */
+/* First thing of every job that makes files for pods: other users read them, whatever the server's own umask. Only this worker's is
+ * changed. */
 void worker_umask(void);
 void pod_cgroup_make(const struct kubelet *k, const char *cgroup, int64_t shares); /* where there are groups */
 void pod_prepare(struct pod *p); /* sandbox and volumes, one step; is_busy while a worker is at it */
@@ -195,8 +196,8 @@ bool container_hook(struct container *c, const char *name, int64_t limit_ms, voi
 void podlog_fill(struct pod_backend *b);
 void podexec_fill(struct pod_backend *b);
 /* Runs a command in the container; done on the loop with its exit code, or err. timeout_ms 0 = none. */
-void container_exec(struct container *c, yyjson_val *command, int64_t timeout_ms, void (*done)(void *arg, int exit_code, struct sv out, const struct err *err),
-                    void *arg);
+void container_exec(struct container *c, yyjson_val *command, int64_t timeout_ms,
+                    void (*done)(void *arg, int exit_code, struct sv out, const struct err *err), void *arg);
 
 /* services.c */
 struct services *services_new(struct kubelet *k);

@@ -136,7 +136,9 @@ static struct pod *pod_new(struct kubelet *k, struct object *o) {
         add_containers(p, "/spec/initContainers", true);
         add_containers(p, "/spec/containers", false);
         bool has_init = p->containers.len && p->containers.items[0]->is_init;
-        vec_foreach(c, &p->containers) if (has_init && !((*c)->is_init && c == p->containers.items))(*c)->waiting_reason = "PodInitializing";
+        vec_foreach (c, &p->containers)
+                if (has_init && !((*c)->is_init && c == p->containers.items))
+                        (*c)->waiting_reason = "PodInitializing";
         return p;
 }
 
@@ -230,7 +232,8 @@ static void check_ends(struct pod *p) {
                 if (left_ms > 0) {
                         pod_retry_in(p, left_ms);
                 } else {
-                        api_event(k->api, p->object, "Normal", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
+                        api_event(k->api, p->object, "Normal", "DeadlineExceeded",
+                                  "Pod was active on the node longer than the specified deadline");
                         begin_end(p, default_grace, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
                 }
         }
@@ -266,9 +269,10 @@ static bool in_crash_back_off(struct container *c) {
                 c->next_start_ms = now + c->backoff_ms;
                 int64_t delay = c->backoff_ms;
                 c->backoff_ms = c->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : c->backoff_ms * 2;
-                AUTO(free) char *message = xasprintf("back-off %llds restarting failed container=%s pod=%s_%s(%s)", (long long)(delay / 1000), c->name, c->pod->name,
-                                                     c->pod->ns, c->pod->uid);
-                container_event(c, "Warning", "BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)", c->name, c->pod->name, c->pod->ns, c->pod->uid);
+                AUTO(free) char *message = xasprintf("back-off %llds restarting failed container=%s pod=%s_%s(%s)",
+                                                     (long long)(delay / 1000), c->name, c->pod->name, c->pod->ns, c->pod->uid);
+                container_event(c, "Warning", "BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)", c->name, c->pod->name,
+                                c->pod->ns, c->pod->uid);
                 struct termination now_ended = c->now;
                 c->now = (struct termination){0};
                 termination_done(&c->last);
@@ -477,7 +481,9 @@ void kubelet_lease_images(struct kubelet *k) {
         AUTO(strv) struct strv used = {0};
         map_foreach(e, &k->pods) {
                 struct pod *p = e->value;
-                vec_foreach(c, &p->containers) if ((*c)->image_manifest && !strv_has(&used, (*c)->image_manifest)) strv_add(&used, (*c)->image_manifest);
+                vec_foreach (c, &p->containers)
+                        if ((*c)->image_manifest && !strv_has(&used, (*c)->image_manifest))
+                                strv_add(&used, (*c)->image_manifest);
         }
         image_pulls_lease(k->pulls, k->dir, &used);
 }
@@ -490,8 +496,8 @@ static void set_capacity(struct kubelet *k) {
         k->node_memory_bytes = k->o.memory_bytes ? k->o.memory_bytes : sysinfo(&info) == 0 ? (int64_t)info.totalram * info.mem_unit : 0;
 }
 
-/* Pods run this program as their entry point; a copy of its own stays readable for them and survives an upgrade of the original. Each start makes it anew, so
- * it needs no sync, which takes longer than all else of a start together on a slow disk. */
+/* Pods run this program as their entry point; a copy of its own stays readable for them and survives an upgrade of the original. Each start
+ * makes it anew, so it needs no sync, which takes longer than all else of a start together on a slow disk. */
 static int copy_program(struct kubelet *k, struct err *err) {
         const char *from = k->o.program ? k->o.program : "/proc/self/exe";
         AUTO(free) char *to = fs_join(k->dir, "firesteel"), *fresh = fs_join(k->dir, "firesteel.new");
@@ -531,7 +537,11 @@ static void start_egress(struct kubelet *k) {
 
 int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct err *err) {
         struct kubelet *k = NEW(struct kubelet);
-        *k = (struct kubelet){.o = *o, .dir = xstrdup(o->dir), .node_name = xstrdup(o->instance), .event_logs = xstrdup_null(o->event_logs), .pods = MAP_INIT(pod_free)};
+        *k = (struct kubelet){.o = *o,
+                              .dir = xstrdup(o->dir),
+                              .node_name = xstrdup(o->instance),
+                              .event_logs = xstrdup_null(o->event_logs),
+                              .pods = MAP_INIT(pod_free)};
         k->has_cgroups = o->isolation->cgroups != CGROUP_NONE && o->holder;
         podnet_pool_init(&k->addresses, o->ranges.pods);
         int r = make_directories(k, err);
@@ -548,7 +558,9 @@ int kubelet_new(const struct kubelet_options *o, struct kubelet **ret, struct er
                 .kubelet = k,
                 .loop = o->loop,
                 .dialer = o->dialer,
-                .ids = !o->holder || !o->holder->has_user_namespace ? OCI_IDS_ROOT : o->holder->has_subordinate_ids ? OCI_IDS_MAPPED : OCI_IDS_SQUASHED,
+                .ids = !o->holder || !o->holder->has_user_namespace ? OCI_IDS_ROOT
+                       : o->holder->has_subordinate_ids             ? OCI_IDS_MAPPED
+                                                                    : OCI_IDS_SQUASHED,
                 .has_overlay = o->isolation->has_overlay,
                 .insecure = o->insecure_registries,
         };

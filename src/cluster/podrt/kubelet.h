@@ -6,9 +6,9 @@
  *     kubelet_stop(k, grace_s, done, arg) // ends all pods, as at a node's shutdown; or not at all: then the next kubelet adopts them
  *     kubelet_free(k)                     // leaves running containers alone
  *
- * State on disk, below DIR: pods/UID/{pod.json, volumes/, net/ ipc/ uts/, hosts, containers/NAME/ATTEMPT/}, logs/NS_POD_UID/CONTAINER/ATTEMPT.log,
- * runtime/ (crun's). One container has one shim (shim.h), which keeps running when the server does not; what a new kubelet finds it takes over.
- * Everything here runs on the loop's thread; what blocks goes to workers.
+ * State on disk, below DIR: pods/UID/{pod.json, volumes/, net/ ipc/ uts/, hosts, containers/NAME/ATTEMPT/},
+ * logs/NS_POD_UID/CONTAINER/ATTEMPT.log, runtime/ (crun's). One container has one shim (shim.h), which keeps running when the server does
+ * not; what a new kubelet finds it takes over. Everything here runs on the loop's thread; what blocks goes to workers.
  */
 #ifndef FIRESTEEL_CLUSTER_PODRT_KUBELET_H
 #define FIRESTEEL_CLUSTER_PODRT_KUBELET_H

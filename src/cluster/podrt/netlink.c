@@ -208,8 +208,11 @@ int nl_add_address(struct nl *nl, int index, uint32_t address, int prefix, struc
 
 int nl_add_default_route(struct nl *nl, uint32_t gateway, struct err *err) {
         struct nlmsg m;
-        struct rtmsg body = {
-            .rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_STATIC, .rtm_scope = RT_SCOPE_UNIVERSE, .rtm_type = RTN_UNICAST};
+        struct rtmsg body = {.rtm_family = AF_INET,
+                             .rtm_table = RT_TABLE_MAIN,
+                             .rtm_protocol = RTPROT_STATIC,
+                             .rtm_scope = RT_SCOPE_UNIVERSE,
+                             .rtm_type = RTN_UNICAST};
         nlmsg_begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &body, sizeof body);
         nlmsg_attr(&m, RTA_GATEWAY, &gateway, sizeof gateway);
         int r = nl_request(nl, &m, err);

@@ -59,8 +59,8 @@ static void put_resources(const struct kubelet *k, yyjson_mut_doc *d, yyjson_mut
         mjson_set_str(d, o, "pods", text);
 }
 
-static void put_condition(yyjson_mut_doc *d, yyjson_mut_val *list, yyjson_val *before, const char *type, bool status, const char *reason, const char *message,
-                          const char *now) {
+static void put_condition(yyjson_mut_doc *d, yyjson_mut_val *list, yyjson_val *before, const char *type, bool status, const char *reason,
+                          const char *message, const char *now) {
         yyjson_val *v, *old = NULL;
         size_t i, max;
         yyjson_arr_foreach(before, i, max, v) if (streq_null(json_get_str(v, "type"), type)) old = v;
@@ -124,11 +124,12 @@ static void write_status(struct node *n) {
         list = mjson_arr(d, status, "conditions");
         yyjson_val *before = current ? object_at(current, "/status/conditions") : NULL;
         bool possible = k->o.isolation->is_possible;
-        put_condition(d, list, before, "MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available", now);
+        put_condition(d, list, before, "MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available",
+                      now);
         put_condition(d, list, before, "DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure", now);
         put_condition(d, list, before, "PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available", now);
-        put_condition(d, list, before, "Ready", possible, possible ? "KubeletReady" : "KubeletNotReady", possible ? "kubelet is posting ready status" : k->o.isolation->why_not,
-                      now);
+        put_condition(d, list, before, "Ready", possible, possible ? "KubeletReady" : "KubeletNotReady",
+                      possible ? "kubelet is posting ready status" : k->o.isolation->why_not, now);
         list = mjson_arr(d, status, "addresses");
         char gateway[IPV4_SIZE];
         ipv4_format(cidr_address(k->o.ranges.pods, 1), gateway);
@@ -157,7 +158,8 @@ static void register_node(struct node *n) {
         mjson_set_str(d, root, "kind", "Node");
         yyjson_mut_val *meta = mjson_obj(d, root, "metadata"), *labels = mjson_obj(d, meta, "labels");
         mjson_set_str(d, meta, "name", k->node_name);
-        static const char *const arches[] = {"kubernetes.io/arch", "beta.kubernetes.io/arch"}, *const systems[] = {"kubernetes.io/os", "beta.kubernetes.io/os"};
+        static const char *const arches[] = {"kubernetes.io/arch", "beta.kubernetes.io/arch"}, *const systems[] = {"kubernetes.io/os",
+                                                                                                                   "beta.kubernetes.io/os"};
         for (size_t i = 0; i < 2; i++) {
                 mjson_set_str(d, labels, arches[i], sizeof(void *) == 8
 #ifdef __aarch64__
@@ -184,7 +186,8 @@ static void renew_lease(struct node *n) {
         char now[KTIME_SIZE];
         ktime_format_micro(clock_now_us(), now);
         struct err err = ERR_INIT;
-        int r = api_patchf(k->api, "leases.coordination.k8s.io", "kube-node-lease", k->node_name, NULL, &err, "{\"spec\":{\"renewTime\":\"%s\"}}", now);
+        int r = api_patchf(k->api, "leases.coordination.k8s.io", "kube-node-lease", k->node_name, NULL, &err,
+                           "{\"spec\":{\"renewTime\":\"%s\"}}", now);
         if (r < 0 && err.http_status == 404) {
                 AUTO(mjson) yyjson_mut_doc *d = yyjson_mut_doc_new(NULL);
                 yyjson_mut_val *root = yyjson_mut_obj(d);
@@ -324,7 +327,8 @@ static void sampling_done(void *arg) {
         if (n->usage_at_us && now_us > n->usage_at_us) {
                 long hertz = sysconf(_SC_CLK_TCK);
                 n->window_ms = (now_us - n->usage_at_us) / 1000;
-                n->usage_cpu_nano = (s->busy_ticks - n->busy_ticks) * (1000000000 / (hertz > 0 ? hertz : 100)) * 1000000 / (now_us - n->usage_at_us);
+                n->usage_cpu_nano =
+                        (s->busy_ticks - n->busy_ticks) * (1000000000 / (hertz > 0 ? hertz : 100)) * 1000000 / (now_us - n->usage_at_us);
         }
         n->usage_at_us = now_us;
         n->busy_ticks = s->busy_ticks;
@@ -369,7 +373,8 @@ int container_usage(void *self, struct object *pod, const char *container, struc
         struct container *c = p ? pod_container(p, container) : NULL;
         if (!c || c->state != CONTAINER_RUNNING || !c->usage_window_ms)
                 return -ENOENT;
-        *ret = (struct pod_usage){.at_us = c->usage_at_us, .window_ms = c->usage_window_ms, .cpu_nano = c->usage_cpu_nano, .memory_bytes = c->usage_memory};
+        *ret = (struct pod_usage){
+                .at_us = c->usage_at_us, .window_ms = c->usage_window_ms, .cpu_nano = c->usage_cpu_nano, .memory_bytes = c->usage_memory};
         return 0;
 }
 
@@ -378,7 +383,8 @@ int node_usage(void *self, const char *node, struct pod_usage *ret) {
         const struct node *n = k->node;
         if (!streq(node, k->node_name) || !n->window_ms)
                 return -ENOENT;
-        *ret = (struct pod_usage){.at_us = n->usage_at_us, .window_ms = n->window_ms, .cpu_nano = n->usage_cpu_nano, .memory_bytes = n->usage_memory};
+        *ret = (struct pod_usage){
+                .at_us = n->usage_at_us, .window_ms = n->window_ms, .cpu_nano = n->usage_cpu_nano, .memory_bytes = n->usage_memory};
         return 0;
 }
 

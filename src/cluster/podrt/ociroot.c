@@ -37,7 +37,9 @@ static int mount_overlay(const struct ociroot_spec *spec, const char *root, stru
         }
         str_appendf(&options, ",upperdir=%s,workdir=%s%s", upper, work, spec->is_in_user_namespace ? ",userxattr" : "");
         if (strpbrk(spec->dir, ":,\\"))
-                return err_set(err, -EINVAL, "the instance's directory %s has a character in its name (: , \\) with which overlays cannot be mounted", spec->dir);
+                return err_set(err, -EINVAL,
+                               "the instance's directory %s has a character in its name (: , \\) with which overlays cannot be mounted",
+                               spec->dir);
         if (options.len > OPTIONS_MAX)
                 return err_set(err, -E2BIG, "the image has too many layers (%zu) for a mount", spec->layers->len);
         /* Names of layers are relative, to be short; the upper directory takes the mode of the image's root. */
@@ -141,7 +143,8 @@ static void add_memberships(struct sv group, struct sv name, struct strv *ret) {
         }
 }
 
-int ociroot_find_user(const char *text, struct sv passwd, struct sv group, uint32_t *ret_uid, uint32_t *ret_gid, struct strv *ret_groups, struct err *err) {
+int ociroot_find_user(const char *text, struct sv passwd, struct sv group, uint32_t *ret_uid, uint32_t *ret_gid, struct strv *ret_groups,
+                      struct err *err) {
         struct sv user = sv_of(text), wanted_group = SV_NULL, name = SV_NULL;
         ssize_t colon = sv_find_char(user, ':');
         uint32_t uid = 0, gid = 0;

@@ -1,6 +1,6 @@
-/* The root file system of a container that runs from an OCI image: an overlay over the image's layers, mounted by us in the instance's mount
- * namespace (its options name up to a hundred layers, more than a runtime's own mount would take), and the user that the image or the pod
- * names, looked up in the image. Blocks: for workers, after worker_umask(), whose private working directory it changes. */
+/* The root file system of a container that runs from an OCI image: an overlay over the image's layers, mounted by us in the instance's
+ * mount namespace (its options name up to a hundred layers, more than a runtime's own mount would take), and the user that the image or the
+ * pod names, looked up in the image. Blocks: for workers, after worker_umask(), whose private working directory it changes. */
 #ifndef FIRESTEEL_CLUSTER_PODRT_OCIROOT_H
 #define FIRESTEEL_CLUSTER_PODRT_OCIROOT_H
 
@@ -27,6 +27,7 @@ void ociroot_release(const char *dir);
 void ociroot_release_all(const char *pod_dir);
 
 /* "USER[:GROUP]" against passwd and group files' texts. Adds the groups that list the user. -ENOENT names what is not there. Pure. */
-MUST_USE int ociroot_find_user(const char *user, struct sv passwd, struct sv group, uint32_t *ret_uid, uint32_t *ret_gid, struct strv *ret_groups, struct err *err);
+MUST_USE int ociroot_find_user(const char *user, struct sv passwd, struct sv group, uint32_t *ret_uid, uint32_t *ret_gid,
+                               struct strv *ret_groups, struct err *err);
 
 #endif

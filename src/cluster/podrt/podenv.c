@@ -224,7 +224,8 @@ static int add_env_from(struct api *api, const struct object *pod, yyjson_val *c
                 yyjson_val *key, *value, *data = o ? object_at(o, "/data") : NULL;
                 size_t n, count;
                 yyjson_obj_foreach(data, n, count, key, value)
-                        set_decoded(variables, prefix ? prefix : "", yyjson_get_str(key), yyjson_is_str(value) ? yyjson_get_str(value) : "", is_secret);
+                        set_decoded(variables, prefix ? prefix : "", yyjson_get_str(key), yyjson_is_str(value) ? yyjson_get_str(value) : "",
+                                    is_secret);
         }
         return 0;
 }
@@ -239,15 +240,16 @@ static int key_value(struct api *api, const struct object *pod, yyjson_val *ref,
         const char *text = key ? json_get_str(object_at(o, "/data"), key) : NULL;
         if (!text)
                 return optional ? 0
-                                : err_set(err, -ENOENT, "couldn't find key %s in %s %s/%s", key ? key : "", is_secret ? "Secret" : "ConfigMap", pod->namespace, name);
+                                : err_set(err, -ENOENT, "couldn't find key %s in %s %s/%s", key ? key : "",
+                                          is_secret ? "Secret" : "ConfigMap", pod->namespace, name);
         if (is_secret)
                 return base64_decode(sv_of(text), ret) < 0 ? err_set(err, -EINVAL, "key %s of secret \"%s\" is not base64", key, name) : 1;
         str_append_s(ret, text);
         return 1;
 }
 
-static int value_from(struct api *api, const struct object *pod, yyjson_val *container, const struct pod_facts *facts, yyjson_val *from, struct str *ret,
-                      struct err *err) {
+static int value_from(struct api *api, const struct object *pod, yyjson_val *container, const struct pod_facts *facts, yyjson_val *from,
+                      struct str *ret, struct err *err) {
         yyjson_val *ref;
         if ((ref = yyjson_obj_get(from, "fieldRef"))) {
                 const char *path = json_get_str(ref, "fieldPath");
@@ -267,8 +269,8 @@ static int value_from(struct api *api, const struct object *pod, yyjson_val *con
         return err_set(err, -EINVAL, "unsupported valueFrom");
 }
 
-int container_env(struct api *api, const struct object *pod, yyjson_val *container, const struct pod_facts *facts, const struct strv *image_env,
-                  struct map *variables, struct err *err) {
+int container_env(struct api *api, const struct object *pod, yyjson_val *container, const struct pod_facts *facts,
+                  const struct strv *image_env, struct map *variables, struct err *err) {
         for (size_t i = 0; image_env && i < image_env->len; i++) {
                 const char *eq = strchr(image_env->items[i], '=');
                 if (eq)

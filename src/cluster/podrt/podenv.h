@@ -21,8 +21,8 @@ MUST_USE int field_value(const struct object *pod, const struct pod_facts *facts
 /* container: its spec. ref: resourceFieldRef. */
 MUST_USE int resource_value(yyjson_val *container, const struct pod_facts *facts, yyjson_val *ref, struct str *ret, struct err *err);
 /* Appends NAME=VALUE in order to `ret`, the image's variables first; `variables` gets all of them for arguments. */
-MUST_USE int container_env(struct api *api, const struct object *pod, yyjson_val *container, const struct pod_facts *facts, const struct strv *image_env,
-                           struct map *variables, struct err *err);
+MUST_USE int container_env(struct api *api, const struct object *pod, yyjson_val *container, const struct pod_facts *facts,
+                           const struct strv *image_env, struct map *variables, struct err *err);
 /* The variables of one service: NAME_SERVICE_HOST, NAME_PORT_80_TCP, ... */
 void service_variables(const struct object *service, struct map *ret);
 /* A container of the pod's spec by name, init containers included; NULL when absent. */

@@ -113,8 +113,8 @@ static bool has_more(const struct output *o) {
         return o->fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
-/* What is in the pipes already may be the command's own last words: a reader that takes its time, or a moment in which nothing ran here, must not lose them. More
- * than the pipes hold is not the command's. */
+/* What is in the pipes already may be the command's own last words: a reader that takes its time, or a moment in which nothing ran here,
+ * must not lose them. More than the pipes hold is not the command's. */
 static void on_drained(void *arg) {
         struct pod_exec *e = arg;
         if (e->paused || (e->late < PIPES_MAX && (has_more(&e->out) || has_more(&e->err)))) {
@@ -231,7 +231,8 @@ static int open_streams(bool tty, bool with_stdin, struct streams *s, struct err
                 return err_errno(err, -EMFILE, "making a pipe");
         }
         /* The other way a socket pair: our end is a stream with a queue. */
-        if (with_stdin ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) < 0 : (in[1] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) {
+        if (with_stdin ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) < 0
+                       : (in[1] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) {
                 close_all(out, 2);
                 close_all(er, 2);
                 return err_errno(err, -errno, "opening standard input");
@@ -261,8 +262,8 @@ static void runtime_argv(const struct kubelet *k, const struct container *c, con
         strv_add(argv, c->id);
 }
 
-static int start_exec(struct container *c, yyjson_mut_doc *doc, yyjson_mut_val *args, bool with_stdin, bool tty, const struct pod_exec_events *ev,
-                      struct pod_exec **ret, struct err *err) {
+static int start_exec(struct container *c, yyjson_mut_doc *doc, yyjson_mut_val *args, bool with_stdin, bool tty,
+                      const struct pod_exec_events *ev, struct pod_exec **ret, struct err *err) {
         struct kubelet *k = c->pod->kubelet;
         AUTO(free) char *process = NULL;
         struct streams s;
@@ -298,7 +299,9 @@ static int start_exec(struct container *c, yyjson_mut_doc *doc, yyjson_mut_val *
                 if (stream_adopt(k->o.loop, fd, &e->stdin_stream, NULL) < 0)
                         close(fd);
                 else
-                        stream_set_events(e->stdin_stream, &(struct stream_events){.on_data = ignore_data, .on_end = ignore_end, .on_drain = on_stdin_drain, .arg = e});
+                        stream_set_events(e->stdin_stream,
+                                          &(struct stream_events){
+                                                  .on_data = ignore_data, .on_end = ignore_end, .on_drain = on_stdin_drain, .arg = e});
         }
         e->pid_watch = fdwatch_new(k->o.loop, e->pid_fd, on_process_end, e);
         *ret = e;
@@ -321,11 +324,20 @@ static void attach_end(void *arg, const struct err *err) {
                 e->events.on_exit(e->events.arg, 0, err);
 }
 
-static int start_attach(struct container *c, const struct pod_exec_options *o, const struct pod_exec_events *ev, struct pod_exec **ret, struct err *err) {
+static int start_attach(struct container *c, const struct pod_exec_options *o, const struct pod_exec_events *ev, struct pod_exec **ret,
+                        struct err *err) {
         struct kubelet *k = c->pod->kubelet;
         struct pod_exec *e = NEW(struct pod_exec);
-        *e = (struct pod_exec){.kubelet = k, .events = *ev, .pid_fd = -1, .pty_fd = -1, .out = {.fd = -1}, .err = {.fd = -1}, .is_attach = true,
-                               .pod_uid = xstrdup(c->pod->uid), .container = xstrdup(c->name), .attempt = c->attempt};
+        *e = (struct pod_exec){.kubelet = k,
+                               .events = *ev,
+                               .pid_fd = -1,
+                               .pty_fd = -1,
+                               .out = {.fd = -1},
+                               .err = {.fd = -1},
+                               .is_attach = true,
+                               .pod_uid = xstrdup(c->pod->uid),
+                               .container = xstrdup(c->name),
+                               .attempt = c->attempt};
         if (o->with_stdin) {
                 AUTO(free) char *dir = container_dir(c, c->attempt);
                 int fd = -1;
@@ -334,7 +346,10 @@ static int start_attach(struct container *c, const struct pod_exec_options *o, c
                         if (stream_adopt(k->o.loop, fd, &e->stdin_stream, NULL) < 0)
                                 close(fd);
                         else
-                                stream_set_events(e->stdin_stream, &(struct stream_events){.on_data = ignore_data, .on_end = ignore_end, .on_drain = on_stdin_drain, .arg = e});
+                                stream_set_events(e->stdin_stream, &(struct stream_events){.on_data = ignore_data,
+                                                                                           .on_end = ignore_end,
+                                                                                           .on_drain = on_stdin_drain,
+                                                                                           .arg = e});
                 }
         }
         /* From the beginning of the log, so that nothing of a short run is missed. */
@@ -351,12 +366,14 @@ static int start_attach(struct container *c, const struct pod_exec_options *o, c
 
 /* ---- the vtable ---- */
 
-static int exec_open(void *self, struct object *pod, const struct pod_exec_options *o, const struct pod_exec_events *ev, struct pod_exec **ret, struct err *err) {
+static int exec_open(void *self, struct object *pod, const struct pod_exec_options *o, const struct pod_exec_events *ev,
+                     struct pod_exec **ret, struct err *err) {
         struct kubelet *k = self;
         struct pod *p = kubelet_pod(k, pod);
         struct container *c = p && o->container ? pod_container(p, o->container) : NULL;
         if (!c || c->state != CONTAINER_RUNNING)
-                return err_http(err, -ENOENT, 500, "InternalError", "unable to upgrade connection: container not found (\"%s\")", o->container ? o->container : "");
+                return err_http(err, -ENOENT, 500, "InternalError", "unable to upgrade connection: container not found (\"%s\")",
+                                o->container ? o->container : "");
         if (!o->argv)
                 return start_attach(c, o, ev, ret, err);
         AUTO(mjson) yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -368,8 +385,8 @@ static int exec_open(void *self, struct object *pod, const struct pod_exec_optio
 
 /* To the shim of a container's main process (shim_input.h). */
 static void send_frame(struct pod_exec *e, char kind, struct sv data) {
-        const unsigned char header[5] = {(unsigned char)kind, (unsigned char)(data.len >> 24), (unsigned char)(data.len >> 16), (unsigned char)(data.len >> 8),
-                                         (unsigned char)data.len};
+        const unsigned char header[5] = {(unsigned char)kind, (unsigned char)(data.len >> 24), (unsigned char)(data.len >> 16),
+                                         (unsigned char)(data.len >> 8), (unsigned char)data.len};
         const struct sv parts[] = {sv_new((const char *)header, sizeof header), data};
         stream_writev(e->stdin_stream, parts, 2);
 }
@@ -489,7 +506,12 @@ static void dial(void *self, struct object *pod, int port, void (*done)(void *ar
         struct pod *p = kubelet_pod(k, pod);
         struct dial_job *j = NEW(struct dial_job);
         AUTO(free) char *none = xasprintf("%s/pods/%s", k->dir, pod->uid);
-        *j = (struct dial_job){.kubelet = k, .net_dir = fs_join(p ? p->dir : none, "ns"), .port = port, .fd = -1, .host_network = p && p->uses_host_network, .done = done,
+        *j = (struct dial_job){.kubelet = k,
+                               .net_dir = fs_join(p ? p->dir : none, "ns"),
+                               .port = port,
+                               .fd = -1,
+                               .host_network = p && p->uses_host_network,
+                               .done = done,
                                .arg = arg};
         k->jobs++;
         loop_work(k->o.loop, dial_work, dial_done, j);

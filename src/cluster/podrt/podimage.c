@@ -46,7 +46,8 @@ static bool in_pull_back_off(struct container *c, const char *name) {
         int64_t now = clock_mono_ms();
         if (now >= c->next_pull_ms)
                 return false;
-        const char *before = c->waiting_message && c->waiting_reason && streq(c->waiting_reason, "ErrImagePull") ? c->waiting_message : NULL;
+        const char *before =
+                c->waiting_message && c->waiting_reason && streq(c->waiting_reason, "ErrImagePull") ? c->waiting_message : NULL;
         if (before) {
                 AUTO(free) char *text = xasprintf("Back-off pulling image \"%s\": ErrImagePull: %s", name, before);
                 container_event(c, "Normal", "BackOff", "Back-off pulling image \"%s\"", name);
@@ -67,7 +68,8 @@ static void fill_image(const struct kubelet *k, const struct image_ready *ready,
         bool named = oci_reference_parse(from->record.name, &name, NULL) == 0 && name.transport == OCI_REGISTRY;
         image->is_oci = true;
         image->ids = image_pulls_ids(k->pulls);
-        image->id = named ? xasprintf("%s/%s@%s", name.registry, name.repository, from->record.digest) : xstrdup(from->manifest.config.digest);
+        image->id =
+                named ? xasprintf("%s/%s@%s", name.registry, name.repository, from->record.digest) : xstrdup(from->manifest.config.digest);
         image->manifest = xstrdup(from->record.manifest);
         image->layers_dir = xstrdup_null(ready->layers_dir);
         add_all(&image->layers, ready->layers);
@@ -104,9 +106,11 @@ static void on_image(void *arg, const struct image_ready *ready, const struct er
                 AUTO(image) struct image image = {0};
                 fill_image(p->kubelet, ready, &image);
                 if (ready->was_pulled) {
-                        AUTO(free) char *took = xasprintf("%lld.%03llds", (long long)ready->took_ms / 1000, (long long)ready->took_ms % 1000);
-                        container_event(c, "Normal", "Pulled", "Successfully pulled image \"%s\" in %s (%s including waiting). Image size: %lld bytes.", name, took,
-                                        took, (long long)ready->image->record.size);
+                        AUTO(free) char *took =
+                                xasprintf("%lld.%03llds", (long long)ready->took_ms / 1000, (long long)ready->took_ms % 1000);
+                        container_event(c, "Normal", "Pulled",
+                                        "Successfully pulled image \"%s\" in %s (%s including waiting). Image size: %lld bytes.", name,
+                                        took, took, (long long)ready->image->record.size);
                 } else {
                         container_event(c, "Normal", "Pulled", "Container image \"%s\" already present on machine", name);
                 }
@@ -141,7 +145,8 @@ static void add_pull_secrets(struct container *c, struct strv *ret) {
                         strv_take(ret, str_take(&text));
                 else if (name && name[0])
                         container_event(c, "Warning", "FailedToRetrieveImagePullSecret",
-                                        "Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", name);
+                                        "Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.",
+                                        name);
         }
 }
 
@@ -190,6 +195,7 @@ void container_start(struct container *c) {
                 image_failed(c, name, pull_policy_of(json_get_str(spec, "imagePullPolicy")), &err);
                 return;
         }
-        container_event(c, "Normal", "Pulled", "Container image \"%s\" already present on machine%s%s", name, image.note ? ": " : "", image.note ? image.note : "");
+        container_event(c, "Normal", "Pulled", "Container image \"%s\" already present on machine%s%s", name, image.note ? ": " : "",
+                        image.note ? image.note : "");
         container_start_with(c, spec, &image);
 }

@@ -50,10 +50,12 @@ static int choose_attempt(const struct container *c, bool previous, int *ret, st
                 return 0;
         }
         const char *reason = c->waiting_reason ? c->waiting_reason : "ContainerCreating";
-        static const char *const failing[] = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"};
+        static const char *const failing[] = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull",
+                                              "CreateContainerConfigError"};
         for (size_t i = 0; i < ARRAY_LEN(failing); i++)
                 if (streq(reason, failing[i]) && i < 2)
-                        return reject(err, "container \"%s\" in pod \"%s\" is waiting to start: trying and failing to pull image", c->name, p->name);
+                        return reject(err, "container \"%s\" in pod \"%s\" is waiting to start: trying and failing to pull image", c->name,
+                                      p->name);
         return reject(err, "container \"%s\" in pod \"%s\" is waiting to start: %s", c->name, p->name, reason);
 }
 
@@ -230,7 +232,8 @@ static int follow(struct pod_log *l, struct err *err) {
         return 0;
 }
 
-static int log_open(void *self, struct object *pod, const struct pod_log_options *o, const struct pod_log_events *ev, struct pod_log **ret, struct err *err) {
+static int log_open(void *self, struct object *pod, const struct pod_log_options *o, const struct pod_log_events *ev, struct pod_log **ret,
+                    struct err *err) {
         struct kubelet *k = self;
         struct pod *p = kubelet_pod(k, pod);
         struct container *c = p && o->container ? pod_container(p, o->container) : NULL;

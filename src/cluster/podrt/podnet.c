@@ -173,7 +173,8 @@ static void relax_sysctls(void) {
         (void)!fs_write("/proc/sys/net/ipv4/ping_group_range", SV("0 2147483647"), 0644, NULL);
 }
 
-int podnet_create(const char *dir, const char *link, const char *hostname, uint32_t address, const struct podnet_ranges *ranges, struct err *err) {
+int podnet_create(const char *dir, const char *link, const char *hostname, uint32_t address, const struct podnet_ranges *ranges,
+                  struct err *err) {
         AUTO(nl) struct nl outside = {.fd = -1};
         AUTO(nl) struct nl inside = {.fd = -1};
         AUTO(home) struct home home;

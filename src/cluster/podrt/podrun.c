@@ -224,13 +224,14 @@ static int set_user(struct container *c, yyjson_val *spec, const struct image *i
         if (!uid && image->is_oci && image->user[0] && yyjson_get_bool(security(c, spec, "runAsNonRoot"))) {
                 int64_t number;
                 if (!sv_to_int64(sv_new(image->user, strcspn(image->user, ":")), &number))
-                        return err_set(err, -EPERM, "container has runAsNonRoot and image has non-numeric user (%.*s), cannot verify user is non-root",
+                        return err_set(err, -EPERM,
+                                       "container has runAsNonRoot and image has non-numeric user (%.*s), cannot verify user is non-root",
                                        (int)strcspn(image->user, ":"), image->user);
                 b->uid = (uint32_t)number;
         }
         if (yyjson_get_bool(security(c, spec, "runAsNonRoot")) && b->uid == 0)
-                return err_set(err, -EPERM, "container has runAsNonRoot and image will run as root (pod: \"%s_%s(%s)\", container: %s)", c->pod->name, c->pod->ns,
-                               c->pod->uid, c->name);
+                return err_set(err, -EPERM, "container has runAsNonRoot and image will run as root (pod: \"%s_%s(%s)\", container: %s)",
+                               c->pod->name, c->pod->ns, c->pod->uid, c->name);
         groups = object_at(c->pod->object, "/spec/securityContext/supplementalGroups");
         yyjson_arr_foreach(groups, i, max, g) *vec_push(&b->groups) = (uint32_t)yyjson_get_uint(g);
         if (fs_group >= 0)
@@ -238,8 +239,10 @@ static int set_user(struct container *c, yyjson_val *spec, const struct image *i
         if (k->o.holder->has_user_namespace && !k->o.holder->has_subordinate_ids) {
                 /* Only one id exists in there. */
                 if (uid && b->uid != 0)
-                        container_event(c, "Normal", "UserSquashed",
-                                        "runAsUser %u runs as the owner of the cluster: this user has no subordinate ids (/etc/subuid, /etc/subgid)", b->uid);
+                        container_event(
+                                c, "Normal", "UserSquashed",
+                                "runAsUser %u runs as the owner of the cluster: this user has no subordinate ids (/etc/subuid, /etc/subgid)",
+                                b->uid);
                 b->uid = b->gid = 0;
                 b->groups.len = 0;
         }

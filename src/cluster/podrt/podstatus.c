@@ -76,7 +76,8 @@ const char *pod_qos(const struct object *o) {
                 size_t i, max;
                 yyjson_arr_foreach(list, i, max, c) for (size_t n = 0; n < ARRAY_LEN(names); n++) {
                         struct quantity limit, request;
-                        bool limited = has_quantity(c, "limits", names[n], &limit), requested = has_quantity(c, "requests", names[n], &request);
+                        bool limited = has_quantity(c, "limits", names[n], &limit),
+                             requested = has_quantity(c, "requests", names[n], &request);
                         any |= limited || requested;
                         if (!limited || (requested && quantity_cmp(limit, request) != 0))
                                 guaranteed = false;
@@ -237,7 +238,11 @@ static void put_conditions(const struct pod *p, struct conditions *c, const char
         AUTO(free) char *init = names_message(p, true, "incomplete");
         /* A pod of which a main container has run is initialised for good. */
         bool initialized = !init || succeeded;
-        put_condition(c, "Initialized", initialized, !initialized ? "ContainersNotInitialized" : succeeded ? "PodCompleted" : NULL, initialized ? NULL : init);
+        put_condition(c, "Initialized", initialized,
+                      !initialized ? "ContainersNotInitialized"
+                      : succeeded  ? "PodCompleted"
+                                   : NULL,
+                      initialized ? NULL : init);
         AUTO(free) char *unready = names_message(p, false, "unready");
         bool ready = !unready && !succeeded && !failed;
         const char *reason = succeeded ? "PodCompleted" : failed ? "PodFailed" : unready ? "ContainersNotReady" : NULL;
@@ -279,8 +284,11 @@ yyjson_mut_val *pod_status(const struct pod *p, yyjson_mut_doc *doc, int64_t now
         if (generation > 0)
                 mjson_set_int(doc, status, "observedGeneration", generation);
         mjson_set_str(doc, status, "phase", phase);
-        struct conditions c = {
-            .doc = doc, .list = mjson_arr(doc, status, "conditions"), .before = object_at(p->object, "/status/conditions"), .now_us = now_us, .generation = generation};
+        struct conditions c = {.doc = doc,
+                               .list = mjson_arr(doc, status, "conditions"),
+                               .before = object_at(p->object, "/status/conditions"),
+                               .now_us = now_us,
+                               .generation = generation};
         put_conditions(p, &c, phase);
         if (p->end_reason && (p->is_finished || p->is_ending)) {
                 mjson_set_str(doc, status, "reason", p->end_reason);

@@ -120,7 +120,9 @@ int probe_port(const struct container *c, yyjson_val *port) {
         size_t i, max;
         if (yyjson_is_int(port))
                 return (int)yyjson_get_int(port);
-        yyjson_arr_foreach(ports, i, max, p) if (streq_null(json_get_str(p, "name"), yyjson_get_str(port))) return (int)json_get_int(p, "containerPort", 0);
+        yyjson_arr_foreach (ports, i, max, p)
+                if (streq_null(json_get_str(p, "name"), yyjson_get_str(port)))
+                        return (int)json_get_int(p, "containerPort", 0);
         int64_t number = 0;
         return yyjson_is_str(port) && sv_to_int64(sv_of(yyjson_get_str(port)), &number) ? (int)number : 0;
 }
@@ -145,9 +147,14 @@ static void probe_http(struct prober *p, yyjson_val *get, int64_t timeout_ms) {
                 return;
         }
         if (!p->http)
-                p->http = http_client_new(c->pod->kubelet->o.loop, &(struct http_client_options){.tls = p->tls, .user_agent = "kube-probe/1.34", .connect_timeout_ms = timeout_ms});
+                p->http = http_client_new(
+                        c->pod->kubelet->o.loop,
+                        &(struct http_client_options){.tls = p->tls, .user_agent = "kube-probe/1.34", .connect_timeout_ms = timeout_ms});
         AUTO(free) char *url = probe_url(c, get, &headers);
-        p->call = http_call_start(p->http, &(struct http_call_options){.method = "GET", .url = url, .headers = &headers, .timeout_ms = timeout_ms, .on_done = http_probed, .arg = p});
+        p->call = http_call_start(
+                p->http,
+                &(struct http_call_options){
+                        .method = "GET", .url = url, .headers = &headers, .timeout_ms = timeout_ms, .on_done = http_probed, .arg = p});
 }
 
 /* ---- grpc ---- */
@@ -186,15 +193,18 @@ static char *grpc_words(const struct prober *p, const struct grpc_answer *a, con
         int port = (int)json_get_int(yyjson_obj_get(spec, "grpc"), "port", 0);
         uint64_t state = 0;
         if (err && !a->is_connected)
-                return err->code == -ETIMEDOUT ? xasprintf("timeout: failed to connect service \"%s:%d\" within %llds: %s", c->pod->ip, port, timeout_s, err_message(err))
-                                               : xasprintf("error: failed to connect service at \"%s:%d\": %s", c->pod->ip, port, err_message(err));
+                return err->code == -ETIMEDOUT
+                               ? xasprintf("timeout: failed to connect service \"%s:%d\" within %llds: %s", c->pod->ip, port, timeout_s,
+                                           err_message(err))
+                               : xasprintf("error: failed to connect service at \"%s:%d\": %s", c->pod->ip, port, err_message(err));
         if (a->status == GRPC_DEADLINE_EXCEEDED || (err && err->code == -ETIMEDOUT))
                 return xasprintf("timeout: health rpc did not complete within %llds", timeout_s);
         if (!err && a->status == GRPC_UNIMPLEMENTED)
                 return xasprintf("error: this server does not implement the grpc health protocol (grpc.health.v1.Health): %s", a->message);
         if (err || a->status != GRPC_OK) {
                 AUTO(free) char *name = grpc_status_name(a->status);
-                return xasprintf("error: health rpc probe failed: rpc error: code = %s desc = %s", name, err ? err_message(err) : a->message);
+                return xasprintf("error: health rpc probe failed: rpc error: code = %s desc = %s", name,
+                                 err ? err_message(err) : a->message);
         }
         if (!health_state(a->body, &state))
                 return xstrdup("error: health rpc probe failed: the answer is no HealthCheckResponse");
@@ -236,7 +246,8 @@ static void probe_once(struct prober *p) {
                 probe_http(p, way, timeout_ms);
         } else if ((way = yyjson_obj_get(spec, "tcpSocket"))) {
                 const char *host = json_get_str(way, "host");
-                stream_connect(c->pod->kubelet->o.loop, host && host[0] ? host : c->pod->ip, probe_port(c, yyjson_obj_get(way, "port")), NULL, timeout_ms, tcp_probed, p);
+                stream_connect(c->pod->kubelet->o.loop, host && host[0] ? host : c->pod->ip, probe_port(c, yyjson_obj_get(way, "port")),
+                               NULL, timeout_ms, tcp_probed, p);
         } else if ((way = yyjson_obj_get(spec, "grpc"))) {
                 probe_grpc(p, way, timeout_ms);
         } else {

@@ -13,7 +13,8 @@ struct proctree_usage {
 };
 /* -ESRCH when the root is gone. Cheap, and too high where processes share memory: forked ones, and those just before their exec. */
 int proctree_usage(int root_pid, struct proctree_usage *ret);
-/* The memory alone, what is shared counted once: before something is ended for it. The kernel walks page tables for this. -ESRCH as above. */
+/* The memory alone, what is shared counted once: before something is ended for it. The kernel walks page tables for this. -ESRCH as above.
+ */
 int proctree_memory(int root_pid, int64_t *ret_bytes);
 
 #endif

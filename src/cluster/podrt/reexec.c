@@ -76,7 +76,8 @@ static int place_descriptors(const int *keep, size_t keep_count, int output) {
         return 0;
 }
 
-int reexec_spawn(const char *program, const char *const *argv, const int *keep, size_t keep_count, int output, pid_t *ret, struct err *err) {
+int reexec_spawn(const char *program, const char *const *argv, const int *keep, size_t keep_count, int output, pid_t *ret,
+                 struct err *err) {
         if (keep_count > SPAWN_MAX_FDS)
                 return err_set(err, -EINVAL, "too many descriptors for %s", argv[0]);
         sigset_t all, before;

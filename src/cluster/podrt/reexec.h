@@ -29,10 +29,11 @@ bool reexec_dispatch(int argc, char **argv, int *ret);
  * back from the page cache. Call it once, before the long wait. */
 void reexec_slim(void);
 
-/* Starts argv (NULL-terminated) with `program` in a session of its own, standard streams on /dev/null (output and errors on `output` unless that is
- * -1), and in the child the descriptors of `keep` as 3, 4, ...; everything else is closed. May be called from any thread.
- * The child is the caller's to wait for. */
-MUST_USE int reexec_spawn(const char *program, const char *const *argv, const int *keep, size_t keep_count, int output, pid_t *ret, struct err *err);
+/* Starts argv (NULL-terminated) with `program` in a session of its own, standard streams on /dev/null (output and errors on `output` unless
+ * that is -1), and in the child the descriptors of `keep` as 3, 4, ...; everything else is closed. May be called from any thread. The child
+ * is the caller's to wait for. */
+MUST_USE int reexec_spawn(const char *program, const char *const *argv, const int *keep, size_t keep_count, int output, pid_t *ret,
+                          struct err *err);
 
 /* A process that cannot be mistaken for a later one with the same number. */
 struct procid {

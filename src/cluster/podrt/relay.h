@@ -1,9 +1,9 @@
 /* A relay in user space for one port of one address: what an address of a Service is here, and a port of the node. TCP or UDP.
  *
- * Connections, and what a UDP client sends from one port, go to the targets in turn; sticky: to the one that belongs to the client's address, as
- * long as there is such a target (every client ranks the targets by a hash; nothing is remembered, and none moves without need).
- * Targets outside the pod and service ranges are reached through the dialer, from the host's network.
- * A UDP session ends after RELAY_IDLE_MS without a packet, when its target goes, or when it is the idlest of RELAY_MAX_SESSIONS.
+ * Connections, and what a UDP client sends from one port, go to the targets in turn; sticky: to the one that belongs to the client's
+ * address, as long as there is such a target (every client ranks the targets by a hash; nothing is remembered, and none moves without
+ * need). Targets outside the pod and service ranges are reached through the dialer, from the host's network. A UDP session ends after
+ * RELAY_IDLE_MS without a packet, when its target goes, or when it is the idlest of RELAY_MAX_SESSIONS.
  */
 #ifndef FIRESTEEL_CLUSTER_PODRT_RELAY_H
 #define FIRESTEEL_CLUSTER_PODRT_RELAY_H

@@ -1,4 +1,5 @@
-/* UDP: what one client sends from one port is a session with one target, which has a socket of its own; answers go back from the relay's address. */
+/* UDP: what one client sends from one port is a session with one target, which has a socket of its own; answers go back from the relay's
+ * address. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -113,7 +114,8 @@ static struct session *session_new(struct relay *r, const char *key, const struc
         if (r->sessions.len >= RELAY_MAX_SESSIONS)
                 drop_idlest(r);
         struct session *s = NEW(struct session);
-        *s = (struct session){.relay = r, .key = xstrdup(key), .client = *client, .target = {xstrdup(t->ip), t->port}, .fd = -1, .is_dialing = !is_near};
+        *s = (struct session){
+                .relay = r, .key = xstrdup(key), .client = *client, .target = {xstrdup(t->ip), t->port}, .fd = -1, .is_dialing = !is_near};
         map_set(&r->sessions, key, s);
         if (!r->sweep)
                 r->sweep = timer_new(r->loop, SWEEP_MS, SWEEP_MS, on_sweep, r);

@@ -9,20 +9,21 @@
 static const struct {
         const char *path;
         mode_t mode;
-} directories[] = {{"etc", 0755},  {"usr", 0755},   {"opt", 0755},  {"tmp", 01777}, {"var", 0755},      {"var/tmp", 01777},
-                   {"var/lib", 0755}, {"var/log", 0755}, {"var/cache", 0755}, {"run", 0755}, {"root", 0700}, {"home", 0755}, {"mnt", 0755}, {"srv", 0755},
-                   {"proc", 0555}, {"sys", 0555},   {"dev", 0755}};
+} directories[] = {{"etc", 0755},     {"usr", 0755},     {"opt", 0755},       {"tmp", 01777}, {"var", 0755},  {"var/tmp", 01777},
+                   {"var/lib", 0755}, {"var/log", 0755}, {"var/cache", 0755}, {"run", 0755},  {"root", 0700}, {"home", 0755},
+                   {"mnt", 0755},     {"srv", 0755},     {"proc", 0555},      {"sys", 0555},  {"dev", 0755}};
 
 /* Top-level directories that are links into /usr on merged systems. */
 static const char *const usr_parts[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
 
 /* Small files of the host's /etc that programs expect; copied, so that the container may change its own. */
-static const char *const etc_files[] = {"ld.so.cache", "ld.so.conf", "nsswitch.conf", "host.conf", "gai.conf",        "services", "protocols",
-                                        "mime.types",  "timezone",   "login.defs",    "profile",   "bash.bashrc",     "environment", "debian_version",
-                                        "ca-certificates.conf", "shells", "issue"};
+static const char *const etc_files[] = {"ld.so.cache", "ld.so.conf",  "nsswitch.conf", "host.conf",      "gai.conf",
+                                        "services",    "protocols",   "mime.types",    "timezone",       "login.defs",
+                                        "profile",     "bash.bashrc", "environment",   "debian_version", "ca-certificates.conf",
+                                        "shells",      "issue"};
 /* Directories of it, read-only. /etc/ssl itself is left out: its private keys are not the containers' business. */
-static const char *const etc_directories[] = {"alternatives", "ssl/certs", "ca-certificates", "pki/tls/certs", "pki/java", "crypto-policies",
-                                              "fonts", "terminfo", "ld.so.conf.d"};
+static const char *const etc_directories[] = {"alternatives",    "ssl/certs", "ca-certificates", "pki/tls/certs", "pki/java",
+                                              "crypto-policies", "fonts",     "terminfo",        "ld.so.conf.d"};
 
 static int make_dir(const char *root, const char *name, mode_t mode, struct err *err) {
         AUTO(free) char *path = fs_join(root, name);
@@ -121,7 +122,8 @@ static int write_users(const char *root, const struct rootfs_spec *spec, struct 
 }
 
 /* An overlay over a host directory, its changes kept in the container's directory; a read-only bind where there is no overlay. */
-static int layer(const struct rootfs_spec *spec, struct bundle *b, const char *destination, const char *source, const char *name, struct err *err) {
+static int layer(const struct rootfs_spec *spec, struct bundle *b, const char *destination, const char *source, const char *name,
+                 struct err *err) {
         if (!spec->has_overlay || strpbrk(source, ":,\\") || strpbrk(spec->dir, ":,\\")) {
                 bundle_bind(b, destination, source, true);
                 return 0;
@@ -132,7 +134,8 @@ static int layer(const struct rootfs_spec *spec, struct bundle *b, const char *d
                 return err_errno(err, -errno, "creating %s", upper);
         if (mkdir(work, 0700) < 0 && errno != EEXIST)
                 return err_errno(err, -errno, "creating %s", work);
-        AUTO(free) char *options = xasprintf("lowerdir=%s,upperdir=%s,workdir=%s%s", source, upper, work, spec->is_in_user_namespace ? ",userxattr" : "");
+        AUTO(free) char *options =
+                xasprintf("lowerdir=%s,upperdir=%s,workdir=%s%s", source, upper, work, spec->is_in_user_namespace ? ",userxattr" : "");
         bundle_mount(b, destination, "overlay", "overlay", options);
         return 0;
 }

@@ -1,8 +1,8 @@
 /* The root file system of a container made of the host's own: no image is pulled, nothing large is copied.
  *
  * DIR/rootfs gets a skeleton (a few directories, links and small files of its own); the host's /usr and what else the image wants come
- * in as mounts of the bundle: an overlay where possible (the container may write anywhere, the host is never changed), else read-only binds.
- * The skeleton's /etc is ours (passwd, group, hosts, resolv.conf, hostname, ...) with what programs need of the host's.
+ * in as mounts of the bundle: an overlay where possible (the container may write anywhere, the host is never changed), else read-only
+ * binds. The skeleton's /etc is ours (passwd, group, hosts, resolv.conf, hostname, ...) with what programs need of the host's.
  */
 #ifndef FIRESTEEL_CLUSTER_PODRT_ROOTFS_H
 #define FIRESTEEL_CLUSTER_PODRT_ROOTFS_H

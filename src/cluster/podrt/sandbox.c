@@ -21,7 +21,8 @@ void pod_save(const struct pod *p) {
         json_append_quoted(&text, sv_of(p->ns));
         str_append_s(&text, ",\"name\":");
         json_append_quoted(&text, sv_of(p->name));
-        str_appendf(&text, ",\"uid\":\"%s\",\"address\":\"%s\",\"link\":\"%s\",\"startTime\":%lld}\n", p->uid, address, p->link, (long long)p->start_time_us);
+        str_appendf(&text, ",\"uid\":\"%s\",\"address\":\"%s\",\"link\":\"%s\",\"startTime\":%lld}\n", p->uid, address, p->link,
+                    (long long)p->start_time_us);
         (void)!fs_write_atomic(path, str_sv(&text), 0600, NULL);
 }
 
@@ -63,7 +64,8 @@ static int make_sandbox(struct prepare *j, struct err *err) {
         int r = fs_mkdirs(j->dir, 0755, err);
         if (r < 0 || (r = fs_mkdirs(j->log_dir, 0755, err)) < 0)
                 return r;
-        if ((r = write_pod_file(j->dir, "hosts", j->hosts_text, err)) < 0 || (r = write_pod_file(j->dir, "resolv.conf", j->resolv_text, err)) < 0 ||
+        if ((r = write_pod_file(j->dir, "hosts", j->hosts_text, err)) < 0 ||
+            (r = write_pod_file(j->dir, "resolv.conf", j->resolv_text, err)) < 0 ||
             (r = write_pod_file(j->dir, "hostname", j->hostname, err)) < 0)
                 return r;
         j->hostname[strcspn(j->hostname, "\n")] = '\0';
@@ -118,7 +120,8 @@ static void prepare_done(void *arg) {
         if (j->result < 0 && j->failed_in_volumes) {
                 mount_failed(p, err_message(&j->err));
         } else if (j->result < 0) {
-                api_event(p->kubelet->api, p->object, "Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: %s", err_message(&j->err));
+                api_event(p->kubelet->api, p->object, "Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: %s",
+                          err_message(&j->err));
                 podnet_pool_release(&p->kubelet->addresses, p->address);
                 p->address = 0;
                 p->ip[0] = '\0';
@@ -206,7 +209,8 @@ static int take_address(struct pod *p) {
                 return 0;
         int r = podnet_pool_take(&p->kubelet->addresses, &p->address, &err);
         if (r < 0) {
-                api_event(p->kubelet->api, p->object, "Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: %s", err_message(&err));
+                api_event(p->kubelet->api, p->object, "Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: %s",
+                          err_message(&err));
                 err_done(&err);
                 pod_retry_in(p, SANDBOX_RETRY_MS);
                 return r;

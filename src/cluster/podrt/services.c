@@ -1,5 +1,5 @@
-/* Services made real: relays on cluster addresses and node ports, hosts files of pods, a DNS server. All of it follows one table (svctable.h),
- * computed anew when a service, an endpoint or a pod's address changed. */
+/* Services made real: relays on cluster addresses and node ports, hosts files of pods, a DNS server. All of it follows one table
+ * (svctable.h), computed anew when a service, an endpoint or a pod's address changed. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -95,7 +95,8 @@ static void has_failed(struct front *f, const char *why) {
         const struct object *about = api_peek(s->kubelet->api, "services", f->ns, f->name);
         f->has_failed = true;
         if (about)
-                api_event(s->kubelet->api, about, "Warning", "FailedToStartServicePort", "%s; tried again every %d s", why, RETRY_MS / 1000);
+                api_event(s->kubelet->api, about, "Warning", "FailedToStartServicePort", "%s; tried again every %d s", why,
+                          RETRY_MS / 1000);
         if (!s->retry)
                 s->retry = timer_new(s->kubelet->o.loop, RETRY_MS, 0, try_again, s);
 }
@@ -137,7 +138,8 @@ struct targets {
         VEC(struct relay_target) list;
 };
 
-static void want(struct services *s, struct map *wanted, const struct svc *svc, const struct svc_port *port, const char *address, int number, const struct targets *t) {
+static void want(struct services *s, struct map *wanted, const struct svc *svc, const struct svc_port *port, const char *address,
+                 int number, const struct targets *t) {
         AUTO(free) char *key = xasprintf("%s %s:%d", port->protocol == SVC_UDP ? "udp" : "tcp", address ? address : "host", number);
         struct front *f = map_get(&s->fronts, key);
         if (!f) {
@@ -156,7 +158,9 @@ static void want_port(struct services *s, struct map *wanted, const struct svc *
         const struct svc_port *port = &svc->ports.items[n];
         struct targets t = {0};
         char node[IPV4_SIZE];
-        vec_foreach(e, &svc->endpoints) if (n < e->ports.len && e->ports.items[n] > 0) *vec_push(&t.list) = (struct relay_target){e->ip, e->ports.items[n]};
+        vec_foreach (e, &svc->endpoints)
+                if (n < e->ports.len && e->ports.items[n] > 0)
+                        *vec_push(&t.list) = (struct relay_target){e->ip, e->ports.items[n]};
         want(s, wanted, svc, port, svc->ip, port->number, &t);
         if (port->node_port) {
                 ipv4_format(cidr_address(o->ranges.pods, 1), node);

@@ -21,7 +21,15 @@
 #include "cluster/podrt/shim_input.h"
 #include "codec/json.h"
 
-enum { SYNC_FD = 3, POLL_MEMORY_MS = 250, DRAIN_MS = 2000, CHUNK = 8192, PIPES_MAX = 2 * (1 << 20) /* two of the largest that users may have */, RECORD_MAX = 65536, START_MS = 60000 };
+enum {
+        SYNC_FD = 3,
+        POLL_MEMORY_MS = 250,
+        DRAIN_MS = 2000,
+        CHUNK = 8192,
+        PIPES_MAX = 2 * (1 << 20) /* two of the largest that users may have */,
+        RECORD_MAX = 65536,
+        START_MS = 60000
+};
 
 /* ---- records ---- */
 
@@ -85,8 +93,8 @@ int shim_read_exit(const char *dir, struct shim_exit *ret, struct err *err) {
 
 int shim_write_exit(const char *dir, const struct shim_exit *e, struct err *err) {
         AUTO(str) struct str text = STR_INIT(0);
-        str_appendf(&text, "{\"exitCode\":%d,\"signal\":%d,\"oomKilled\":%s,\"startedAt\":%lld,\"finishedAt\":%lld", e->exit_code, e->signal,
-                    e->is_oom ? "true" : "false", (long long)e->started_us, (long long)e->finished_us);
+        str_appendf(&text, "{\"exitCode\":%d,\"signal\":%d,\"oomKilled\":%s,\"startedAt\":%lld,\"finishedAt\":%lld", e->exit_code,
+                    e->signal, e->is_oom ? "true" : "false", (long long)e->started_us, (long long)e->finished_us);
         if (e->error) {
                 str_append_s(&text, ",\"error\":");
                 json_append_quoted(&text, sv_of(e->error));
@@ -383,8 +391,9 @@ static bool has_output(const struct shim *s) {
         return poll(p, ARRAY_LEN(p), 0) > 0;
 }
 
-/* Until the container (or the failed runtime) is gone and its streams are at their end. Somebody else may hold these: they are not waited for, but what the pipes
- * have when the time is over is still taken, it may be the container's own last words (this process may have had to wait for a processor or the disk). */
+/* Until the container (or the failed runtime) is gone and its streams are at their end. Somebody else may hold these: they are not waited
+ * for, but what the pipes have when the time is over is still taken, it may be the container's own last words (this process may have had to
+ * wait for a processor or the disk). */
 static void serve(struct shim *s) {
         int64_t deadline = 0;
         int late = 0;
@@ -396,7 +405,9 @@ static void serve(struct shim *s) {
                         return;
                 if (over && clock_mono_ms() >= deadline && (late++ >= PIPES_MAX / CHUNK || !has_output(s)))
                         return;
-                struct pollfd p[4 + SHIM_INPUT_FDS] = {{.fd = s->out_fd, .events = POLLIN}, {.fd = s->err_fd, .events = POLLIN}, {.fd = s->signal_fd, .events = POLLIN},
+                struct pollfd p[4 + SHIM_INPUT_FDS] = {{.fd = s->out_fd, .events = POLLIN},
+                                                       {.fd = s->err_fd, .events = POLLIN},
+                                                       {.fd = s->signal_fd, .events = POLLIN},
                                                        {.fd = s->console_fd, .events = POLLIN}};
                 shim_input_poll(&s->input, p + 4);
                 int timeout = over ? 100 : s->memory_limit ? POLL_MEMORY_MS : -1;

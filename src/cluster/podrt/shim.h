@@ -7,7 +7,8 @@
  *     exit.json    struct shim_exit                absent while it runs
  * Protocol on the synchronisation descriptor: "started" or "failed" once, then end of file when the shim is gone.
  *
- * SIGTERM to the shim kills the container at once. The container's processes become the shim's children (subreaper), so their end is never missed.
+ * SIGTERM to the shim kills the container at once. The container's processes become the shim's children (subreaper), so their end is never
+ * missed.
  */
 #ifndef FIRESTEEL_CLUSTER_PODRT_SHIM_H
 #define FIRESTEEL_CLUSTER_PODRT_SHIM_H

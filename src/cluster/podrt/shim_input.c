@@ -98,7 +98,8 @@ static void flush(struct shim_input *in) {
 
 static void set_size(struct shim_input *in) {
         unsigned columns, rows;
-        if (in->is_terminal && in->sink >= 0 && sscanf(str_cstr(&in->size), "%u %u", &columns, &rows) == 2 && columns < 10000 && rows < 10000) {
+        if (in->is_terminal && in->sink >= 0 && sscanf(str_cstr(&in->size), "%u %u", &columns, &rows) == 2 && columns < 10000 &&
+            rows < 10000) {
                 struct winsize size = {.ws_col = (unsigned short)columns, .ws_row = (unsigned short)rows};
                 ioctl(in->sink, TIOCSWINSZ, &size);
         }
@@ -111,7 +112,8 @@ static void take(struct shim_input *in, const unsigned char *p, size_t len) {
                         in->header[in->header_len++] = *p++;
                         len--;
                         if (in->header_len == sizeof in->header)
-                                in->left = (uint32_t)in->header[1] << 24 | (uint32_t)in->header[2] << 16 | (uint32_t)in->header[3] << 8 | in->header[4];
+                                in->left = (uint32_t)in->header[1] << 24 | (uint32_t)in->header[2] << 16 | (uint32_t)in->header[3] << 8 |
+                                           in->header[4];
                 } else {
                         size_t n = in->left < len ? in->left : len;
                         str_append(in->header[0] == 'r' ? &in->size : &in->pending, p, n);

@@ -1,8 +1,9 @@
-/* Standard input of a container, in its shim: whoever attaches connects to the socket DIR/stdin; what comes goes into the container's pipe, or
- * into its terminal. Frames: a byte ('d' data, 'r' size), four bytes of length (most significant first), the bytes ("COLUMNS ROWS" for 'r').
+/* Standard input of a container, in its shim: whoever attaches connects to the socket DIR/stdin; what comes goes into the container's pipe,
+ * or into its terminal. Frames: a byte ('d' data, 'r' size), four bytes of length (most significant first), the bytes ("COLUMNS ROWS" for
+ * 'r').
  *
- * stdinOnce: when the first who attached leaves, the container's input ends. Otherwise it stays open. One client at a time writes; others wait.
- * Nothing is read from a client while the container has not taken what came before, so memory is bounded by one frame piece.
+ * stdinOnce: when the first who attached leaves, the container's input ends. Otherwise it stays open. One client at a time writes; others
+ * wait. Nothing is read from a client while the container has not taken what came before, so memory is bounded by one frame piece.
  */
 #ifndef FIRESTEEL_CLUSTER_PODRT_SHIM_INPUT_H
 #define FIRESTEEL_CLUSTER_PODRT_SHIM_INPUT_H

@@ -190,7 +190,8 @@ static int build_executor(const char *const *env, struct sparkcmd *c, struct err
         AUTO(str) struct str cp = STR_INIT(0);
         for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
                 if (!sparkcmd_getenv(env, wanted[i].variable))
-                        return err_set(err, -EINVAL, "the executor needs the environment variable %s, which Spark's driver sets", wanted[i].variable);
+                        return err_set(err, -EINVAL, "the executor needs the environment variable %s, which Spark's driver sets",
+                                       wanted[i].variable);
         add_java(&c->argv, env);
         add_own_options(&c->argv, env, archive);
         add_executor_options(&c->argv, env);
@@ -213,12 +214,33 @@ static int build_executor(const char *const *env, struct sparkcmd *c, struct err
 /* ---- driver ---- */
 
 /* spark-submit's options with a value. */
-static const char *const valued[] = {"--archives",        "--class",           "--conf",           "-c",                   "--deploy-mode",
-                                     "--driver-class-path", "--driver-cores",  "--driver-java-options", "--driver-library-path", "--driver-memory",
-                                     "--executor-cores",  "--executor-memory", "--files",          "--jars",               "--keytab",
-                                     "--master",          "--name",            "--num-executors",  "--packages",           "--exclude-packages",
-                                     "--principal",       "--properties-file", "--proxy-user",     "--py-files",           "--queue",
-                                     "--repositories",    "--total-executor-cores"};
+static const char *const valued[] = {"--archives",
+                                     "--class",
+                                     "--conf",
+                                     "-c",
+                                     "--deploy-mode",
+                                     "--driver-class-path",
+                                     "--driver-cores",
+                                     "--driver-java-options",
+                                     "--driver-library-path",
+                                     "--driver-memory",
+                                     "--executor-cores",
+                                     "--executor-memory",
+                                     "--files",
+                                     "--jars",
+                                     "--keytab",
+                                     "--master",
+                                     "--name",
+                                     "--num-executors",
+                                     "--packages",
+                                     "--exclude-packages",
+                                     "--principal",
+                                     "--properties-file",
+                                     "--proxy-user",
+                                     "--py-files",
+                                     "--queue",
+                                     "--repositories",
+                                     "--total-executor-cores"};
 static const char *const flags[] = {"--verbose", "-v", "--supervise"};
 
 struct driver_options {
@@ -275,8 +297,9 @@ static const char *read_options(const char *const *args, struct driver_options *
         return NULL;
 }
 
-static const char *const daemons[] = {"org.apache.spark.sql.hive.thriftserver.HiveThriftServer2", "org.apache.spark.sql.connect.service.SparkConnectServer",
-                                      "org.apache.spark.repl.Main", "org.apache.spark.sql.hive.thriftserver.SparkSQLCLIDriver"};
+static const char *const daemons[] = {"org.apache.spark.sql.hive.thriftserver.HiveThriftServer2",
+                                      "org.apache.spark.sql.connect.service.SparkConnectServer", "org.apache.spark.repl.Main",
+                                      "org.apache.spark.sql.hive.thriftserver.SparkSQLCLIDriver"};
 
 static const char *launcher_reason(const char *const *args, const char *const *env, const char *conf_dir, struct driver_options *o) {
         static const char *const developer[] = {"SPARK_PREPEND_CLASSES", "SPARK_TESTING", "SPARK_SQL_TESTING", "SPARK_SCALA_SHELL"};
@@ -360,8 +383,8 @@ static void driver_class_path(const char *const *env, const char *conf_dir, cons
 static const char *first_set(const char *a, const char *b, const char *c, const char *d) { return a[0] ? a : b[0] ? b : c[0] ? c : d; }
 
 /* False: something the launcher would have complained about; let it. */
-static bool build_direct(const char *const *args, const char *const *env, const char *conf_dir, const struct driver_options *o, const struct map *properties,
-                         struct sparkcmd *c) {
+static bool build_direct(const char *const *args, const char *const *env, const char *conf_dir, const struct driver_options *o,
+                         const struct map *properties, struct sparkcmd *c) {
         struct strv *argv = &c->argv;
         AUTO(str) struct str cp = STR_INIT(0);
         const char *user = conf_value(o, properties, "spark.driver.extraClassPath");
@@ -377,7 +400,9 @@ static bool build_direct(const char *const *args, const char *const *env, const 
         strv_add(argv, str_cstr(&cp));
         if (!add_option_text(argv, get(env, "SPARK_SUBMIT_OPTS"), false))
                 return false;
-        strv_addf(argv, "-Xmx%s", first_set(conf_value(o, properties, "spark.driver.memory"), get(env, "SPARK_DRIVER_MEMORY"), get(env, "SPARK_MEM"), "1g"));
+        strv_addf(
+                argv, "-Xmx%s",
+                first_set(conf_value(o, properties, "spark.driver.memory"), get(env, "SPARK_DRIVER_MEMORY"), get(env, "SPARK_MEM"), "1g"));
         if (!add_option_text(argv, conf_value(o, properties, "spark.driver.defaultJavaOptions"), true) ||
             !add_option_text(argv, conf_value(o, properties, "spark.driver.extraJavaOptions"), true))
                 return false;

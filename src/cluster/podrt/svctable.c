@@ -28,7 +28,9 @@ void svctable_done(struct svctable *t) {
 static bool is_ready(const struct object *pod) {
         yyjson_val *c, *list = object_at(pod, "/status/conditions");
         size_t i, max;
-        yyjson_arr_foreach(list, i, max, c) if (streq_null(json_get_str(c, "type"), "Ready")) return streq_null(json_get_str(c, "status"), "True");
+        yyjson_arr_foreach (list, i, max, c)
+                if (streq_null(json_get_str(c, "type"), "Ready"))
+                        return streq_null(json_get_str(c, "status"), "True");
         return false;
 }
 
@@ -166,8 +168,8 @@ static void add_line(struct str *out, const char *ip, const struct svc *s, const
 static void add_host_line(struct str *out, const struct endpoint *e, const struct svc *s, const char *ns, const char *domain) {
         if (!e->hostname)
                 return;
-        str_appendf(out, "%s\t%s.%s.%s.svc.%s %s.%s.%s.svc %s.%s.%s", e->ip, e->hostname, s->name, s->ns, domain, e->hostname, s->name, s->ns, e->hostname, s->name,
-                    s->ns);
+        str_appendf(out, "%s\t%s.%s.%s.svc.%s %s.%s.%s.svc %s.%s.%s", e->ip, e->hostname, s->name, s->ns, domain, e->hostname, s->name,
+                    s->ns, e->hostname, s->name, s->ns);
         if (streq(ns, s->ns))
                 str_appendf(out, " %s.%s", e->hostname, s->name);
         str_append_c(out, '\n');
@@ -181,7 +183,8 @@ static void add_aliases(struct str *out, yyjson_val *aliases) {
                 if (!ip)
                         continue;
                 str_append_s(out, ip);
-                yyjson_arr_foreach(yyjson_obj_get(a, "hostnames"), n, count, name) str_appendf(out, "\t%s", yyjson_get_str(name) ? yyjson_get_str(name) : "");
+                yyjson_arr_foreach (yyjson_obj_get(a, "hostnames"), n, count, name)
+                        str_appendf(out, "\t%s", yyjson_get_str(name) ? yyjson_get_str(name) : "");
                 str_append_c(out, '\n');
         }
 }

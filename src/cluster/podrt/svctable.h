@@ -1,5 +1,6 @@
 /* Services as the node sees them: addresses, ports and ready endpoints, computed from the API's objects; and the hosts files made of it.
- * Services with a selector are resolved from the pods themselves (at once, without waiting for a controller); others from EndpointSlices. */
+ * Services with a selector are resolved from the pods themselves (at once, without waiting for a controller); others from EndpointSlices.
+ */
 #ifndef FIRESTEEL_CLUSTER_PODRT_SVCTABLE_H
 #define FIRESTEEL_CLUSTER_PODRT_SVCTABLE_H
 
@@ -41,8 +42,8 @@ struct hosts_pod {
 };
 /* The text of /etc/hosts. Pure. */
 void svctable_hosts(const struct svctable *t, const struct hosts_pod *p, const char *domain, struct str *ret);
-/* The addresses of a name (without a final dot): SVC.NS.svc.DOMAIN and HOST.SVC.NS.svc.DOMAIN, or what an ExternalName service stands for (the caller
- * frees); false: no such name. */
+/* The addresses of a name (without a final dot): SVC.NS.svc.DOMAIN and HOST.SVC.NS.svc.DOMAIN, or what an ExternalName service stands for
+ * (the caller frees); false: no such name. */
 bool svctable_resolve(const struct svctable *t, const char *name, const char *domain, struct strv *ret, char **ret_alias);
 
 #endif

@@ -78,8 +78,8 @@ static int add_all_keys(struct volume *v, const struct object *o, bool is_secret
 }
 
 /* source: configMap, secret or a projection of one. */
-static int add_object_files(const struct volume_env *env, const struct object *pod, struct volume *v, yyjson_val *source, bool is_secret, const char *name,
-                            mode_t mode, struct err *err) {
+static int add_object_files(const struct volume_env *env, const struct object *pod, struct volume *v, yyjson_val *source, bool is_secret,
+                            const char *name, mode_t mode, struct err *err) {
         bool optional = json_get_bool(source, "optional", false);
         struct object *o = name ? api_peek(env->api, is_secret ? "secrets" : "configmaps", pod->namespace, name) : NULL;
         yyjson_val *item, *items = yyjson_obj_get(source, "items");
@@ -105,7 +105,8 @@ static int add_object_files(const struct volume_env *env, const struct object *p
         return 0;
 }
 
-static int add_downward(const struct volume_env *env, const struct object *pod, struct volume *v, yyjson_val *source, mode_t mode, struct err *err) {
+static int add_downward(const struct volume_env *env, const struct object *pod, struct volume *v, yyjson_val *source, mode_t mode,
+                        struct err *err) {
         yyjson_val *item, *items = yyjson_obj_get(source, "items");
         size_t i, max;
         yyjson_arr_foreach(items, i, max, item) {
@@ -128,8 +129,8 @@ static int add_downward(const struct volume_env *env, const struct object *pod, 
         return 0;
 }
 
-static int add_token(const struct volume_env *env, const struct object *pod, struct volume_plan *plan, struct volume *v, yyjson_val *source, mode_t mode,
-                     struct err *err) {
+static int add_token(const struct volume_env *env, const struct object *pod, struct volume_plan *plan, struct volume *v, yyjson_val *source,
+                     mode_t mode, struct err *err) {
         const char *path = json_get_str(source, "path"), *account = object_str(pod, "/spec/serviceAccountName");
         AUTO(free) char *token = NULL;
         int64_t expires = 0;
@@ -144,8 +145,8 @@ static int add_token(const struct volume_env *env, const struct object *pod, str
         return 0;
 }
 
-static int plan_projected(const struct volume_env *env, const struct object *pod, struct volume_plan *plan, struct volume *v, yyjson_val *projected,
-                          struct err *err) {
+static int plan_projected(const struct volume_env *env, const struct object *pod, struct volume_plan *plan, struct volume *v,
+                          yyjson_val *projected, struct err *err) {
         mode_t mode = (mode_t)json_get_int(projected, "defaultMode", 0644);
         yyjson_val *source, *part, *sources = yyjson_obj_get(projected, "sources");
         size_t i, max;
@@ -177,7 +178,8 @@ static int plan_claim(const struct volume_env *env, const struct object *pod, st
         if (pv && !path)
                 path = object_str(pv, "/spec/local/path");
         if (!path)
-                return err_set(err, -EAGAIN, "persistentvolume \"%s\" %s", name, pv ? "is of a kind this cluster does not serve (hostPath and local are)" : "not found");
+                return err_set(err, -EAGAIN, "persistentvolume \"%s\" %s", name,
+                               pv ? "is of a kind this cluster does not serve (hostPath and local are)" : "not found");
         v->kind = VOLUME_HOST;
         v->path = xstrdup(path);
         v->host_type = xstrdup("");
@@ -195,7 +197,8 @@ static int plan_empty(struct volume *v, yyjson_val *source, struct err *err) {
         return 0;
 }
 
-static int plan_volume(const struct volume_env *env, const struct object *pod, struct volume_plan *plan, struct volume *v, yyjson_val *spec, struct err *err) {
+static int plan_volume(const struct volume_env *env, const struct object *pod, struct volume_plan *plan, struct volume *v, yyjson_val *spec,
+                       struct err *err) {
         yyjson_val *source;
         v->name = xstrdup(json_get_str(spec, "name") ? json_get_str(spec, "name") : "");
         if ((source = yyjson_obj_get(spec, "hostPath"))) {
@@ -216,14 +219,18 @@ static int plan_volume(const struct volume_env *env, const struct object *pod, s
                 return plan_empty(v, source, err);
         v->kind = VOLUME_FILES;
         if ((source = yyjson_obj_get(spec, "configMap")))
-                return add_object_files(env, pod, v, source, false, json_get_str(source, "name"), (mode_t)json_get_int(source, "defaultMode", 0644), err);
+                return add_object_files(env, pod, v, source, false, json_get_str(source, "name"),
+                                        (mode_t)json_get_int(source, "defaultMode", 0644), err);
         if ((source = yyjson_obj_get(spec, "secret")))
-                return add_object_files(env, pod, v, source, true, json_get_str(source, "secretName"), (mode_t)json_get_int(source, "defaultMode", 0644), err);
+                return add_object_files(env, pod, v, source, true, json_get_str(source, "secretName"),
+                                        (mode_t)json_get_int(source, "defaultMode", 0644), err);
         if ((source = yyjson_obj_get(spec, "downwardAPI")))
                 return add_downward(env, pod, v, source, (mode_t)json_get_int(source, "defaultMode", 0644), err);
         if ((source = yyjson_obj_get(spec, "projected")))
                 return plan_projected(env, pod, plan, v, source, err);
-        return err_set(err, -EINVAL, "this cluster serves emptyDir, configMap, secret, downwardAPI, projected, hostPath and persistentVolumeClaim volumes");
+        return err_set(
+                err, -EINVAL,
+                "this cluster serves emptyDir, configMap, secret, downwardAPI, projected, hostPath and persistentVolumeClaim volumes");
 }
 
 int volumes_plan(const struct volume_env *env, const struct object *pod, struct volume_plan **ret, struct err *err) {
@@ -234,7 +241,8 @@ int volumes_plan(const struct volume_env *env, const struct object *pod, struct 
         yyjson_arr_foreach(list, i, max, spec) {
                 int r = plan_volume(env, pod, plan, vec_push(&plan->volumes), spec, err);
                 if (r < 0)
-                        return err_wrap(err, r, "MountVolume.SetUp failed for volume \"%s\" ", plan->volumes.items[plan->volumes.len - 1].name);
+                        return err_wrap(err, r, "MountVolume.SetUp failed for volume \"%s\" ",
+                                        plan->volumes.items[plan->volumes.len - 1].name);
         }
         *ret = TAKE(plan);
         return 0;
@@ -411,7 +419,9 @@ static int apply_host(const struct volume_plan *plan, const struct volume *v, st
 
 int volumes_apply(const struct volume_plan *plan, struct err *err) {
         vec_foreach(v, &plan->volumes) {
-                int r = v->kind == VOLUME_FILES ? apply_files(plan, v, err) : v->kind == VOLUME_HOST ? apply_host(plan, v, err) : apply_empty(plan, v, err);
+                int r = v->kind == VOLUME_FILES  ? apply_files(plan, v, err)
+                        : v->kind == VOLUME_HOST ? apply_host(plan, v, err)
+                                                 : apply_empty(plan, v, err);
                 if (r < 0)
                         return err_wrap(err, r, "MountVolume.SetUp failed for volume \"%s\" ", v->name);
         }
@@ -443,7 +453,8 @@ static int check_inside(const char *root, const char *path, struct err *err) {
 }
 
 int volumes_mount_source(const struct volume_plan *plan, yyjson_val *mount, const struct map *variables, char **ret, struct err *err) {
-        const char *name = json_get_str(mount, "name"), *sub = json_get_str(mount, "subPath"), *expression = json_get_str(mount, "subPathExpr");
+        const char *name = json_get_str(mount, "name"), *sub = json_get_str(mount, "subPath"),
+                   *expression = json_get_str(mount, "subPathExpr");
         struct volume *volume = NULL;
         vec_foreach(v, &plan->volumes) if (streq_null(v->name, name)) volume = v;
         if (!volume)

@@ -48,7 +48,8 @@ MUST_USE int volumes_apply(const struct volume_plan *plan, struct err *err);
 /* Unmounts and removes what was made for the pod. */
 void volumes_remove(const char *dir);
 /* Where a volumeMount leads on the host; subPath is created when absent and never leaves the volume. The caller frees. */
-MUST_USE int volumes_mount_source(const struct volume_plan *plan, yyjson_val *mount, const struct map *variables, char **ret, struct err *err);
+MUST_USE int volumes_mount_source(const struct volume_plan *plan, yyjson_val *mount, const struct map *variables, char **ret,
+                                  struct err *err);
 /* Does the pod use this ConfigMap or Secret in a volume? */
 bool volumes_use(const struct object *pod, const char *resource, const char *name);
 

@@ -50,7 +50,9 @@ static int parse_token(const char *token, yyjson_doc **ret, struct err *err) {
         version = json_get_str(yyjson_doc_get_root(doc), "v");
         start = json_get_str(yyjson_doc_get_root(doc), "start");
         if (!streq_null(version, "meta.k8s.io/v1"))
-                return status_bad_request(err, "invalid continue token: continue key is not valid: server does not recognize this encoded version %s", version ? version : "");
+                return status_bad_request(
+                        err, "invalid continue token: continue key is not valid: server does not recognize this encoded version %s",
+                        version ? version : "");
         if (!start || !*start || leaves_collection(start))
                 return status_bad_request(err, "invalid continue token: continue key is not valid: %s", start ? start : "");
         *ret = TAKE(doc);
@@ -59,7 +61,8 @@ static int parse_token(const char *token, yyjson_doc **ret, struct err *err) {
 
 int list_options_check(const struct request *q, struct err *err) {
         AUTO(free) char *version = request_query(q, "resourceVersion"), *match = request_query(q, "resourceVersionMatch"),
-                         *initial = request_query(q, "sendInitialEvents"), *token = request_query(q, "continue"), *include = request_query(q, "includeObject");
+                        *initial = request_query(q, "sendInitialEvents"), *token = request_query(q, "continue"),
+                        *include = request_query(q, "includeObject");
         static const char *const matches[] = {"Exact", "NotOlderThan", "", NULL};
         AUTO(invalid) struct invalid bad = {0};
         bool has_version = version && *version, exact = match && streq(match, "Exact");
@@ -67,7 +70,8 @@ int list_options_check(const struct request *q, struct err *err) {
         if (match && *match && !exact && !streq(match, "NotOlderThan"))
                 invalid_not_supported(&bad, "resourceVersionMatch", match, matches);
         else if (match && *match && q->is_watch && !initial)
-                invalid_forbidden(&bad, "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+                invalid_forbidden(&bad, "resourceVersionMatch",
+                                  "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
         else if (match && *match && !has_version && !q->is_watch)
                 invalid_forbidden(&bad, "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
         if (match && *match && token && *token && !q->is_watch)
@@ -84,9 +88,12 @@ int list_options_check(const struct request *q, struct err *err) {
                 return invalid_err(&bad, "meta.k8s.io", "ListOptions", "", err);
         if (token && *token && has_version && !streq(version, "0"))
                 return status_bad_request(err, "specifying resource version is not allowed when using continue");
-        if (q->form == FORM_TABLE && include && *include && !streq(include, "Metadata") && !streq(include, "Object") && !streq(include, "None"))
-                return status_bad_request(err, "Unable to convert to Table as requested: includeObject: Invalid value: \"%s\": must be 'Metadata', 'Object', 'None', or empty",
-                                          include);
+        if (q->form == FORM_TABLE && include && *include && !streq(include, "Metadata") && !streq(include, "Object") &&
+            !streq(include, "None"))
+                return status_bad_request(
+                        err,
+                        "Unable to convert to Table as requested: includeObject: Invalid value: \"%s\": must be 'Metadata', 'Object', 'None', or empty",
+                        include);
         return 0;
 }
 
@@ -99,13 +106,17 @@ static int check_version(const struct request *q, struct list_query *query, stru
         if (!text || !*text)
                 return 0;
         if (!sv_to_int64(sv_of(text), &version) || version < 0)
-                return status_bad_request(err, "invalid resource version: resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", text,
-                                          text);
+                return status_bad_request(
+                        err,
+                        "invalid resource version: resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax",
+                        text, text);
         if ((uint64_t)version > now) {
-                err_http(err, -EAGAIN, 504, "Timeout", "Timeout: Too large resource version: %lld, current: %llu", (long long)version, (unsigned long long)now);
+                err_http(err, -EAGAIN, 504, "Timeout", "Timeout: Too large resource version: %lld, current: %llu", (long long)version,
+                         (unsigned long long)now);
                 if (err) {
                         free(err->details);
-                        err->details = xstrdup("{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],\"retryAfterSeconds\":1}");
+                        err->details = xstrdup(
+                                "{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],\"retryAfterSeconds\":1}");
                 }
                 return -EAGAIN;
         }
@@ -136,16 +147,18 @@ static void answer_expired_token(struct request *q, const struct list_query *que
         AUTO(str) struct str body = STR_INIT(0);
         str_append_s(&body, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{\"continue\":");
         json_append_quoted(&body, sv_of(next));
-        str_append_s(&body, "},\"status\":\"Failure\",\"message\":\"The provided continue parameter is too old to display a consistent list result. You can start a new "
-                            "list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the "
-                            "provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned "
-                            "and now may show up in the list.\",\"reason\":\"Expired\",\"code\":410}\n");
+        str_append_s(
+                &body,
+                "},\"status\":\"Failure\",\"message\":\"The provided continue parameter is too old to display a consistent list result. You can start a new "
+                "list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the "
+                "provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned "
+                "and now may show up in the list.\",\"reason\":\"Expired\",\"code\":410}\n");
         answer(q, 410, "application/json", &body, 0);
 }
 
 int verb_list(struct request *q, struct err *err) {
-        AUTO(free) char *labels = request_query(q, "labelSelector"), *fields = request_query(q, "fieldSelector"), *token = request_query(q, "continue"),
-                         *next = NULL, *manager = NULL;
+        AUTO(free) char *labels = request_query(q, "labelSelector"), *fields = request_query(q, "fieldSelector"),
+                        *token = request_query(q, "continue"), *next = NULL, *manager = NULL;
         AUTO(list_query) struct list_query query = {0};
         AUTO(object_list) struct object_list list = {0};
         AUTO(json) yyjson_doc *from = NULL;
@@ -254,7 +267,8 @@ static int patch_options_check(const struct request *q, struct err *err) {
 static int may_create(struct request *q, const struct op *op, struct err *err) {
         if (op->subresource || collection_find(op->res->objects, op->ns, op->name))
                 return 0;
-        struct access a = {.verb = "create", .group = q->group, .resource = q->plural, .ns = q->ns ? q->ns : "", .name = q->name ? q->name : ""};
+        struct access a = {
+                .verb = "create", .group = q->group, .resource = q->plural, .ns = q->ns ? q->ns : "", .name = q->name ? q->name : ""};
         return rbac_check(q->s, &q->user, &a, err);
 }
 
@@ -308,7 +322,11 @@ static int check_delete_types(yyjson_mut_val *root, struct err *err) {
                 yyjson_mut_val *v = yyjson_mut_obj_get(root, fields[i].name);
                 if (v && !yyjson_mut_is_null(v) && !fields[i].is(v))
                         return status_internal(err, "json: cannot unmarshal %s into Go struct field DeleteOptions.%s of type %s",
-                                               yyjson_mut_is_str(v) ? "string" : yyjson_mut_is_bool(v) ? "bool" : yyjson_mut_is_num(v) ? "number" : yyjson_mut_is_arr(v) ? "array" : "object",
+                                               yyjson_mut_is_str(v)    ? "string"
+                                               : yyjson_mut_is_bool(v) ? "bool"
+                                               : yyjson_mut_is_num(v)  ? "number"
+                                               : yyjson_mut_is_arr(v)  ? "array"
+                                                                       : "object",
                                                fields[i].name, fields[i].type);
         }
         return 0;
@@ -318,7 +336,8 @@ static int check_delete_kind(yyjson_mut_doc *doc, struct err *err) {
         yyjson_mut_val *root = doc ? yyjson_mut_doc_get_root(doc) : NULL;
         const char *kind = mmeta_kind(root), *version = mmeta_api_version(root);
         if (kind && *kind && !streq(kind, "DeleteOptions"))
-                return status_internal(err, "no kind \"%s\" is registered for version \"%s\" in scheme \"pkg/runtime/scheme.go:110\"", kind, version ? version : "");
+                return status_internal(err, "no kind \"%s\" is registered for version \"%s\" in scheme \"pkg/runtime/scheme.go:110\"", kind,
+                                       version ? version : "");
         return 0;
 }
 

@@ -65,10 +65,11 @@ static void on_finished(void *arg, int exit_code, const struct err *err) {
                 json_append_quoted(&status, sv_of(err_message(err)));
                 str_append_s(&status, ",\"reason\":\"InternalError\",\"code\":500}");
         } else if (exit_code) {
-                str_appendf(&status,
-                            "{\"metadata\":{},\"status\":\"Failure\",\"message\":\"command terminated with non-zero exit code: exit status %d\","
-                            "\"reason\":\"NonZeroExitCode\",\"details\":{\"causes\":[{\"reason\":\"ExitCode\",\"message\":\"%d\"}]}}",
-                            exit_code, exit_code);
+                str_appendf(
+                        &status,
+                        "{\"metadata\":{},\"status\":\"Failure\",\"message\":\"command terminated with non-zero exit code: exit status %d\","
+                        "\"reason\":\"NonZeroExitCode\",\"details\":{\"causes\":[{\"reason\":\"ExitCode\",\"message\":\"%d\"}]}}",
+                        exit_code, exit_code);
         } else {
                 str_append_s(&status, "{\"metadata\":{},\"status\":\"Success\"}");
         }
@@ -156,7 +157,8 @@ int sub_exec(struct request *q, struct err *err) {
                 if (ws_offers(q->http, protocols[i]))
                         protocol = protocols[i];
         if (!protocol)
-                return status_bad_request(err, "none of the WebSocket protocols is supported: v5.channel.k8s.io or v4.channel.k8s.io is needed");
+                return status_bad_request(err,
+                                          "none of the WebSocket protocols is supported: v5.channel.k8s.io or v4.channel.k8s.io is needed");
         o = (struct pod_exec_options){
                 .container = container,
                 .argv = is_exec ? (const char *const *)argv.items : NULL,
@@ -169,7 +171,8 @@ int sub_exec(struct request *q, struct err *err) {
                 o.with_stderr = false;
         e = NEW(struct exec);
         session_add(q->s, &e->session, exec_end);
-        r = q->s->backend->exec_open(q->s->backend->self, pod, &o, &(struct pod_exec_events){on_stdout, on_stderr, on_finished, on_stdin_drain, e}, &e->exec, err);
+        r = q->s->backend->exec_open(q->s->backend->self, pod, &o,
+                                     &(struct pod_exec_events){on_stdout, on_stderr, on_finished, on_stdin_drain, e}, &e->exec, err);
         if (r < 0) {
                 exec_free(e);
                 return r;

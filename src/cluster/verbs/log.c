@@ -41,8 +41,9 @@ int stream_container(struct request *q, struct object *pod, char **ret, struct e
         all = names_of(pod, "/spec/containers");
         inits = names_of(pod, "/spec/initContainers");
         if (*inits)
-                return status_bad_request(err, "a container name must be specified for pod %s, choose one of: [%s] or one of the init containers: [%s]", pod->name,
-                                          all, inits);
+                return status_bad_request(
+                        err, "a container name must be specified for pod %s, choose one of: [%s] or one of the init containers: [%s]",
+                        pod->name, all, inits);
         return status_bad_request(err, "a container name must be specified for pod %s, choose one of: [%s]", pod->name, all);
 }
 

@@ -7,7 +7,8 @@
 
 static void add_usage(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct pod_usage *u) {
         yyjson_mut_val *usage = mjson_obj(doc, o, "usage");
-        AUTO(free) char *cpu = xasprintf("%lldn", (long long)u->cpu_nano), *memory = xasprintf("%lldKi", (long long)(u->memory_bytes / 1024));
+        AUTO(free) char *cpu = xasprintf("%lldn", (long long)u->cpu_nano),
+                        *memory = xasprintf("%lldKi", (long long)(u->memory_bytes / 1024));
         mjson_set_str(doc, usage, "cpu", cpu);
         mjson_set_str(doc, usage, "memory", memory);
 }
@@ -137,8 +138,8 @@ void metrics_text(struct apiserver *s, struct str *out) {
                     "# TYPE firesteel_store_history_bytes gauge\nfiresteel_store_history_bytes %zu\n"
                     "# TYPE firesteel_store_watchers gauge\nfiresteel_store_watchers %zu\n",
                     (unsigned long long)s->stats.requests, (unsigned long long)s->stats.errors, (unsigned long long)st.commits,
-                    (unsigned long long)st.failed_commits, (double)st.commit_us_max / 1e6, st.objects, (unsigned long long)store_revision(s->store),
-                    st.history_bytes, st.watchers);
+                    (unsigned long long)st.failed_commits, (double)st.commit_us_max / 1e6, st.objects,
+                    (unsigned long long)store_revision(s->store), st.history_bytes, st.watchers);
         str_append_s(out, "# TYPE apiserver_storage_objects gauge\n");
         for (size_t i = 0; i < s->registry.all.len; i++) {
                 const struct resource *res = s->registry.all.items[i];

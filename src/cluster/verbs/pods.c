@@ -48,7 +48,8 @@ int sub_binding(struct request *q, struct err *err) {
 
 /* A pod that does not work disrupts nobody: unhealthyPodEvictionPolicy. */
 static bool unready_may_go(struct object *budget, const struct budget_state *b) {
-        return streq_null(object_str(budget, "/spec/unhealthyPodEvictionPolicy"), "AlwaysAllow") || (b->desired > 0 && b->healthy >= b->desired);
+        return streq_null(object_str(budget, "/spec/unhealthyPodEvictionPolicy"), "AlwaysAllow") ||
+               (b->desired > 0 && b->healthy >= b->desired);
 }
 
 static int check_budgets(struct request *q, struct object *pod, struct err *err) {
@@ -69,9 +70,10 @@ static int check_budgets(struct request *q, struct object *pod, struct err *err)
                 err_http(err, -EAGAIN, 429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
                 if (err) {
                         free(err->details);
-                        err->details = xasprintf("{\"causes\":[{\"reason\":\"DisruptionBudget\",\"message\":\"The disruption budget %s needs %lld healthy pods and "
-                                                 "has %lld currently\"}]}",
-                                                 budget->name, (long long)b.desired, (long long)b.healthy);
+                        err->details = xasprintf(
+                                "{\"causes\":[{\"reason\":\"DisruptionBudget\",\"message\":\"The disruption budget %s needs %lld healthy pods and "
+                                "has %lld currently\"}]}",
+                                budget->name, (long long)b.desired, (long long)b.healthy);
                 }
                 return -EAGAIN;
         }
@@ -81,7 +83,13 @@ static int check_budgets(struct request *q, struct object *pod, struct err *err)
 /* The pod says why it goes; managedFields are not touched, as on the real server. */
 static int mark_disrupted(const struct op *op, const struct object *pod, const char *uid, struct err *err) {
         AUTO(object) struct object *marked = NULL;
-        struct op write = {.s = op->s, .res = op->res, .ns = op->ns, .name = op->name, .subresource = "status", .manager = op->manager, .is_apply = true};
+        struct op write = {.s = op->s,
+                           .res = op->res,
+                           .ns = op->ns,
+                           .name = op->name,
+                           .subresource = "status",
+                           .manager = op->manager,
+                           .is_apply = true};
         if (op->dry_run || (uid && !streq(uid, pod->uid)))
                 return 0; /* the deletion has the message about another uid */
         AUTO(mjson) yyjson_mut_doc *doc = object_edit(pod);
@@ -185,11 +193,16 @@ static int patch_scale(struct request *q, yyjson_mut_doc *doc, yyjson_mut_val *s
 
 static struct resource scale_kind(void) {
         static char group[] = "autoscaling", version[] = "v1", kind[] = "Scale", api_version[] = "autoscaling/v1";
-        return (struct resource){.group = group, .version = version, .kind = kind, .api_version = api_version, .schema = schema_of_kind(group, version, kind)};
+        return (struct resource){.group = group,
+                                 .version = version,
+                                 .kind = kind,
+                                 .api_version = api_version,
+                                 .schema = schema_of_kind(group, version, kind)};
 }
 
 /* The Scale of a PUT, as decoded, which must be that of this object. */
-static int decode_scale(struct request *q, const struct op *whole, yyjson_mut_doc *doc, yyjson_mut_val *body, struct object *o, yyjson_mut_val **ret, struct err *err) {
+static int decode_scale(struct request *q, const struct op *whole, yyjson_mut_doc *doc, yyjson_mut_val *body, struct object *o,
+                        yyjson_mut_val **ret, struct err *err) {
         struct resource scale = scale_kind();
         struct op op = {.res = &scale, .ns = q->ns, .name = q->name, .manager = "", .validation = FIELDS_IGNORE};
         const char *name, *ns, *uid, *version;
@@ -243,7 +256,8 @@ static int apply_scale(struct request *q, const struct op *op, struct object **r
                 return status_bad_request(err, "error decoding YAML: %s", err_message(&why));
         root = yyjson_doc_get_root(config);
         if (!streq_null(meta_kind(root), "Scale") || !streq_null(meta_api_version(root), "autoscaling/v1"))
-                return status_bad_request(err, "invalid object type: %s, Kind=%s", meta_api_version(root) ? meta_api_version(root) : "/", meta_kind(root) ? meta_kind(root) : "");
+                return status_bad_request(err, "invalid object type: %s, Kind=%s", meta_api_version(root) ? meta_api_version(root) : "/",
+                                          meta_kind(root) ? meta_kind(root) : "");
         replicas = json_at(root, "/spec/replicas");
         str_appendf(&text, "{\"apiVersion\":\"%s\",\"kind\":\"%s\",\"metadata\":{\"name\":", op->res->api_version, op->res->kind);
         json_append_quoted(&text, sv_of(meta_name(root) ? meta_name(root) : ""));

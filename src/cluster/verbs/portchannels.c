@@ -1,6 +1,6 @@
-/* portforward over plain WebSocket channels (v4.channel.k8s.io), as the Python client and browsers speak it: for the i-th port named in the query
- * channel 2i carries the bytes and channel 2i+1 what went wrong; each begins with the port's number, two bytes, little endian. There is one connection a
- * port, made at once. */
+/* portforward over plain WebSocket channels (v4.channel.k8s.io), as the Python client and browsers speak it: for the i-th port named in the
+ * query channel 2i carries the bytes and channel 2i+1 what went wrong; each begins with the port's number, two bytes, little endian. There
+ * is one connection a port, made at once. */
 #include "cluster/verbs/podstreams.h"
 #include "net/ws.h"
 
@@ -101,7 +101,8 @@ static void dialed(void *arg, struct stream *s, const struct err *err) {
                 return;
         }
         if (!s) {
-                AUTO(free) char *why = xasprintf("error forwarding port %d to pod %s, uid : %s", h->port, c->target->name, err_message(err));
+                AUTO(free) char *why =
+                        xasprintf("error forwarding port %d to pod %s, uid : %s", h->port, c->target->name, err_message(err));
                 send_on(c, (unsigned char)(h->number + 1), sv_of(why));
                 channel_ended(h);
                 return;

@@ -157,7 +157,8 @@ static void dialed(void *arg, struct stream *s, const struct err *err) {
                 return;
         }
         if (!s) {
-                AUTO(free) char *why = xasprintf("error forwarding port %d to pod %s, uid : %s", c->port, f->target->name, err_message(err));
+                AUTO(free) char *why =
+                        xasprintf("error forwarding port %d to pod %s, uid : %s", c->port, f->target->name, err_message(err));
                 finish_error(c, why);
                 finish_data(c);
                 connection_sweep(c);
@@ -190,7 +191,8 @@ static struct connection *connection_of(struct forward *f, const char *id) {
 
 static void on_stream(void *arg, struct spdy_stream *s, const struct http_headers *headers) {
         struct forward *f = arg;
-        const char *type = http_headers_get(headers, "streamtype"), *port = http_headers_get(headers, "port"), *id = http_headers_get(headers, "requestid");
+        const char *type = http_headers_get(headers, "streamtype"), *port = http_headers_get(headers, "port"),
+                   *id = http_headers_get(headers, "requestid");
         struct connection *c;
         int64_t number;
 
@@ -320,7 +322,10 @@ int sub_portforward(struct request *q, struct err *err) {
                 return 0;
         }
         session_add(q->s, &f->session, forward_end);
-        f->spdy = spdy_new(true, &(struct spdy_events){.output = output, .on_stream = on_stream, .on_data = on_data, .on_end = on_end, .on_reset = on_reset, .arg = f});
+        f->spdy = spdy_new(
+                true,
+                &(struct spdy_events){
+                        .output = output, .on_stream = on_stream, .on_data = on_data, .on_end = on_end, .on_reset = on_reset, .arg = f});
         if (f->ws)
                 ws_set_events(f->ws, &(struct ws_events){.on_message = ws_message, .on_close = ws_closed, .on_drain = drained, .arg = f});
         else

@@ -56,14 +56,15 @@ static bool begin(struct proxy *p, size_t head_len) {
 
         sv_split(&rest, '\n', &line);
         after = sv_trim(line);
-        if (!sv_starts(after, SV("HTTP/1.")) || !sv_split(&after, ' ', &word) || !sv_split(&after, ' ', &word) || !sv_to_int64(word, &status) || status < 200 ||
-            status > 599)
+        if (!sv_starts(after, SV("HTTP/1.")) || !sv_split(&after, ' ', &word) || !sv_split(&after, ' ', &word) ||
+            !sv_to_int64(word, &status) || status < 200 || status > 599)
                 return false;
         while (sv_split(&rest, '\n', &line)) {
                 ssize_t colon = sv_find_char(line, ':');
                 if (colon <= 0)
                         continue;
-                struct sv name = sv_trim(sv_new(line.data, (size_t)colon)), value = sv_trim(sv_new(line.data + colon + 1, line.len - (size_t)colon - 1));
+                struct sv name = sv_trim(sv_new(line.data, (size_t)colon)),
+                          value = sv_trim(sv_new(line.data + colon + 1, line.len - (size_t)colon - 1));
                 static const char *const ours[] = {"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Date"};
                 bool skip = false;
                 for (size_t i = 0; i < ARRAY_LEN(ours); i++)
@@ -147,7 +148,8 @@ static void dialed(void *arg, struct stream *s, const struct err *err) {
 }
 
 static void write_request(struct request *q, struct proxy *p) {
-        static const char *const dropped[] = {"Host", "Connection", "Authorization", "Content-Length", "Transfer-Encoding", "Accept-Encoding", "Expect"};
+        static const char *const dropped[] = {
+                "Host", "Connection", "Authorization", "Content-Length", "Transfer-Encoding", "Accept-Encoding", "Expect"};
         str_appendf(&p->request, "%s ", q->http->method);
         for (size_t i = q->rest_at; i < q->parts.len; i++)
                 str_appendf(&p->request, "/%s", q->parts.items[i]);

@@ -13,7 +13,8 @@ static void own_fields(yyjson_mut_doc *doc, yyjson_mut_val *root, struct schema 
         apply_track(doc, NULL, root, &o);
 }
 
-static int decode(struct request *q, struct schema schema, const char *kind, yyjson_mut_doc **ret_doc, yyjson_mut_val **ret, struct err *err) {
+static int decode(struct request *q, struct schema schema, const char *kind, yyjson_mut_doc **ret_doc, yyjson_mut_val **ret,
+                  struct err *err) {
         struct resource asked = *q->res;
         struct op op = {.s = q->s, .res = &asked, .validation = FIELDS_IGNORE};
         AUTO(free) char *manager = NULL;
@@ -78,7 +79,8 @@ static void check_selector(yyjson_mut_val *selector, const char *path, struct in
 }
 
 static int check_review(struct request *q, yyjson_mut_val *root, struct err *err) {
-        yyjson_mut_val *spec = member_obj(root, "spec"), *r = member_obj(spec, "resourceAttributes"), *path = member_obj(spec, "nonResourceAttributes");
+        yyjson_mut_val *spec = member_obj(root, "spec"), *r = member_obj(spec, "resourceAttributes"),
+                       *path = member_obj(spec, "nonResourceAttributes");
         const char *user = mjson_get_str(spec, "user"), *ns = mjson_get_str(r, "namespace");
         AUTO(invalid) struct invalid bad = {0};
 
@@ -90,9 +92,11 @@ static int check_review(struct request *q, yyjson_mut_val *root, struct err *err
                 str_append_s(&text, ",\"Verb\":");
                 json_append_quoted(&text, sv_of(v ? v : ""));
                 str_append_c(&text, '}');
-                invalid_add(&bad, "spec.nonResourceAttributes", INVALID_VALUE, str_cstr(&text), "cannot be specified in combination with resourceAttributes");
+                invalid_add(&bad, "spec.nonResourceAttributes", INVALID_VALUE, str_cstr(&text),
+                            "cannot be specified in combination with resourceAttributes");
         } else if (!r && !path) {
-                invalid_add(&bad, "spec.resourceAttributes", INVALID_VALUE, "null", "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+                invalid_add(&bad, "spec.resourceAttributes", INVALID_VALUE, "null",
+                            "exactly one of nonResourceAttributes or resourceAttributes must be specified");
         }
         check_selector(member_obj(r, "labelSelector"), "spec.resourceAttributes.labelSelector", &bad);
         check_selector(member_obj(r, "fieldSelector"), "spec.resourceAttributes.fieldSelector", &bad);
@@ -312,14 +316,20 @@ static int check_bound(struct request *q, yyjson_mut_val *spec, struct token_req
         const char *version = mjson_get_str(ref, "apiVersion");
         AUTO(free) char *bare = xasprintf("/%s", version ? version : "");
         if (!streq(t->bound_kind, "Pod") && !streq(t->bound_kind, "Secret"))
-                return status_bad_request(err, "cannot bind token to object of type %s, Kind=%s", version && strchr(version, '/') ? version : version ? bare : "/", t->bound_kind);
+                return status_bad_request(err, "cannot bind token to object of type %s, Kind=%s",
+                                          version && strchr(version, '/') ? version
+                                          : version                       ? bare
+                                                                          : "/",
+                                          t->bound_kind);
         res = registry_by_id(&q->s->registry, streq(t->bound_kind, "Pod") ? "pods" : "secrets");
         o = t->bound_name ? collection_find(res->objects, q->ns, t->bound_name) : NULL;
         if (!o)
                 return status_not_found(err, res, t->bound_name ? t->bound_name : "");
         if (t->bound_uid && *t->bound_uid && !streq(t->bound_uid, o->uid))
-                return conflict_of_kind(err, res, t->bound_name, "the UID in the bound object reference (%s) does not match the UID in record. The object might have been deleted and then recreated",
-                                       t->bound_uid);
+                return conflict_of_kind(
+                        err, res, t->bound_name,
+                        "the UID in the bound object reference (%s) does not match the UID in record. The object might have been deleted and then recreated",
+                        t->bound_uid);
         t->bound_uid = o->uid;
         return 0;
 }

@@ -233,7 +233,8 @@ static int parse_start(struct request *q, struct watch *w, bool *ret_resume, uin
         if (r < 0)
                 return r;
         if (version && *version && (!sv_to_int64(sv_of(version), &since) || since < 0))
-                return status_internal(err, "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", version, version);
+                return status_internal(err, "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax",
+                                       version, version);
         if (!request_query_int(q, "timeoutSeconds", 0, ret_timeout))
                 return bad_number(q, "timeoutSeconds", err);
         if (*ret_timeout <= 0)

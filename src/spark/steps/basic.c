@@ -29,7 +29,8 @@ static int set_image(struct step_ctx *c, struct err *err) {
                 r = conf_string(c->conf, "spark.kubernetes.container.image.pullPolicy", &policy, err);
         if (r < 0)
                 return r;
-        AUTO(free) char *filled = c->features->image_variables ? text_replace_all(image, "{{SPARK_VERSION}}", c->conf->version.number) : xstrdup(image);
+        AUTO(free) char *filled =
+                c->features->image_variables ? text_replace_all(image, "{{SPARK_VERSION}}", c->conf->version.number) : xstrdup(image);
         mjson_set_str(c->doc, c->container, "image", filled);
         mjson_set_str(c->doc, c->container, "imagePullPolicy", policy);
         return 0;
@@ -143,7 +144,8 @@ static int set_resources(struct step_ctx *c, double *ret_factor, struct err *err
         if (r < 0)
                 return r;
         if ((request && !*request) || (limit && !*limit))
-                return err_set(err, -EINVAL, "Invalid quantity string format passed: spark.kubernetes.driver.%s.cores is empty", request && !*request ? "request" : "limit");
+                return err_set(err, -EINVAL, "Invalid quantity string format passed: spark.kubernetes.driver.%s.cores is empty",
+                               request && !*request ? "request" : "limit");
         char cpu[16], mib[32];
         snprintf(cpu, sizeof(cpu), "%d", cores);
         snprintf(mib, sizeof(mib), "%lldMi", (long long)memory.total_mib);
@@ -212,7 +214,11 @@ static int upload_list(struct step_ctx *c, const char *key, bool keep_fragment, 
                 AUTO(free) char *fragment = keep_fragment ? juri_fragment(uris.items[i]) : NULL;
                 AUTO(free) char *quoted = keep_fragment ? juri_quote_path(target) : NULL;
                 const char *path = quoted ? key_after(quoted, "file://") : NULL; /* the original spells these anew */
-                strv_addf(&result, "%s%s%s%s", path ? "file:" : "", path ? path : quoted ? quoted : target, fragment ? "#" : "", fragment ? fragment : "");
+                strv_addf(&result, "%s%s%s%s", path ? "file:" : "",
+                          path     ? path
+                          : quoted ? quoted
+                                   : target,
+                          fragment ? "#" : "", fragment ? fragment : "");
         }
         if (result.len == 0)
                 return 0;

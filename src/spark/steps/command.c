@@ -28,8 +28,10 @@ static int check_python_version(struct step_ctx *c, struct err *err) {
         if (!streq(version, "3"))
                 return err_set(err, -EINVAL, "'%s' in spark.kubernetes.pyspark.pythonVersion is invalid. %s", version,
                                spark_key_find("spark.kubernetes.pyspark.pythonVersion")->requirement);
-        strv_addf(&c->s->warnings, "spark.kubernetes.pyspark.pythonVersion was deprecated in Spark 3.1. Please set 'spark.pyspark.python' and "
-                                   "'spark.pyspark.driver.python' configurations or PYSPARK_PYTHON and PYSPARK_DRIVER_PYTHON environment variables instead.");
+        strv_addf(
+                &c->s->warnings,
+                "spark.kubernetes.pyspark.pythonVersion was deprecated in Spark 3.1. Please set 'spark.pyspark.python' and "
+                "'spark.pyspark.driver.python' configurations or PYSPARK_PYTHON and PYSPARK_DRIVER_PYTHON environment variables instead.");
         return 0;
 }
 

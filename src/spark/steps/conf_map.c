@@ -65,8 +65,9 @@ static int add_conf_files(struct step_ctx *c, yyjson_mut_val *data, struct strv 
                 }
                 int64_t size = (int64_t)(utf16_length(sv_of(f->name)) + utf16_length(str_sv(f->text)));
                 if (total + size >= max) {
-                        strv_addf(&c->s->warnings, "Skipped the conf file %s/%s: the files would exceed spark.kubernetes.configMap.maxSize (%lld).", dir, f->name,
-                                  (long long)max);
+                        strv_addf(&c->s->warnings,
+                                  "Skipped the conf file %s/%s: the files would exceed spark.kubernetes.configMap.maxSize (%lld).", dir,
+                                  f->name, (long long)max);
                         continue;
                 }
                 total += size;

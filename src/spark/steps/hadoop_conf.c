@@ -7,9 +7,10 @@ int step_hadoop_conf_check(struct step_ctx *c, struct err *err) {
         if (r < 0)
                 return r;
         if (inputs_env(c->in, "HADOOP_CONF_DIR") && existing)
-                return err_set(err, -EINVAL,
-                               "requirement failed: Do not specify both the `HADOOP_CONF_DIR` in your ENV and the ConfigMap as the creation of an additional "
-                               "ConfigMap, when one is already specified is extraneous");
+                return err_set(
+                        err, -EINVAL,
+                        "requirement failed: Do not specify both the `HADOOP_CONF_DIR` in your ENV and the ConfigMap as the creation of an additional "
+                        "ConfigMap, when one is already specified is extraneous");
         return 0;
 }
 

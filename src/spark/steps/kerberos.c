@@ -32,17 +32,20 @@ static int read_conf(struct step_ctx *c, struct kerberos *k, struct err *err) {
                         return r;
         }
         if (k->krb5_file && k->krb5_map)
-                return err_set(err, -EINVAL,
-                               "requirement failed: Do not specify both a Krb5 local file and the ConfigMap as the creation of an additional ConfigMap, when one "
-                               "is already specified, is extraneous");
+                return err_set(
+                        err, -EINVAL,
+                        "requirement failed: Do not specify both a Krb5 local file and the ConfigMap as the creation of an additional ConfigMap, when one "
+                        "is already specified, is extraneous");
         int r = both_or_neither(k->keytab, k->principal, "If a Kerberos principal is specified you must also specify a Kerberos keytab",
                                 "If a Kerberos keytab is specified you must also specify a Kerberos principal", err);
         if (r < 0)
                 return r;
-        return both_or_neither(k->secret, k->secret_key,
-                               "If a secret data item-key where the data of the Kerberos Delegation Token is specified you must also specify the name of the "
-                               "secret",
-                               "If a secret storing a Kerberos Delegation Token is specified you must also specify the item-key where the data is stored", err);
+        return both_or_neither(
+                k->secret, k->secret_key,
+                "If a secret data item-key where the data of the Kerberos Delegation Token is specified you must also specify the name of the "
+                "secret",
+                "If a secret storing a Kerberos Delegation Token is specified you must also specify the item-key where the data is stored",
+                err);
 }
 
 static int mount_krb5(struct step_ctx *c, const struct kerberos *k, struct err *err) {

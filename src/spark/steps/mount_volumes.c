@@ -9,7 +9,8 @@ static int refuse_duplicates(const struct volumes *v, struct err *err) {
         AUTO(strv) struct strv twice = {0};
         for (size_t i = 0; i < v->list.len; i++)
                 for (size_t j = i + 1; j < v->list.len; j++)
-                        if (streq(v->list.items[i].mount_path, v->list.items[j].mount_path) && !strv_has(&twice, v->list.items[i].mount_path))
+                        if (streq(v->list.items[i].mount_path, v->list.items[j].mount_path) &&
+                            !strv_has(&twice, v->list.items[i].mount_path))
                                 strv_add(&twice, v->list.items[i].mount_path);
         if (twice.len == 0)
                 return 0;
@@ -47,8 +48,10 @@ static void add_claim(struct step_ctx *c, const struct volume *v, const char *na
 }
 
 static void add_volume(struct step_ctx *c, const struct volume *v, size_t index, bool legacy) {
-        static const char *const sources[] = {
-                [VOLUME_HOST_PATH] = "hostPath", [VOLUME_CLAIM] = "persistentVolumeClaim", [VOLUME_EMPTY_DIR] = "emptyDir", [VOLUME_NFS] = "nfs"};
+        static const char *const sources[] = {[VOLUME_HOST_PATH] = "hostPath",
+                                              [VOLUME_CLAIM] = "persistentVolumeClaim",
+                                              [VOLUME_EMPTY_DIR] = "emptyDir",
+                                              [VOLUME_NFS] = "nfs"};
         yyjson_mut_val *source = step_add_volume(c, v->name, sources[v->type]);
         switch (v->type) {
         case VOLUME_HOST_PATH:

@@ -5,13 +5,15 @@
 
 int step_service_check(struct step_ctx *c, struct err *err) {
         if (conf_has(c->conf, "spark.driver.bindAddress"))
-                return err_set(err, -EINVAL,
-                               "requirement failed: spark.driver.bindAddress is not supported in Kubernetes mode, as the driver's bind address is managed and set "
-                               "to the driver pod's IP address.");
+                return err_set(
+                        err, -EINVAL,
+                        "requirement failed: spark.driver.bindAddress is not supported in Kubernetes mode, as the driver's bind address is managed and set "
+                        "to the driver pod's IP address.");
         if (conf_has(c->conf, "spark.driver.host"))
-                return err_set(err, -EINVAL,
-                               "requirement failed: spark.driver.host is not supported in Kubernetes mode, as the driver's hostname will be managed via a "
-                               "Kubernetes service.");
+                return err_set(
+                        err, -EINVAL,
+                        "requirement failed: spark.driver.host is not supported in Kubernetes mode, as the driver's hostname will be managed via a "
+                        "Kubernetes service.");
         return 0;
 }
 

@@ -54,7 +54,8 @@ void step_unique_id(struct step_ctx *c, char ret[24]);
 void step_uuid(struct step_ctx *c, char ret[37]);
 
 /* Building blocks. Texts are copied. */
-yyjson_mut_val *step_add_object(struct step_ctx *c, const char *kind, const char *name); /* appended to s->resources; its metadata.name set */
+yyjson_mut_val *step_add_object(struct step_ctx *c, const char *kind,
+                                const char *name); /* appended to s->resources; its metadata.name set */
 yyjson_mut_val *step_append(struct step_ctx *c, yyjson_mut_val *object, const char *list); /* a new {} at the end of a list */
 void step_add_env(struct step_ctx *c, const char *name, const char *value);
 yyjson_mut_val *step_add_volume(struct step_ctx *c, const char *name, const char *source); /* the source's object */

@@ -19,9 +19,11 @@ static struct {
 
 static void start(void) {
         world.loop = loop_new();
-        if (apiserver_new(world.loop, &(struct apiserver_options){.allow_anonymous_admin = true, .watch_history = 256}, &world.api, NULL) < 0)
+        if (apiserver_new(world.loop, &(struct apiserver_options){.allow_anonymous_admin = true, .watch_history = 256}, &world.api, NULL) <
+            0)
                 abort();
-        world.http = http_server_new(world.loop, &(struct http_server_options){.handler = apiserver_handle, .arg = world.api, .max_body = 1024 * 1024});
+        world.http = http_server_new(world.loop,
+                                     &(struct http_server_options){.handler = apiserver_handle, .arg = world.api, .max_body = 1024 * 1024});
         if (http_server_listen(world.http, "127.0.0.1", 0, &world.port, NULL) < 0)
                 abort();
 }
@@ -62,11 +64,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         if (!world.loop)
                 start();
-        if (size > 65536 || !sv_split(&rest, '\n', &line) || !sv_split(&line, ' ', &method) || !sv_split(&line, ' ', &target) || !sv_split(&line, ' ', &type) ||
-            !is_token(method) || !is_token(target) || target.data[0] != '/' || !is_token(type))
+        if (size > 65536 || !sv_split(&rest, '\n', &line) || !sv_split(&line, ' ', &method) || !sv_split(&line, ' ', &target) ||
+            !sv_split(&line, ' ', &type) || !is_token(method) || !is_token(target) || target.data[0] != '/' || !is_token(type))
                 return 0;
-        str_appendf(&request, "%.*s %.*s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: %.*s\r\nContent-Length: %zu\r\n\r\n", SV_ARG(method), SV_ARG(target),
-                    SV_ARG(type), rest.len);
+        str_appendf(&request, "%.*s %.*s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: %.*s\r\nContent-Length: %zu\r\n\r\n",
+                    SV_ARG(method), SV_ARG(target), SV_ARG(type), rest.len);
         str_append_sv(&request, rest);
         world.fd = dial();
         if (write(world.fd, request.data, request.len) < 0)

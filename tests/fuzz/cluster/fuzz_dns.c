@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (!dns_parse(question, &q))
                 return 0;
         /* A name that was read can be asked for. */
-        if (q.name[0] && dnsalias_query(&q, q.name, &query) && !str_overflowed(&query) && (!dns_parse(str_sv(&query), &again) || strcmp(q.name, again.name) != 0))
+        if (q.name[0] && dnsalias_query(&q, q.name, &query) && !str_overflowed(&query) &&
+            (!dns_parse(str_sv(&query), &again) || strcmp(q.name, again.name) != 0))
                 abort();
         if (dnsalias_translate(question, &q, "db.example.com", resolved, &out) && out.len > DNS_MAX_PACKET)
                 abort();

@@ -1,5 +1,5 @@
-/* A CustomResourceDefinition's schema of any shape, a newline, an object: the schema is checked as a CRD's is; one that is accepted gives defaults to the object, prunes
- * and validates it. What was pruned and given defaults is so when done again. */
+/* A CustomResourceDefinition's schema of any shape, a newline, an object: the schema is checked as a CRD's is; one that is accepted gives
+ * defaults to the object, prunes and validates it. What was pruned and given defaults is so when done again. */
 #include "cluster/crd/structural.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -31,7 +31,8 @@ static void try_object(const struct structural *s, yyjson_val *object) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         struct sv rest = sv_new((const char *)data, size), text;
         AUTO(json) yyjson_doc *schema = NULL, *object = NULL;
-        if (!sv_split(&rest, '\n', &text) || json_parse(text, &schema, NULL) < 0 || !yyjson_is_obj(yyjson_doc_get_root(schema)) || !is_accepted(yyjson_doc_get_root(schema)))
+        if (!sv_split(&rest, '\n', &text) || json_parse(text, &schema, NULL) < 0 || !yyjson_is_obj(yyjson_doc_get_root(schema)) ||
+            !is_accepted(yyjson_doc_get_root(schema)))
                 return 0;
         struct structural *s = structural_new(yyjson_doc_get_root(schema), false);
         if (rest.data && json_parse(rest, &object, NULL) == 0 && yyjson_is_obj(yyjson_doc_get_root(object)))

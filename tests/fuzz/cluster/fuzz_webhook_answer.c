@@ -3,12 +3,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct resource pods = {.group = (char *)"", .version = (char *)"v1", .plural = (char *)"pods", .kind = (char *)"Pod", .api_version = (char *)"v1", .id = (char *)"pods"};
+static struct resource pods = {.group = (char *)"",
+                               .version = (char *)"v1",
+                               .plural = (char *)"pods",
+                               .kind = (char *)"Pod",
+                               .api_version = (char *)"v1",
+                               .id = (char *)"pods"};
 
 static void ask(struct sv text) {
         AUTO(json) yyjson_doc *webhook = NULL, *object = NULL;
         AUTO(str) struct str review = STR_INIT(0);
-        if (json_parse(text, &webhook, NULL) < 0 || json_parse(SV("{\"metadata\":{\"name\":\"x\",\"labels\":{\"a\":\"b\"}}}"), &object, NULL) < 0)
+        if (json_parse(text, &webhook, NULL) < 0 ||
+            json_parse(SV("{\"metadata\":{\"name\":\"x\",\"labels\":{\"a\":\"b\"}}}"), &object, NULL) < 0)
                 return;
         struct webhook_subject u = {.res = &pods, .ns = "n", .name = "x", .object = yyjson_doc_get_root(object), .manager = "m"};
         const struct resource *as = webhook_wants(yyjson_doc_get_root(webhook), &u);

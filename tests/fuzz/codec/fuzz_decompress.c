@@ -55,8 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         size_t cut = size > 2 ? 1 + data[1] * (size - 2) / 256 : 0;
         uint64_t a = run(codec, data + 1, size - 1, SIZE_MAX, 0, &whole), b = run(codec, data + 1, size - 1, 7, 0, &parts);
         uint64_t c = run(codec, data + 1, size - 1, SIZE_MAX, cut, &resumed);
-        /* However the bytes arrive, the text is the same. (What zstd hands out before it meets damage may differ, and with that whether the damage or
-         * the limit is met first.) */
+        /* However the bytes arrive, the text is the same. (What zstd hands out before it meets damage may differ, and with that whether the
+         * damage or the limit is met first.) */
         if ((whole == 0) != (parts == 0) || (whole == 0 && a != b))
                 abort();
         /* Nor does it matter that a part came later, where the decoder says that it can go on. */

@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         AUTO(mjson) yyjson_mut_doc *doc = json_thaw(yyjson_doc_get_root(target));
         yyjson_mut_val *ret = NULL;
         AUTO(err) struct err err = ERR_INIT;
-        if (patch_strategic(doc, yyjson_mut_doc_get_root(doc), yyjson_doc_get_root(patch), schema_of_kind(kind[0], "v1", kind[1]), &ret, &err) == 0)
+        if (patch_strategic(doc, yyjson_mut_doc_get_root(doc), yyjson_doc_get_root(patch), schema_of_kind(kind[0], "v1", kind[1]), &ret,
+                            &err) == 0)
                 free(mjson_write(ret, false, NULL));
         return 0;
 }

@@ -9,7 +9,8 @@ static inline bool read_pair(const uint8_t *data, size_t size, yyjson_doc **a, y
         if (!line)
                 return false;
         size_t n = (size_t)(line - data);
-        return json_parse(sv_new((const char *)data, n), a, NULL) == 0 && json_parse(sv_new((const char *)line + 1, size - n - 1), b, NULL) == 0;
+        return json_parse(sv_new((const char *)data, n), a, NULL) == 0 &&
+               json_parse(sv_new((const char *)line + 1, size - n - 1), b, NULL) == 0;
 }
 
 #endif

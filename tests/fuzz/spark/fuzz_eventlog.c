@@ -1,4 +1,5 @@
-/* Any text as an event log: the replay ends, the image opens, and every row of it can be read. Lines that were read ahead make the same image. */
+/* Any text as an event log: the replay ends, the image opens, and every row of it can be read. Lines that were read ahead make the same
+ * image. */
 #include "spark/eventlog.h"
 
 struct image {
@@ -69,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (appmodel_open(&m, image.bytes.data, image.bytes.len, fingerprint, &err) < 0)
                 abort();
         for (uint32_t i = 0; i < m.num_stages; i++)
-                if (appmodel_tasks(&m, &m.stages[i], on_task, &seen, &err) < 0 || appmodel_stage_executors(&m, &m.stages[i], on_executor, &seen, &err) < 0)
+                if (appmodel_tasks(&m, &m.stages[i], on_task, &seen, &err) < 0 ||
+                    appmodel_stage_executors(&m, &m.stages[i], on_executor, &seen, &err) < 0)
                         abort();
         str_done(&image.bytes);
         return 0;

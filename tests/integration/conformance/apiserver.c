@@ -33,24 +33,30 @@ static int serve(const char *dir, int want_port, struct err *err) {
         AUTO(apiserver) struct apiserver *api = NULL;
         AUTO(http_server) struct http_server *http = NULL;
         AUTO(tls_context) struct tls_context *tls = NULL;
-        AUTO(free) char *ca = NULL, *ca_key = NULL, *cert = NULL, *key = NULL, *user = NULL, *user_key = NULL, *db = fs_join(dir, "cluster.db");
-        static const char *const names[] = {"localhost", NULL}, *const ips[] = {"127.0.0.1", NULL}, *const masters[] = {"system:masters", NULL};
+        AUTO(free) char *ca = NULL, *ca_key = NULL, *cert = NULL, *key = NULL, *user = NULL, *user_key = NULL,
+                        *db = fs_join(dir, "cluster.db");
+        static const char *const names[] = {"localhost", NULL}, *const ips[] = {"127.0.0.1", NULL},
+                                 *const masters[] = {"system:masters", NULL};
         int64_t start = clock_mono_us();
         int port, r;
 
         r = tls_make_ca("test", 30, &ca, &ca_key, err);
         if (r == 0)
-                r = tls_make_cert(sv_of(ca), sv_of(ca_key),
-                                  &(struct tls_cert_request){.common_name = "apiserver", .dns_names = names, .ip_addresses = ips, .days = 30, .is_server = true}, &cert,
-                                  &key, err);
+                r = tls_make_cert(
+                        sv_of(ca), sv_of(ca_key),
+                        &(struct tls_cert_request){
+                                .common_name = "apiserver", .dns_names = names, .ip_addresses = ips, .days = 30, .is_server = true},
+                        &cert, &key, err);
         if (r == 0)
                 r = tls_make_cert(sv_of(ca), sv_of(ca_key),
-                                  &(struct tls_cert_request){.common_name = "kubernetes-admin", .organizations = masters, .days = 30, .is_client = true}, &user,
-                                  &user_key, err);
+                                  &(struct tls_cert_request){
+                                          .common_name = "kubernetes-admin", .organizations = masters, .days = 30, .is_client = true},
+                                  &user, &user_key, err);
         if (r == 0)
                 r = apiserver_new(l, &(struct apiserver_options){.database = db, .ca_cert_pem = sv_of(ca)}, &api, err);
         if (r == 0)
-                r = tls_server_new(&(struct tls_server_options){.cert_pem = sv_of(cert), .key_pem = sv_of(key), .client_ca_pem = sv_of(ca)}, &tls, err);
+                r = tls_server_new(&(struct tls_server_options){.cert_pem = sv_of(cert), .key_pem = sv_of(key), .client_ca_pem = sv_of(ca)},
+                                   &tls, err);
         if (r < 0)
                 return r;
         http = http_server_new(l, &(struct http_server_options){.tls = tls, .handler = apiserver_handle, .arg = api});

@@ -158,8 +158,12 @@ static void serve_forward(struct http_exchange *x, const struct http_request *q)
                 return;
         struct forward *f = NEW(struct forward);
         f->ws = w;
-        struct spdy_events se = {
-                .output = forward_output, .on_stream = forward_stream, .on_data = forward_data, .on_end = forward_end, .on_reset = forward_reset, .arg = f};
+        struct spdy_events se = {.output = forward_output,
+                                 .on_stream = forward_stream,
+                                 .on_data = forward_data,
+                                 .on_end = forward_end,
+                                 .on_reset = forward_reset,
+                                 .arg = f};
         f->spdy = spdy_new(true, &se);
         struct ws_events we = {.on_message = forward_message, .on_close = forward_closed, .arg = f};
         ws_set_events(w, &we);

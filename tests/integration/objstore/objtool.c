@@ -16,11 +16,13 @@ static int do_list(struct objstore *s, char **argv, bool is_recursive, struct er
         int pages = 0;
         do {
                 AUTO(objstore_page) struct objstore_page page = {0};
-                struct objstore_list q = {.url = argv[0], .is_recursive = is_recursive, .token = token, .max = argv[1] ? strtoul(argv[1], NULL, 10) : 0};
+                struct objstore_list q = {
+                        .url = argv[0], .is_recursive = is_recursive, .token = token, .max = argv[1] ? strtoul(argv[1], NULL, 10) : 0};
                 int r = objstore_list_wait(s, &q, &page, err);
                 if (r < 0)
                         return r;
-                vec_foreach(e, &page.entries) printf("%s %lld %s %d\n", e->url, (long long)e->size, e->etag ? e->etag : "-", e->mtime_ms > 0);
+                vec_foreach (e, &page.entries)
+                        printf("%s %lld %s %d\n", e->url, (long long)e->size, e->etag ? e->etag : "-", e->mtime_ms > 0);
                 pages++;
                 free(token);
                 token = TAKE(page.next);

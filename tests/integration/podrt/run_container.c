@@ -52,7 +52,8 @@ static int run(struct options *o, char **argv, struct err *err) {
         struct podnet_pool pool;
         uint32_t address = 0;
         podnet_pool_init(&pool, ho.ranges.pods);
-        if ((r = podnet_pool_take(&pool, &address, err)) < 0 || (r = podnet_create(net, "fs-test", "test-pod", address, &ho.ranges, err)) < 0)
+        if ((r = podnet_pool_take(&pool, &address, err)) < 0 ||
+            (r = podnet_create(net, "fs-test", "test-pod", address, &ho.ranges, err)) < 0)
                 return r;
         int64_t t2 = clock_mono_us();
         char ip[IPV4_SIZE];
@@ -69,8 +70,15 @@ static int run(struct options *o, char **argv, struct err *err) {
         if ((r = fs_mkdirs(dir, 0755, err)) < 0 || (r = fs_write(hosts, sv_of(hosts_text), 0644, err)) < 0)
                 return r;
         AUTO(bundle) struct bundle b = {.is_in_user_namespace = !root, .has_cgroups = root, .uid = o->uid, .gid = o->uid};
-        struct rootfs_spec rs = {.dir = dir, .has_overlay = true, .is_in_user_namespace = !root, .spark_home = o->spark, .paths = &o->paths, .hosts_file = hosts,
-                                 .program = self, .uid = o->uid, .gid = o->uid};
+        struct rootfs_spec rs = {.dir = dir,
+                                 .has_overlay = true,
+                                 .is_in_user_namespace = !root,
+                                 .spark_home = o->spark,
+                                 .paths = &o->paths,
+                                 .hosts_file = hosts,
+                                 .program = self,
+                                 .uid = o->uid,
+                                 .gid = o->uid};
         if ((r = rootfs_make(&rs, &b, err)) < 0)
                 return r;
         for (char **a = argv; *a; a++)
@@ -90,14 +98,20 @@ static int run(struct options *o, char **argv, struct err *err) {
         if ((r = fs_write(config_path, sv_of(config), 0600, err)) < 0)
                 return r;
         int64_t t3 = clock_mono_us();
-        struct shim_spec spec = {.dir = dir, .id = id, .runtime = runtime, .runtime_root = runtime_root, .without_cgroups = !root, .log_path = log, .oom_file = oom,
+        struct shim_spec spec = {.dir = dir,
+                                 .id = id,
+                                 .runtime = runtime,
+                                 .runtime_root = runtime_root,
+                                 .without_cgroups = !root,
+                                 .log_path = log,
+                                 .oom_file = oom,
                                  .memory_limit = root ? 0 : o->memory};
         struct procid shim = {0};
         if ((r = shim_start(&spec, &shim, err)) < 0)
                 return r;
         int64_t t4 = clock_mono_us();
-        printf("address %s; holder %.1f ms, network %.1f ms, bundle %.1f ms, start %.1f ms\n", ip, (double)(t1 - t0) / 1e3, (double)(t2 - t1) / 1e3,
-               (double)(t3 - t2) / 1e3, (double)(t4 - t3) / 1e3);
+        printf("address %s; holder %.1f ms, network %.1f ms, bundle %.1f ms, start %.1f ms\n", ip, (double)(t1 - t0) / 1e3,
+               (double)(t2 - t1) / 1e3, (double)(t3 - t2) / 1e3, (double)(t4 - t3) / 1e3);
         fflush(stdout);
         wait_gone(&shim);
         AUTO(shim_exit) struct shim_exit e = {0};
@@ -105,8 +119,8 @@ static int run(struct options *o, char **argv, struct err *err) {
                 return r;
         AUTO(str) struct str text = STR_INIT(0);
         (void)!fs_read(log, 0, &text, NULL);
-        printf("%sexit %d signal %d oom %d after %.3f s%s%s\n", str_cstr(&text), e.exit_code, e.signal, e.is_oom, (double)(e.finished_us - e.started_us) / 1e6,
-               e.error ? " error: " : "", e.error ? e.error : "");
+        printf("%sexit %d signal %d oom %d after %.3f s%s%s\n", str_cstr(&text), e.exit_code, e.signal, e.is_oom,
+               (double)(e.finished_us - e.started_us) / 1e6, e.error ? " error: " : "", e.error ? e.error : "");
         (void)!podnet_destroy(net, "fs-test", NULL);
         podnet_pool_done(&pool);
         return 0;

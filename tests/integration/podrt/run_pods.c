@@ -1,6 +1,6 @@
-/* Runs pods from manifests on a cluster of its own in this process (API server in memory and kubelet, no scheduler: spec.nodeName must be `node`), prints
- * every change of their status and, when all have ended, their logs:
- *     run_pods [--dir DIR] [--spark DIR]... [--delete-running] [--pods N] FILE...
+/* Runs pods from manifests on a cluster of its own in this process (API server in memory and kubelet, no scheduler: spec.nodeName must be
+ * `node`), prints every change of their status and, when all have ended, their logs: run_pods [--dir DIR] [--spark DIR]...
+ * [--delete-running] [--pods N] FILE...
  * --pods: how many there are already, from an earlier run in DIR. --delete-running: pods are deleted once they run.
  */
 #include <signal.h>
@@ -56,7 +56,8 @@ static void next_log(void *arg) {
         }
         struct object *pod = r->finished.items[r->logged++];
         yyjson_val *c = yyjson_arr_get_first(object_at(pod, "/spec/containers"));
-        struct pod_log_options o = {.container = json_get_str(c, "name"), .tail_lines = -1, .since_time_us = -1, .limit_bytes = -1, .follow = true};
+        struct pod_log_options o = {
+                .container = json_get_str(c, "name"), .tail_lines = -1, .since_time_us = -1, .limit_bytes = -1, .follow = true};
         const struct pod_backend *b = kubelet_backend(r->kubelet);
         if (b->log_open(b->self, pod, &o, &(struct pod_log_events){log_data, log_end, r}, &r->log, &err) < 0) {
                 printf("---- log of %s\n%s\n---- end\n", pod->name, err_message(&err));
@@ -81,8 +82,8 @@ static void on_pod(void *arg, const struct api_event *e) {
         yyjson_val *state = object_at(e->object, "/status/containerStatuses/0/state");
         AUTO(free) char *cs = state ? json_write(state, false, NULL) : NULL;
         const char *phase = object_str(e->object, "/status/phase"), *ip = object_str(e->object, "/status/podIP");
-        printf("%7.3f %-8s %-20s %-9s %-12s %s%s\n", (double)(clock_mono_ms() - r->began_ms) / 1e3, names[e->type], e->object->name, phase ? phase : "", ip ? ip : "",
-               cs ? cs : "", object_is_deleting(e->object) ? " deleting" : "");
+        printf("%7.3f %-8s %-20s %-9s %-12s %s%s\n", (double)(clock_mono_ms() - r->began_ms) / 1e3, names[e->type], e->object->name,
+               phase ? phase : "", ip ? ip : "", cs ? cs : "", object_is_deleting(e->object) ? " deleting" : "");
         fflush(stdout);
         bool over = phase && (streq(phase, "Succeeded") || streq(phase, "Failed"));
         if (e->type == API_DELETED || (over && !object_is_deleting(e->object))) {
@@ -102,8 +103,9 @@ static void on_pod(void *arg, const struct api_event *e) {
 static void on_event(void *arg, const struct api_event *e) {
         struct run *r = arg;
         if (e->type != API_SYNCED)
-                printf("%7.3f event    %-20s %s %s: %s\n", (double)(clock_mono_ms() - r->began_ms) / 1e3, object_str(e->object, "/involvedObject/name"),
-                       object_str(e->object, "/type"), object_str(e->object, "/reason"), object_str(e->object, "/message"));
+                printf("%7.3f event    %-20s %s %s: %s\n", (double)(clock_mono_ms() - r->began_ms) / 1e3,
+                       object_str(e->object, "/involvedObject/name"), object_str(e->object, "/type"), object_str(e->object, "/reason"),
+                       object_str(e->object, "/message"));
 }
 
 static int post_file(struct run *r, const char *path, struct err *err) {
@@ -176,7 +178,8 @@ int main(int argc, char **argv) {
         setvbuf(stdout, NULL, _IOLBF, 0);
         struct isolation isolation;
         isolation_probe(&isolation, dir);
-        printf("%s%s, %s, overlay %d, cgroups %s\n", isolation.is_possible ? "" : "NOT POSSIBLE: ", isolation.why_not ? isolation.why_not : "pods are possible",
+        printf("%s%s, %s, overlay %d, cgroups %s\n",
+               isolation.is_possible ? "" : "NOT POSSIBLE: ", isolation.why_not ? isolation.why_not : "pods are possible",
                isolation.runtime_version, isolation.has_overlay, cgroup_mode_name(isolation.cgroups));
         if (!isolation.is_possible)
                 return 77;
@@ -194,11 +197,22 @@ int main(int argc, char **argv) {
         }
         r.loop = loop_new();
         AUTO(free) char *database = fs_join(dir, "cluster.db");
-        result = apiserver_new(r.loop, &(struct apiserver_options){.database = database, .advertise_address = "10.96.0.1", .advertise_port = 443}, &r.server, &err);
+        result = apiserver_new(r.loop,
+                               &(struct apiserver_options){.database = database, .advertise_address = "10.96.0.1", .advertise_port = 443},
+                               &r.server, &err);
         if (result == 0) {
                 r.api = api_new(r.server, "test");
-                struct kubelet_options o = {.server = r.server, .loop = r.loop, .dir = dir, .instance = "node", .ranges = ho.ranges, .isolation = &isolation, .holder = &holder,
-                                            .dialer = dialer, .images = {.spark_dirs = (const char *const *)spark.items}, .api_address = "10.96.0.1", .dns_address = "10.96.0.10"};
+                struct kubelet_options o = {.server = r.server,
+                                            .loop = r.loop,
+                                            .dir = dir,
+                                            .instance = "node",
+                                            .ranges = ho.ranges,
+                                            .isolation = &isolation,
+                                            .holder = &holder,
+                                            .dialer = dialer,
+                                            .images = {.spark_dirs = (const char *const *)spark.items},
+                                            .api_address = "10.96.0.1",
+                                            .dns_address = "10.96.0.10"};
                 result = kubelet_new(&o, &r.kubelet, &err);
         }
         if (result == 0) {

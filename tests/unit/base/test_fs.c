@@ -22,7 +22,8 @@ TEST(an_atomic_write_replaces_the_text_and_leaves_no_temporary_file) {
 }
 
 TEST(a_copy_replaces_what_was_there_and_has_its_own_text) {
-        AUTO(free) char *from = fs_join(dir, "from"), *to = fs_join(dir, "to"), *none = fs_join(dir, "none"), *kept = fs_join(dir, "kept-link");
+        AUTO(free) char *from = fs_join(dir, "from"), *to = fs_join(dir, "to"), *none = fs_join(dir, "none"),
+                        *kept = fs_join(dir, "kept-link");
         AUTO(str) struct str long_text = STR_INIT(0), text = STR_INIT(0), old = STR_INIT(0);
         AUTO(err) struct err e = ERR_INIT;
         struct stat st;
@@ -55,7 +56,8 @@ TEST(reading_more_than_the_limit_is_refused_with_the_path) {
 }
 
 TEST(trees_are_made_and_removed_without_following_links) {
-        AUTO(free) char *deep = fs_join(dir, "t/a/b/c"), *kept = fs_join(dir, "kept"), *link = fs_join(dir, "t/a/link"), *tree = fs_join(dir, "t");
+        AUTO(free) char *deep = fs_join(dir, "t/a/b/c"), *kept = fs_join(dir, "kept"), *link = fs_join(dir, "t/a/link"),
+                        *tree = fs_join(dir, "t");
         assert_int_equal(fs_mkdirs(deep, 0700, NULL), 0);
         assert_int_equal(fs_mkdirs(deep, 0700, NULL), 0);
         assert_int_equal(fs_mkdirs(kept, 0700, NULL), 0);

@@ -1,5 +1,5 @@
-/* The command as its users see it: exit code, standard output, standard error, requests. It runs in a process of its own (this program again, see main),
- * against the API server of the test. */
+/* The command as its users see it: exit code, standard output, standard error, requests. It runs in a process of its own (this program
+ * again, see main), against the API server of the test. */
 #include "../kube/fake_api.h"
 
 #include <fcntl.h>
@@ -31,8 +31,10 @@ static void on_end(void *arg) { *(bool *)arg = true; }
 /* Runs `firesteel submit WORDS...` and serves it until it ends. The end is seen by a pipe that only it holds. */
 static void run(struct fake_api *api, const char *const *words, struct ran *ret) {
         AUTO(free) char *config = NULL, *out = fs_join(api->dir, "out"), *err = fs_join(api->dir, "err");
-        AUTO(free) char *text = xasprintf("apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters:\n- {name: a, cluster: {server: '%s'}}\nusers:\n- {name: me, user: {}}\n"
-                                          "contexts:\n- {name: a, context: {cluster: a, user: me, namespace: 'n'}}\n", api->access.server);
+        AUTO(free) char *text = xasprintf(
+                "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters:\n- {name: a, cluster: {server: '%s'}}\nusers:\n- {name: me, user: {}}\n"
+                "contexts:\n- {name: a, context: {cluster: a, user: me, namespace: 'n'}}\n",
+                api->access.server);
         config = write_file(api->dir, "config", text);
         setenv("KUBECONFIG", config, 1);
         const char *argv[32] = {"firesteel", AS_PROGRAM, "submit"};
@@ -86,18 +88,21 @@ static size_t count_requests(const struct fake_api *api, const char *beginning) 
 
 /* ---- a server whose driver ends as it is told to ---- */
 
-#define POD(phase, version, status)                                                                                                                \
-        "{\"kind\":\"Pod\",\"metadata\":{\"namespace\":\"n\",\"name\":\"d\",\"uid\":\"u\",\"resourceVersion\":\"" version "\",\"labels\":{"           \
-        "\"spark-app-selector\":\"spark-1\",\"spark-role\":\"driver\"}},\"status\":{\"phase\":\"" phase "\",\"containerStatuses\":[{\"name\":"         \
+#define POD(phase, version, status)                                                                                                        \
+        "{\"kind\":\"Pod\",\"metadata\":{\"namespace\":\"n\",\"name\":\"d\",\"uid\":\"u\",\"resourceVersion\":\"" version                  \
+        "\",\"labels\":{"                                                                                                                  \
+        "\"spark-app-selector\":\"spark-1\",\"spark-role\":\"driver\"}},\"status\":{\"phase\":\"" phase                                    \
+        "\",\"containerStatuses\":[{\"name\":"                                                                                             \
         "\"spark-kubernetes-driver\",\"state\":{" status "}}]}}"
 #define RUNNING POD("Running", "3", "\"running\":{\"startedAt\":\"2024-01-01T00:00:00Z\"}")
-#define ENDED(phase, code, reason)                                                                                                                 \
+#define ENDED(phase, code, reason)                                                                                                         \
         POD(phase, "5", "\"terminated\":{\"exitCode\":" #code ",\"reason\":\"" reason "\",\"startedAt\":\"2024-01-01T00:00:00Z\"}")
 
 static void live(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {
         bool is_get = streq(request->method, "GET");
         if (is_get && str_ends(request->path, "/log")) {
-                http_respond(x, 200, "text/plain", SV("2024-01-01T00:00:01.000000001Z first words\n2024-01-01T00:00:02.000000001Z ValueError: last words\n"));
+                http_respond(x, 200, "text/plain",
+                             SV("2024-01-01T00:00:01.000000001Z first words\n2024-01-01T00:00:02.000000001Z ValueError: last words\n"));
         } else if (is_get && strstr(request->path, "/events")) {
                 answer(x, 200, "{\"items\":[]}");
         } else if (is_get && request->query && strstr(request->query, "watch=true")) {
@@ -190,7 +195,9 @@ static void a_dry_run_prints_the_objects(void **state) {
         AUTO(json) yyjson_doc *doc = yyjson_read(r.out, strlen(r.out), 0);
         assert_non_null(doc);
         assert_string_equal(json_get_str(yyjson_doc_get_root(doc), "kind"), "List");
-        assert_string_equal(r.err, "warning: spark.kubernetes.drver.label.a is not a key that Spark knows; did you mean spark.kubernetes.driver.label.a?\n");
+        assert_string_equal(
+                r.err,
+                "warning: spark.kubernetes.drver.label.a is not a key that Spark knows; did you mean spark.kubernetes.driver.label.a?\n");
         assert_int_equal(api->requests.len, 0);
 }
 
@@ -317,7 +324,8 @@ static void no_server_is_told_once_with_its_address(void **state) {
 static void a_batch_fails_when_a_line_did(void **state) {
         struct fake_api *api = *state;
         AUTO(ran) struct ran r = {0};
-        AUTO(free) char *good = write_file(api->dir, "good", "--name a " APP "\n--name b " APP "\n"), *mixed = write_file(api->dir, "mixed", "--name a " APP "\n--oops\n");
+        AUTO(free) char *good = write_file(api->dir, "good", "--name a " APP "\n--name b " APP "\n"),
+                        *mixed = write_file(api->dir, "mixed", "--name a " APP "\n--oops\n");
         api->handler = live;
         RUN(&r, IMAGE, "--batch", good, "-o", "name");
         ends_with(&r, EXIT_OK);
@@ -355,7 +363,9 @@ int main(int argc, char **argv) {
                 with_api(a_batch_fails_when_a_line_did),
         };
         /* What a machine happens to be set to must not decide. */
-        static const char *const variables[] = {"SPARK_HOME", "SPARK_CONF_DIR", "FIRESTEEL_SPARK_VERSION", "FIRESTEEL_LOG", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
+        static const char *const variables[] = {"SPARK_HOME",    "SPARK_CONF_DIR", "FIRESTEEL_SPARK_VERSION",
+                                                "FIRESTEEL_LOG", "http_proxy",     "HTTP_PROXY",
+                                                "all_proxy",     "ALL_PROXY"};
         for (size_t i = 0; i < ARRAY_LEN(variables); i++)
                 unsetenv(variables[i]);
         setenv("NO_COLOR", "1", 1);

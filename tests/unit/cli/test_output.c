@@ -64,7 +64,8 @@ static void bytes_read_well(void **state) {
         static const struct {
                 int64_t bytes;
                 const char *text;
-        } cases[] = {{0, "0 B"}, {999, "999 B"}, {1000, "1.0 kB"}, {1234567, "1.2 MB"}, {99500000, "100 MB"}, {999900000, "1.0 GB"}, {12300000000, "12 GB"}};
+        } cases[] = {{0, "0 B"},           {999, "999 B"},        {1000, "1.0 kB"},      {1234567, "1.2 MB"},
+                     {99500000, "100 MB"}, {999900000, "1.0 GB"}, {12300000000, "12 GB"}};
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 char text[16];
                 bytes_human(cases[i].bytes, text);

@@ -9,7 +9,8 @@
 #include "cluster/addresses.h"
 
 static struct object *service(const char *ip, int port) {
-        AUTO(free) char *text = xasprintf("{\"metadata\":{\"name\":\"s\"},\"spec\":{\"clusterIPs\":[\"%s\"],\"ports\":[{\"nodePort\":%d}]}}", ip, port);
+        AUTO(free) char *text =
+                xasprintf("{\"metadata\":{\"name\":\"s\"},\"spec\":{\"clusterIPs\":[\"%s\"],\"ports\":[{\"nodePort\":%d}]}}", ip, port);
         yyjson_doc *doc = NULL;
         assert_int_equal(json_parse(sv_of(text), &doc, NULL), 0);
         return object_new(NULL, 1, doc);

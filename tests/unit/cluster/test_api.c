@@ -164,7 +164,9 @@ static void a_status_update_leaves_the_spec_alone(void **state) {
         struct fixture *f = *state;
         AUTO(object) struct object *p = NULL;
         assert_int_equal(create(f, "pods", "default", pod_text, NULL, NULL), 0);
-        assert_int_equal(api_patchf(f->api, "pods", "default", "p", "status", NULL, "{\"spec\":{\"nodeName\":\"x\"},\"status\":{\"phase\":\"Running\",\"podIP\":\"10.0.0.9\"}}"), 0);
+        assert_int_equal(api_patchf(f->api, "pods", "default", "p", "status", NULL,
+                                    "{\"spec\":{\"nodeName\":\"x\"},\"status\":{\"phase\":\"Running\",\"podIP\":\"10.0.0.9\"}}"),
+                         0);
         assert_int_equal(api_get(f->api, "pods", "default", "p", &p, NULL), 0);
         assert_null(object_str(p, "/spec/nodeName"));
         assert_string_equal(object_str(p, "/status/phase"), "Running");
@@ -197,14 +199,19 @@ static void a_definition_brings_its_kind_with_defaults_pruning_and_rules(void **
         f->wanted = 2;
         api_watch_start(f->api, "gadgets.example.com", NULL, NULL, NULL, watched, f);
         assert_int_equal(create(f, "customresourcedefinitions.apiextensions.k8s.io", NULL, crd_text, NULL, &err), 0);
-        assert_int_equal(create(f, "gadgets.example.com", "default", "{\"kind\":\"Gadget\",\"apiVersion\":\"example.com/v1\",\"metadata\":{\"name\":\"g\"},\"spec\":{\"size\":2,\"weight\":3}}",
-                                &o, &err),
-                         0);
+        assert_int_equal(
+                create(f, "gadgets.example.com", "default",
+                       "{\"kind\":\"Gadget\",\"apiVersion\":\"example.com/v1\",\"metadata\":{\"name\":\"g\"},\"spec\":{\"size\":2,\"weight\":3}}",
+                       &o, &err),
+                0);
         assert_string_equal(object_str(o, "/spec/colour"), "red");
         assert_null(object_at(o, "/spec/weight"));
-        assert_true(create(f, "gadgets.example.com", "default", "{\"kind\":\"Gadget\",\"apiVersion\":\"example.com/v1\",\"metadata\":{\"name\":\"h\"},\"spec\":{\"size\":0}}", NULL, &err) <
-                    0);
-        assert_string_equal(err.message, "Gadget.example.com \"h\" is invalid: spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1");
+        assert_true(create(f, "gadgets.example.com", "default",
+                           "{\"kind\":\"Gadget\",\"apiVersion\":\"example.com/v1\",\"metadata\":{\"name\":\"h\"},\"spec\":{\"size\":0}}",
+                           NULL, &err) < 0);
+        assert_string_equal(
+                err.message,
+                "Gadget.example.com \"h\" is invalid: spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1");
         loop_run_until(f->loop, &f->done);
         assert_string_equal(f->seen.items[0], "ADDED g");
         assert_int_equal(api_delete(f->api, "customresourcedefinitions.apiextensions.k8s.io", NULL, "gadgets.example.com", NULL, NULL), 0);
@@ -217,22 +224,32 @@ static void a_definition_brings_its_kind_with_defaults_pruning_and_rules(void **
 static void quota_counts_what_is_there(void **state) {
         struct fixture *f = *state;
         AUTO(err) struct err err = ERR_INIT;
-        assert_int_equal(create(f, "resourcequotas", "default", "{\"metadata\":{\"name\":\"q\"},\"spec\":{\"hard\":{\"requests.memory\":\"1Gi\"}}}", NULL, NULL), 0);
+        assert_int_equal(create(f, "resourcequotas", "default",
+                                "{\"metadata\":{\"name\":\"q\"},\"spec\":{\"hard\":{\"requests.memory\":\"1Gi\"}}}", NULL, NULL),
+                         0);
         assert_true(create(f, "pods", "default", pod_text, NULL, &err) < 0);
         assert_string_equal(err.message, "pods \"p\" is forbidden: failed quota: q: must specify requests.memory for: c");
         err_clear(&err);
-        assert_int_equal(create(f, "pods", "default",
-                                "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"x\",\"resources\":{\"requests\":{\"memory\":\"600Mi\"}}}]}}", NULL, NULL),
-                         0);
-        assert_true(create(f, "pods", "default",
-                           "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"x\",\"resources\":{\"requests\":{\"memory\":\"600Mi\"}}}]}}", NULL, &err) < 0);
-        assert_string_equal(err.message, "pods \"b\" is forbidden: exceeded quota: q, requested: requests.memory=600Mi, used: requests.memory=600Mi, limited: requests.memory=1Gi");
+        assert_int_equal(
+                create(f, "pods", "default",
+                       "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"x\",\"resources\":{\"requests\":{\"memory\":\"600Mi\"}}}]}}",
+                       NULL, NULL),
+                0);
+        assert_true(
+                create(f, "pods", "default",
+                       "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"x\",\"resources\":{\"requests\":{\"memory\":\"600Mi\"}}}]}}",
+                       NULL, &err) < 0);
+        assert_string_equal(
+                err.message,
+                "pods \"b\" is forbidden: exceeded quota: q, requested: requests.memory=600Mi, used: requests.memory=600Mi, limited: requests.memory=1Gi");
         /* a finished pod uses nothing */
         assert_int_equal(api_patchf(f->api, "pods", "default", "a", "status", NULL, "{\"status\":{\"phase\":\"Succeeded\"}}"), 0);
         err_clear(&err);
-        assert_int_equal(create(f, "pods", "default",
-                                "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"x\",\"resources\":{\"requests\":{\"memory\":\"600Mi\"}}}]}}", NULL, NULL),
-                         0);
+        assert_int_equal(
+                create(f, "pods", "default",
+                       "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"x\",\"resources\":{\"requests\":{\"memory\":\"600Mi\"}}}]}}",
+                       NULL, NULL),
+                0);
 }
 
 static void issues_tokens_for_accounts_that_exist(void **state) {

@@ -97,12 +97,14 @@ static struct object *make(struct world *w, const char *resource, const char *te
 static void make_and_forget(struct world *w, const char *resource, const char *text) { object_unref(make(w, resource, text)); }
 
 static void make_node(struct world *w, const char *cpu, const char *memory) {
-        AUTO(free) char *text = xasprintf("{\"metadata\":{\"name\":\"n1\",\"labels\":{\"disk\":\"ssd\"}},\"status\":{\"allocatable\":{\"cpu\":\"%s\",\"memory\":\"%s\",\"pods\":\"110\"}}}",
-                                          cpu, memory);
+        AUTO(free) char *text = xasprintf(
+                "{\"metadata\":{\"name\":\"n1\",\"labels\":{\"disk\":\"ssd\"}},\"status\":{\"allocatable\":{\"cpu\":\"%s\",\"memory\":\"%s\",\"pods\":\"110\"}}}",
+                cpu, memory);
         AUTO(object) struct object *node = make(w, "nodes", text);
         AUTO(err) struct err err = ERR_INIT;
         if (!object_at(node, "/status/allocatable") &&
-            api_patchf(w->api, "nodes", NULL, "n1", "status", &err, "{\"status\":{\"allocatable\":{\"cpu\":\"%s\",\"memory\":\"%s\",\"pods\":\"110\"}}}", cpu, memory) < 0)
+            api_patchf(w->api, "nodes", NULL, "n1", "status", &err,
+                       "{\"status\":{\"allocatable\":{\"cpu\":\"%s\",\"memory\":\"%s\",\"pods\":\"110\"}}}", cpu, memory) < 0)
                 fail_msg("%s", err_message(&err));
 }
 
@@ -110,9 +112,10 @@ static void make_node(struct world *w, const char *cpu, const char *memory) {
 
 static void set_pod(struct world *w, const char *name, const char *phase, bool ready) {
         AUTO(err) struct err err = ERR_INIT;
-        if (api_patchf(w->api, "pods", "default", name, "status", &err,
-                       "{\"status\":{\"phase\":\"%s\",\"podIP\":\"10.0.0.9\",\"podIPs\":[{\"ip\":\"10.0.0.9\"}],\"conditions\":[{\"type\":\"Ready\",\"status\":\"%s\"}]}}", phase,
-                       ready ? "True" : "False") < 0)
+        if (api_patchf(
+                    w->api, "pods", "default", name, "status", &err,
+                    "{\"status\":{\"phase\":\"%s\",\"podIP\":\"10.0.0.9\",\"podIPs\":[{\"ip\":\"10.0.0.9\"}],\"conditions\":[{\"type\":\"Ready\",\"status\":\"%s\"}]}}",
+                    phase, ready ? "True" : "False") < 0)
                 fail_msg("%s", err_message(&err));
 }
 
@@ -195,9 +198,10 @@ static void pods_get_a_node_with_room(void **state) {
         make_and_forget(w, "pods", POD("b", CONTAINERS(MEMORY("600Mi"))));
         AWAIT(w, pod_is_refused, "b");
         struct object *b = api_peek(w->api, "pods", "default", "b");
-        assert_string_equal(json_get_str(meta_condition(object_root(b), "PodScheduled"), "message"),
-                            "0/1 nodes are available: 1 Insufficient memory. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims "
-                            "found for incoming pod.");
+        assert_string_equal(
+                json_get_str(meta_condition(object_root(b), "PodScheduled"), "message"),
+                "0/1 nodes are available: 1 Insufficient memory. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims "
+                "found for incoming pod.");
         set_pod(w, "a", "Succeeded", false); /* room appears */
         AWAIT(w, pod_is_bound, "b");
 }
@@ -244,9 +248,11 @@ static void important_pods_push_others_out(void **state) {
 
 static bool deployment_is_available(struct world *w, const char *name) {
         struct object *d = api_peek(w->api, "deployments.apps", "default", name);
-        return d && object_int(d, "/status/observedGeneration", 0) == meta_generation(object_root(d)) && object_int(d, "/status/availableReplicas", 0) == object_int(d, "/spec/replicas", 0) &&
+        return d && object_int(d, "/status/observedGeneration", 0) == meta_generation(object_root(d)) &&
+               object_int(d, "/status/availableReplicas", 0) == object_int(d, "/spec/replicas", 0) &&
                object_int(d, "/status/updatedReplicas", 0) == object_int(d, "/spec/replicas", 0) &&
-               object_int(d, "/status/replicas", 0) == object_int(d, "/spec/replicas", 0) && meta_condition_is(object_root(d), "Available", "True");
+               object_int(d, "/status/replicas", 0) == object_int(d, "/spec/replicas", 0) &&
+               meta_condition_is(object_root(d), "Available", "True");
 }
 
 /* Pods become ready as they come, and end as they are told to, until the roll-out is done. */
@@ -258,13 +264,17 @@ static bool rolls_out(struct world *w, const char *name) {
 
 static void deployments_roll_from_one_template_to_the_next(void **state) {
         struct world *w = *state;
-        make_and_forget(w, "deployments.apps", "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"replicas\":3,\"selector\":{\"matchLabels\":{\"app\":\"d\"}},\"template\":" TEMPLATE("\"app\":\"d\"") "}}");
+        make_and_forget(
+                w, "deployments.apps",
+                "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"replicas\":3,\"selector\":{\"matchLabels\":{\"app\":\"d\"}},\"template\":" TEMPLATE(
+                        "\"app\":\"d\"") "}}");
         AWAIT(w, three_pods, "app=d");
         AWAIT(w, rolls_out, "d");
         struct object *d = api_peek(w->api, "deployments.apps", "default", "d");
         assert_string_equal(object_annotation(d, "deployment.kubernetes.io/revision"), "1");
         AUTO(err) struct err err = ERR_INIT;
-        if (api_patchf(w->api, "deployments.apps", "default", "d", NULL, &err, "{\"spec\":{\"template\":{\"metadata\":{\"labels\":{\"v\":\"2\"}}}}}") < 0)
+        if (api_patchf(w->api, "deployments.apps", "default", "d", NULL, &err,
+                       "{\"spec\":{\"template\":{\"metadata\":{\"labels\":{\"v\":\"2\"}}}}}") < 0)
                 fail_msg("%s", err_message(&err));
         AWAIT(w, rolls_out, "d");
         assert_int_equal(count(w, "pods", "app=d,v=2"), 3);
@@ -291,7 +301,8 @@ static void replication_controllers_keep_as_many_pods_as_asked_for(void **state)
         AUTO(err) struct err err = ERR_INIT;
         /* One that matches is adopted; the selector comes from the template. */
         make_and_forget(w, "pods", "{\"metadata\":{\"name\":\"orphan\",\"labels\":{\"app\":\"r\"}},\"spec\":{" CONTAINERS("") "}}");
-        make_and_forget(w, "replicationcontrollers", "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"replicas\":2,\"template\":" TEMPLATE("\"app\":\"r\"") "}}");
+        make_and_forget(w, "replicationcontrollers",
+                        "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"replicas\":2,\"template\":" TEMPLATE("\"app\":\"r\"") "}}");
         AWAIT(w, two_pods, "app=r");
         each_pod(w, "Running", true, "Pending");
         AWAIT(w, replicates_two, "r");
@@ -309,8 +320,10 @@ static bool job_is(struct world *w, const char *condition) {
 
 static void jobs_count_successes(void **state) {
         struct world *w = *state;
-        make_and_forget(w, "jobs.batch",
-                        "{\"metadata\":{\"name\":\"j\"},\"spec\":{\"completions\":3,\"parallelism\":2,\"template\":{\"spec\":{\"restartPolicy\":\"Never\"," CONTAINERS("") "}}}}");
+        make_and_forget(
+                w, "jobs.batch",
+                "{\"metadata\":{\"name\":\"j\"},\"spec\":{\"completions\":3,\"parallelism\":2,\"template\":{\"spec\":{\"restartPolicy\":\"Never\"," CONTAINERS(
+                        "") "}}}}");
         AWAIT(w, two_pods, "job-name=j");
         assert_int_equal(each_pod(w, "Succeeded", false, "Pending"), 2);
         AWAIT(w, three_pods, "job-name=j");
@@ -329,7 +342,10 @@ static void jobs_count_successes(void **state) {
 
 static void jobs_fail_beyond_their_limit(void **state) {
         struct world *w = *state;
-        make_and_forget(w, "jobs.batch", "{\"metadata\":{\"name\":\"j\"},\"spec\":{\"backoffLimit\":0,\"template\":{\"spec\":{\"restartPolicy\":\"Never\"," CONTAINERS("") "}}}}");
+        make_and_forget(
+                w, "jobs.batch",
+                "{\"metadata\":{\"name\":\"j\"},\"spec\":{\"backoffLimit\":0,\"template\":{\"spec\":{\"restartPolicy\":\"Never\"," CONTAINERS(
+                        "") "}}}}");
         AWAIT(w, one_pod, "job-name=j");
         each_pod(w, "Failed", false, "Pending");
         AWAIT(w, job_is, "Failed");
@@ -352,12 +368,17 @@ static bool service_is_empty(struct world *w, const char *unused) {
 
 static void services_follow_their_pods(void **state) {
         struct world *w = *state;
-        make_and_forget(w, "services", "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"clusterIP\":\"None\",\"selector\":{\"app\":\"x\"},\"ports\":[{\"name\":\"http\",\"port\":80,\"targetPort\":\"web\"}]}}");
-        make_and_forget(w, "pods", "{\"metadata\":{\"name\":\"p\",\"labels\":{\"app\":\"x\"}},\"spec\":{" CONTAINERS(",\"ports\":[{\"name\":\"web\",\"containerPort\":8080}]") "}}");
+        make_and_forget(
+                w, "services",
+                "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"clusterIP\":\"None\",\"selector\":{\"app\":\"x\"},\"ports\":[{\"name\":\"http\",\"port\":80,\"targetPort\":\"web\"}]}}");
+        make_and_forget(w, "pods",
+                        "{\"metadata\":{\"name\":\"p\",\"labels\":{\"app\":\"x\"}},\"spec\":{" CONTAINERS(
+                                ",\"ports\":[{\"name\":\"web\",\"containerPort\":8080}]") "}}");
         set_pod(w, "p", "Running", true);
         AWAIT(w, is_behind_service, "10.0.0.9");
         AUTO(object_list) struct object_list slices = {0};
-        assert_int_equal(api_list(w->api, "endpointslices.discovery.k8s.io", "default", "kubernetes.io/service-name=s", NULL, &slices, NULL), 1);
+        assert_int_equal(
+                api_list(w->api, "endpointslices.discovery.k8s.io", "default", "kubernetes.io/service-name=s", NULL, &slices, NULL), 1);
         assert_string_equal(object_str(slices.items[0], "/endpoints/0/addresses/0"), "10.0.0.9");
         assert_true(object_bool(slices.items[0], "/endpoints/0/conditions/ready", false));
         assert_string_equal(object_label(slices.items[0], "service.kubernetes.io/headless"), "");
@@ -376,9 +397,10 @@ static void dependents_go_with_their_owner(void **state) {
                 bool block;
         } children[] = {{"one", false}, {"two", true}};
         for (size_t i = 0; i < ARRAY_LEN(children); i++) {
-                AUTO(free) char *text = xasprintf("{\"metadata\":{\"name\":\"%s\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"owner\",\"uid\":\"%s\","
-                                                  "\"blockOwnerDeletion\":%s}]}}",
-                                                  children[i].name, owner->uid, children[i].block ? "true" : "false");
+                AUTO(free) char *text = xasprintf(
+                        "{\"metadata\":{\"name\":\"%s\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"owner\",\"uid\":\"%s\","
+                        "\"blockOwnerDeletion\":%s}]}}",
+                        children[i].name, owner->uid, children[i].block ? "true" : "false");
                 make_and_forget(w, "configmaps", text);
         }
         struct api_delete_options o = API_DELETE_DEFAULT;
@@ -400,8 +422,9 @@ static bool is_an_orphan(struct world *w, const char *name) {
 static void orphans_stay(void **state) {
         struct world *w = *state;
         AUTO(object) struct object *owner = make(w, "configmaps", "{\"metadata\":{\"name\":\"owner\"}}");
-        AUTO(free) char *text =
-                xasprintf("{\"metadata\":{\"name\":\"child\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"owner\",\"uid\":\"%s\"}]}}", owner->uid);
+        AUTO(free) char *text = xasprintf(
+                "{\"metadata\":{\"name\":\"child\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"owner\",\"uid\":\"%s\"}]}}",
+                owner->uid);
         make_and_forget(w, "configmaps", text);
         struct api_delete_options o = API_DELETE_DEFAULT;
         o.propagation = "Orphan";
@@ -412,15 +435,17 @@ static void orphans_stay(void **state) {
 
 static void what_names_an_absent_owner_goes(void **state) {
         struct world *w = *state;
-        make_and_forget(w, "configmaps",
-                        "{\"metadata\":{\"name\":\"child\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"gone\",\"uid\":\"11111111-1111-1111-1111-111111111111\"}]}}");
+        make_and_forget(
+                w, "configmaps",
+                "{\"metadata\":{\"name\":\"child\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"gone\",\"uid\":\"11111111-1111-1111-1111-111111111111\"}]}}");
         AWAIT(w, is_gone, "configmaps/child");
 }
 
 static bool namespace_says_why(struct world *w, const char *name) {
         struct object *ns = api_peek(w->api, "namespaces", NULL, name);
         const char *message = ns ? json_get_str(meta_condition(object_root(ns), "NamespaceFinalizersRemaining"), "message") : NULL;
-        return message && streq(message, "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances");
+        return message &&
+               streq(message, "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances");
 }
 
 static void namespaces_end_empty(void **state) {
@@ -449,7 +474,9 @@ static bool claim_is_bound(struct world *w, const char *name) {
 
 static void claims_get_a_volume_of_their_own(void **state) {
         struct world *w = *state;
-        make_and_forget(w, "persistentvolumeclaims", "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}");
+        make_and_forget(
+                w, "persistentvolumeclaims",
+                "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}");
         AWAIT(w, claim_is_bound, "c");
         struct object *claim = api_peek(w->api, "persistentvolumeclaims", "default", "c");
         assert_string_equal(object_str(claim, "/spec/storageClassName"), "standard");
@@ -477,9 +504,10 @@ static bool only_first_left(struct world *w, const char *labels) {
 
 static void stateful_sets_number_their_pods(void **state) {
         struct world *w = *state;
-        make_and_forget(w, "statefulsets.apps",
-                        "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"replicas\":2,\"serviceName\":\"svc\",\"selector\":{\"matchLabels\":{\"app\":\"s\"}},\"template\":" TEMPLATE("\"app\":\"s\"")
-                        ",\"volumeClaimTemplates\":[{\"metadata\":{\"name\":\"data\"},\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}]}}");
+        make_and_forget(
+                w, "statefulsets.apps",
+                "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"replicas\":2,\"serviceName\":\"svc\",\"selector\":{\"matchLabels\":{\"app\":\"s\"}},\"template\":" TEMPLATE(
+                        "\"app\":\"s\"") ",\"volumeClaimTemplates\":[{\"metadata\":{\"name\":\"data\"},\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}]}}");
         AWAIT(w, one_pod, "app=s"); /* the second waits for the first */
         AWAIT(w, set_is_ready, "s");
         struct object *second = api_peek(w->api, "pods", "default", "s-1");
@@ -509,16 +537,19 @@ static void quotas_show_what_is_used(void **state) {
 
 static bool budget_allows_one(struct world *w, const char *name) {
         struct object *b = api_peek(w->api, "poddisruptionbudgets.policy", "default", name);
-        return b && object_int(b, "/status/disruptionsAllowed", -1) == 1 && object_int(b, "/status/currentHealthy", -1) == 2 && object_int(b, "/status/expectedPods", -1) == 3;
+        return b && object_int(b, "/status/disruptionsAllowed", -1) == 1 && object_int(b, "/status/currentHealthy", -1) == 2 &&
+               object_int(b, "/status/expectedPods", -1) == 3;
 }
 
 static void budgets_count_the_healthy_pods_at_any_moment(void **state) {
         static const char *const names[] = {"a", "b", "c"};
         struct world *w = *state;
         struct budget_state b;
-        make_and_forget(w, "poddisruptionbudgets.policy", "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":1,\"selector\":{\"matchLabels\":{\"app\":\"x\"}}}}");
+        make_and_forget(w, "poddisruptionbudgets.policy",
+                        "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":1,\"selector\":{\"matchLabels\":{\"app\":\"x\"}}}}");
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-                AUTO(free) char *text = xasprintf("{\"metadata\":{\"name\":\"%s\",\"labels\":{\"app\":\"x\"}},\"spec\":{" CONTAINERS("") "}}", names[i]);
+                AUTO(free) char *text =
+                        xasprintf("{\"metadata\":{\"name\":\"%s\",\"labels\":{\"app\":\"x\"}},\"spec\":{" CONTAINERS("") "}}", names[i]);
                 make_and_forget(w, "pods", text);
                 set_pod(w, names[i], "Running", i > 0);
         }
@@ -534,7 +565,9 @@ static void budgets_count_the_healthy_pods_at_any_moment(void **state) {
 static void daemon_sets_put_a_pod_on_each_node(void **state) {
         struct world *w = *state;
         make_node(w, "2", "1Gi");
-        make_and_forget(w, "daemonsets.apps", "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"d\"}},\"template\":" TEMPLATE("\"app\":\"d\"") "}}");
+        make_and_forget(w, "daemonsets.apps",
+                        "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"d\"}},\"template\":" TEMPLATE(
+                                "\"app\":\"d\"") "}}");
         AWAIT(w, one_pod, "app=d");
         AUTO(object_list) struct object_list pods = {0};
         assert_int_equal(api_list(w->api, "pods", "default", "app=d", NULL, &pods, NULL), 1);
@@ -549,9 +582,10 @@ static bool cron_has_run(struct world *w, const char *name) {
 
 static void cron_jobs_make_jobs_when_it_is_time(void **state) {
         struct world *w = *state;
-        make_and_forget(w, "cronjobs.batch",
-                        "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"schedule\":\"@every 1s\",\"concurrencyPolicy\":\"Forbid\",\"jobTemplate\":{\"spec\":{\"template\":{\"spec\":{"
-                        "\"restartPolicy\":\"Never\"," CONTAINERS("") "}}}}}}");
+        make_and_forget(
+                w, "cronjobs.batch",
+                "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"schedule\":\"@every 1s\",\"concurrencyPolicy\":\"Forbid\",\"jobTemplate\":{\"spec\":{\"template\":{\"spec\":{"
+                "\"restartPolicy\":\"Never\"," CONTAINERS("") "}}}}}}");
         AWAIT(w, cron_has_run, "c");
         AWAIT(w, one_pod, NULL);
         AUTO(object_list) struct object_list jobs = {0};

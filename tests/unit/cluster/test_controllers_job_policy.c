@@ -14,9 +14,11 @@ static void indexes_are_read_and_written(void **state) {
                 const char *text, *written;
                 int64_t limit, total;
         } cases[] = {
-                {NULL, "", 10, 0},          {"", "", 10, 0},           {"3", "3", 10, 1},          {"0,1", "0,1", 10, 2},        {"0-1", "0,1", 10, 2},
-                {"0,1,2", "0-2", 10, 3},    {"0-2,5", "0-2,5", 10, 4}, {"0-9", "0-3", 4, 4},       {"1,7-9", "1", 4, 1},         {"5,0-2", "0-2,5", 10, 4},
-                {"0-4,2-7", "0-7", 10, 8},  {"a,1,2-x,-3", "1", 9, 1}, {"4-2", "", 10, 0},         {"1-2-3", "", 10, 0},         {"0-2147483646", "0-2147483646", INT32_MAX, INT32_MAX},
+                {NULL, "", 10, 0},         {"", "", 10, 0},           {"3", "3", 10, 1},
+                {"0,1", "0,1", 10, 2},     {"0-1", "0,1", 10, 2},     {"0,1,2", "0-2", 10, 3},
+                {"0-2,5", "0-2,5", 10, 4}, {"0-9", "0-3", 4, 4},      {"1,7-9", "1", 4, 1},
+                {"5,0-2", "0-2,5", 10, 4}, {"0-4,2-7", "0-7", 10, 8}, {"a,1,2-x,-3", "1", 9, 1},
+                {"4-2", "", 10, 0},        {"1-2-3", "", 10, 0},      {"0-2147483646", "0-2147483646", INT32_MAX, INT32_MAX},
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 AUTO(index_set) struct index_set s = {0};
@@ -60,7 +62,8 @@ static void sets_are_joined_and_compared(void **state) {
 #define CONTAINERS(list) ",\"containerStatuses\":[" list "]"
 #define INIT(list) ",\"initContainerStatuses\":[" list "]"
 #define CONDITION(type, status) ",\"conditions\":[{\"type\":\"" type "\",\"status\":\"" status "\"}]"
-#define CODES(action, operator, values, more) "{\"action\":\"" action "\",\"onExitCodes\":{\"operator\":\"" operator "\",\"values\":[" values "]" more "}}"
+#define CODES(action, operator, values, more)                                                                                              \
+        "{\"action\":\"" action "\",\"onExitCodes\":{\"operator\":\"" operator"\",\"values\":[" values "]" more "}}"
 #define PATTERN(action, type, status) "{\"action\":\"" action "\",\"onPodConditions\":[{\"type\":\"" type "\",\"status\":\"" status "\"}]}"
 #define POLICY(rules) "{\"podFailurePolicy\":{\"rules\":[" rules "]}}"
 
@@ -80,20 +83,25 @@ static void the_first_rule_that_matches_decides(void **state) {
                 /* success is no exit code of a failure */
                 {POLICY(CODES("Ignore", "NotIn", "3", "")), POD(CONTAINERS(ENDED("c", 0))), FAILURE_COUNT, NULL},
                 /* a container that still runs has none */
-                {POLICY(CODES("Ignore", "NotIn", "3", "")), POD(CONTAINERS("{\"name\":\"c\",\"state\":{\"running\":{}}}")), FAILURE_COUNT, NULL},
-                {POLICY(CODES("FailJob", "In", "1", ",\"containerName\":\"b\"")), POD(CONTAINERS(ENDED("a", 1) "," ENDED("b", 2))), FAILURE_COUNT, NULL},
-                {POLICY(CODES("FailJob", "In", "1", ",\"containerName\":\"b\"")), POD(CONTAINERS(ENDED("a", 2) "," ENDED("b", 1))), FAILURE_FAIL_JOB,
-                 "Container b for pod n/p failed with exit code 1 matching FailJob rule at index 0"},
+                {POLICY(CODES("Ignore", "NotIn", "3", "")), POD(CONTAINERS("{\"name\":\"c\",\"state\":{\"running\":{}}}")), FAILURE_COUNT,
+                 NULL},
+                {POLICY(CODES("FailJob", "In", "1", ",\"containerName\":\"b\"")), POD(CONTAINERS(ENDED("a", 1) "," ENDED("b", 2))),
+                 FAILURE_COUNT, NULL},
+                {POLICY(CODES("FailJob", "In", "1", ",\"containerName\":\"b\"")), POD(CONTAINERS(ENDED("a", 2) "," ENDED("b", 1))),
+                 FAILURE_FAIL_JOB, "Container b for pod n/p failed with exit code 1 matching FailJob rule at index 0"},
                 {POLICY(CODES("FailJob", "In", "7", "")), POD(CONTAINERS(ENDED("c", 1)) INIT(ENDED("i", 7))), FAILURE_FAIL_JOB,
                  "Container i for pod n/p failed with exit code 7 matching FailJob rule at index 0"},
-                {POLICY(CODES("Count", "In", "1", "") "," CODES("FailJob", "In", "1", "")), POD(CONTAINERS(ENDED("c", 1))), FAILURE_COUNT, NULL},
-                {POLICY(CODES("Ignore", "In", "1", "") "," CODES("FailIndex", "In", "2", "")), POD(CONTAINERS(ENDED("c", 2))), FAILURE_FAIL_INDEX, NULL},
+                {POLICY(CODES("Count", "In", "1", "") "," CODES("FailJob", "In", "1", "")), POD(CONTAINERS(ENDED("c", 1))), FAILURE_COUNT,
+                 NULL},
+                {POLICY(CODES("Ignore", "In", "1", "") "," CODES("FailIndex", "In", "2", "")), POD(CONTAINERS(ENDED("c", 2))),
+                 FAILURE_FAIL_INDEX, NULL},
                 {POLICY(PATTERN("Ignore", "DisruptionTarget", "True")), POD(CONDITION("DisruptionTarget", "True")), FAILURE_IGNORE, NULL},
                 {POLICY(PATTERN("Ignore", "DisruptionTarget", "True")), POD(CONDITION("DisruptionTarget", "False")), FAILURE_COUNT, NULL},
-                {POLICY(CODES("Ignore", "In", "1", "") "," PATTERN("FailJob", "Broken", "False")), POD(CONDITION("Broken", "False")), FAILURE_FAIL_JOB,
-                 "Pod n/p has condition Broken matching FailJob rule at index 1"},
+                {POLICY(CODES("Ignore", "In", "1", "") "," PATTERN("FailJob", "Broken", "False")), POD(CONDITION("Broken", "False")),
+                 FAILURE_FAIL_JOB, "Pod n/p has condition Broken matching FailJob rule at index 1"},
                 /* an action of a later version is passed over */
-                {POLICY(CODES("Explode", "In", "1", "") "," CODES("Ignore", "In", "1", "")), POD(CONTAINERS(ENDED("c", 1))), FAILURE_IGNORE, NULL},
+                {POLICY(CODES("Explode", "In", "1", "") "," CODES("Ignore", "In", "1", "")), POD(CONTAINERS(ENDED("c", 1))), FAILURE_IGNORE,
+                 NULL},
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 AUTO(json) yyjson_doc *spec = parse(cases[i].spec), *pod = parse(cases[i].pod);
@@ -122,16 +130,17 @@ static void a_pod_that_is_deleted_has_failed_unless_only_failed_ones_are_replace
                 {POLICY(""), "Running", true, false},
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-                AUTO(free) char *text = xasprintf("{\"metadata\":{%s},\"status\":{\"phase\":\"%s\"}}", cases[i].deleting ? "\"deletionTimestamp\":\"2020-01-01T00:00:00Z\"" : "",
-                                                  cases[i].phase);
+                AUTO(free) char *text =
+                        xasprintf("{\"metadata\":{%s},\"status\":{\"phase\":\"%s\"}}",
+                                  cases[i].deleting ? "\"deletionTimestamp\":\"2020-01-01T00:00:00Z\"" : "", cases[i].phase);
                 AUTO(json) yyjson_doc *spec = parse(cases[i].spec), *pod = parse(text);
                 assert_int_equal(job_pod_failed(yyjson_doc_get_root(spec), yyjson_doc_get_root(pod)), cases[i].failed);
         }
 }
 
-#define INDEXED_POD(failures, ignored, code)                                                                                                                        \
-        "{\"metadata\":{\"annotations\":{\"" JOB_INDEX "\":\"3\",\"" JOB_INDEX_FAILURES "\":\"" failures "\",\"" JOB_INDEX_IGNORED "\":\"" ignored                    \
-        "\"}},\"status\":{\"phase\":\"Failed\",\"containerStatuses\":[" ENDED("c", code) "]}}"
+#define INDEXED_POD(failures, ignored, code)                                                                                               \
+        "{\"metadata\":{\"annotations\":{\"" JOB_INDEX "\":\"3\",\"" JOB_INDEX_FAILURES "\":\"" failures "\",\"" JOB_INDEX_IGNORED         \
+        "\":\"" ignored "\"}},\"status\":{\"phase\":\"Failed\",\"containerStatuses\":[" ENDED("c", code) "]}}"
 #define PER_INDEX(limit, rules) "{\"backoffLimitPerIndex\":" #limit ",\"podFailurePolicy\":{\"rules\":[" rules "]}}"
 
 static void an_index_fails_beyond_its_own_limit(void **state) {
@@ -141,9 +150,10 @@ static void an_index_fails_beyond_its_own_limit(void **state) {
                 bool failed;
                 int64_t failures, ignored; /* of the next pod */
         } cases[] = {
-                {INDEXED_POD("0", "0", 1), false, 1, 0}, {INDEXED_POD("1", "0", 1), false, 2, 0},  {INDEXED_POD("2", "0", 1), true, 3, 0}, {INDEXED_POD("2", "0", 8), false, 2, 1},
-                {INDEXED_POD("0", "5", 8), false, 0, 6}, {INDEXED_POD("0", "0", 9), true, 1, 0},   {INDEXED_POD("x", "-2", 1), false, 1, 0},
-                {INDEXED_POD("99999999999", "0", 1), false, 1, 0},
+                {INDEXED_POD("0", "0", 1), false, 1, 0},  {INDEXED_POD("1", "0", 1), false, 2, 0},
+                {INDEXED_POD("2", "0", 1), true, 3, 0},   {INDEXED_POD("2", "0", 8), false, 2, 1},
+                {INDEXED_POD("0", "5", 8), false, 0, 6},  {INDEXED_POD("0", "0", 9), true, 1, 0},
+                {INDEXED_POD("x", "-2", 1), false, 1, 0}, {INDEXED_POD("99999999999", "0", 1), false, 1, 0},
         };
         AUTO(json) yyjson_doc *spec = parse(rules);
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -195,7 +205,8 @@ static void the_end_of_a_pod_is_taken_from_the_best_source(void **state) {
                 int64_t ended_s;
         } cases[] = {
                 {"{\"metadata\":{\"creationTimestamp\":\"1970-01-01T00:00:05Z\"}}", 5},
-                {"{\"metadata\":{\"creationTimestamp\":\"1970-01-01T00:00:05Z\",\"deletionTimestamp\":\"1970-01-01T00:01:00Z\",\"deletionGracePeriodSeconds\":30}}", 30},
+                {"{\"metadata\":{\"creationTimestamp\":\"1970-01-01T00:00:05Z\",\"deletionTimestamp\":\"1970-01-01T00:01:00Z\",\"deletionGracePeriodSeconds\":30}}",
+                 30},
                 {"{\"metadata\":{\"deletionTimestamp\":\"1970-01-01T00:01:00Z\"},\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\","
                  "\"lastTransitionTime\":\"1970-01-01T00:00:20Z\"}]}}",
                  20},

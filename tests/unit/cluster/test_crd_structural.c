@@ -51,7 +51,9 @@ static void check(struct fixture *f, const char *text, const char *expected) {
 }
 
 static void accepts_what_fits(void **state) {
-        check(*state, "{\"metadata\":{\"anything\":1},\"spec\":{\"n\":3,\"port\":\"http\",\"tags\":[\"a\"],\"env\":{\"X\":\"y\"},\"any\":{\"q\":[1]},\"maybe\":null}}", "");
+        check(*state,
+              "{\"metadata\":{\"anything\":1},\"spec\":{\"n\":3,\"port\":\"http\",\"tags\":[\"a\"],\"env\":{\"X\":\"y\"},\"any\":{\"q\":[1]},\"maybe\":null}}",
+              "");
         check(*state, "{\"spec\":{\"n\":3,\"port\":80}}", "");
 }
 
@@ -61,11 +63,15 @@ static void says_what_does_not_fit(void **state) {
         check(*state, "{\"spec\":{\"n\":0}}", "spec.n: Invalid value: 0: spec.n in body should be greater than or equal to 1");
         check(*state, "{\"spec\":{\"n\":\"x\"}}", "spec.n: Invalid value: \"string\": spec.n in body must be of type integer: \"string\"");
         check(*state, "{\"spec\":{\"n\":1,\"mode\":\"z\"}}", "spec.mode: Unsupported value: \"z\": supported values: \"a\", \"b\"");
-        check(*state, "{\"spec\":{\"n\":1,\"tags\":[\"A\"]}}", "spec.tags[0]: Invalid value: \"A\": spec.tags[0] in body should match '^[a-z]+$'");
+        check(*state, "{\"spec\":{\"n\":1,\"tags\":[\"A\"]}}",
+              "spec.tags[0]: Invalid value: \"A\": spec.tags[0] in body should match '^[a-z]+$'");
         check(*state, "{\"spec\":{\"n\":1,\"tags\":[\"a\",\"b\",\"c\"]}}", "spec.tags: Too many: 3: must have at most 2 items");
-        check(*state, "{\"spec\":{\"n\":1,\"env\":{\"X\":1}}}", "spec.env.X: Invalid value: \"integer\": spec.env.X in body must be of type string: \"integer\"");
-        check(*state, "{\"spec\":{\"n\":1,\"port\":true}}", "spec.port: Invalid value: \"boolean\": spec.port in body must be of type integer,string: \"boolean\"");
-        check(*state, "{\"spec\":{\"n\":1,\"parts\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}", "spec.parts[1]: Duplicate value: {\"name\":\"a\"}");
+        check(*state, "{\"spec\":{\"n\":1,\"env\":{\"X\":1}}}",
+              "spec.env.X: Invalid value: \"integer\": spec.env.X in body must be of type string: \"integer\"");
+        check(*state, "{\"spec\":{\"n\":1,\"port\":true}}",
+              "spec.port: Invalid value: \"boolean\": spec.port in body must be of type integer,string: \"boolean\"");
+        check(*state, "{\"spec\":{\"n\":1,\"parts\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}",
+              "spec.parts[1]: Duplicate value: {\"name\":\"a\"}");
 }
 
 static void fills_in_defaults_also_inside_lists(void **state) {
@@ -75,18 +81,25 @@ static void fills_in_defaults_also_inside_lists(void **state) {
         AUTO(mjson) yyjson_mut_doc *edit = json_thaw(yyjson_doc_get_root(doc));
         structural_default(f->s, edit, yyjson_mut_doc_get_root(edit));
         AUTO(free) char *text = mjson_write(yyjson_mut_doc_get_root(edit), false, NULL);
-        assert_string_equal(text, "{\"spec\":{\"n\":1,\"parts\":[{\"name\":\"a\",\"size\":1},{\"name\":\"b\",\"size\":5}],\"mode\":\"a\"}}");
+        assert_string_equal(text,
+                            "{\"spec\":{\"n\":1,\"parts\":[{\"name\":\"a\",\"size\":1},{\"name\":\"b\",\"size\":5}],\"mode\":\"a\"}}");
 }
 
 static void prunes_what_the_schema_does_not_know(void **state) {
         struct fixture *f = *state;
         AUTO(json) yyjson_doc *doc = NULL;
         AUTO(strv) struct strv unknown = {0};
-        assert_int_equal(json_parse(SV("{\"metadata\":{\"name\":\"x\"},\"spec\":{\"n\":1,\"any\":{\"keep\":1},\"parts\":[{\"name\":\"a\",\"odd\":1}],\"env\":{\"K\":\"v\"}},\"extra\":1}"), &doc, NULL), 0);
+        assert_int_equal(
+                json_parse(
+                        SV("{\"metadata\":{\"name\":\"x\"},\"spec\":{\"n\":1,\"any\":{\"keep\":1},\"parts\":[{\"name\":\"a\",\"odd\":1}],\"env\":{\"K\":\"v\"}},\"extra\":1}"),
+                        &doc, NULL),
+                0);
         AUTO(mjson) yyjson_mut_doc *edit = json_thaw(yyjson_doc_get_root(doc));
         structural_prune(f->s, yyjson_mut_doc_get_root(edit), &unknown);
         AUTO(free) char *text = mjson_write(yyjson_mut_doc_get_root(edit), false, NULL), *all = strv_join(&unknown, " ");
-        assert_string_equal(text, "{\"metadata\":{\"name\":\"x\"},\"spec\":{\"n\":1,\"any\":{\"keep\":1},\"parts\":[{\"name\":\"a\"}],\"env\":{\"K\":\"v\"}}}");
+        assert_string_equal(
+                text,
+                "{\"metadata\":{\"name\":\"x\"},\"spec\":{\"n\":1,\"any\":{\"keep\":1},\"parts\":[{\"name\":\"a\"}],\"env\":{\"K\":\"v\"}}}");
         assert_string_equal(all, "spec.parts[0].odd extra");
 }
 
@@ -105,10 +118,20 @@ static void checks_the_formats_of_text(void **state) {
         static const struct {
                 const char *format, *good, *bad;
         } cases[] = {
-                {"byte", "AAEC", "!!"},           {"cidr", "10.0.0.0/8", "10.0.0.0"},    {"date", "2026-02-28", "2026-13-01"},   {"date-time", "2026-02-28T01:02:03Z", "today"},
-                {"duration", "1h30m", "1 parsec"}, {"duration", "3 days", "days"},       {"email", "a@b.c", "a"},                {"hostname", "a-1.example.com", "-a-"},
-                {"ipv4", "1.2.3.4", "1.2.3"},     {"ipv6", "::1", "1.2.3.4"},            {"mac", "01:23:45:67:89:ab", "01:23"},  {"hexcolor", "#fFf", "#ff"},
-                {"uri", "https://a/b", ":"},      {"uuid", "11111111-2222-3333-4444-555555555555", "x"},
+                {"byte", "AAEC", "!!"},
+                {"cidr", "10.0.0.0/8", "10.0.0.0"},
+                {"date", "2026-02-28", "2026-13-01"},
+                {"date-time", "2026-02-28T01:02:03Z", "today"},
+                {"duration", "1h30m", "1 parsec"},
+                {"duration", "3 days", "days"},
+                {"email", "a@b.c", "a"},
+                {"hostname", "a-1.example.com", "-a-"},
+                {"ipv4", "1.2.3.4", "1.2.3"},
+                {"ipv6", "::1", "1.2.3.4"},
+                {"mac", "01:23:45:67:89:ab", "01:23"},
+                {"hexcolor", "#fFf", "#ff"},
+                {"uri", "https://a/b", ":"},
+                {"uuid", "11111111-2222-3333-4444-555555555555", "x"},
         };
         (void)state;
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -120,8 +143,9 @@ static void checks_the_formats_of_text(void **state) {
 }
 
 static void explains_which_alternative_came_nearest(void **state) {
-        static const char text[] = "{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"integer\"}},"
-                                   "\"anyOf\":[{\"required\":[\"a\"]},{\"properties\":{\"b\":{\"minimum\":5}},\"required\":[\"b\"]}]}}}";
+        static const char text[] =
+                "{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"integer\"}},"
+                "\"anyOf\":[{\"required\":[\"a\"]},{\"properties\":{\"b\":{\"minimum\":5}},\"required\":[\"b\"]}]}}}";
         AUTO(json) yyjson_doc *schema = NULL, *doc = NULL;
         AUTO(invalid) struct invalid bad = {0};
         (void)state;
@@ -143,7 +167,9 @@ static void nested_alternatives_cost_no_more_than_their_size(void **state) {
         (void)state;
         str_append_s(&text, "{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"integer\"");
         for (int i = 0; i < DEPTH; i++)
-                str_append_s(&text, i % 2 ? ",\"oneOf\":[{\"minimum\":9}," "{\"maximum\":-9" : ",\"anyOf\":[{\"minimum\":9},{\"maximum\":-9");
+                str_append_s(&text, i % 2 ? ",\"oneOf\":[{\"minimum\":9},"
+                                            "{\"maximum\":-9"
+                                          : ",\"anyOf\":[{\"minimum\":9},{\"maximum\":-9");
         for (int i = 0; i < DEPTH; i++)
                 str_append_s(&text, "}]");
         str_append_s(&text, "}}}");

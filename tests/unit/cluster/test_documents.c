@@ -87,7 +87,8 @@ static void knows_what_objects_are_searched_by_without_the_document(void **state
 static void what_an_object_lacks_is_empty(void **state) {
         (void)state;
         yyjson_doc *doc = NULL;
-        assert_int_equal(json_parse(sv_of("{\"metadata\":{\"labels\":{\"a\":1}},\"spec\":{\"nodeName\":3},\"status\":null}"), &doc, NULL), 0);
+        assert_int_equal(json_parse(sv_of("{\"metadata\":{\"labels\":{\"a\":1}},\"spec\":{\"nodeName\":3},\"status\":null}"), &doc, NULL),
+                         0);
         AUTO(object) struct object *o = object_new(NULL, 1, doc);
         assert_string_equal(o->name, "");
         assert_string_equal(o->namespace, "");

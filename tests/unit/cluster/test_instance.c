@@ -106,7 +106,10 @@ static void broken_settings_name_the_file_and_the_line(void **state) {
 static void the_lock_and_not_the_file_says_that_it_runs(void **state) {
         AUTO(instance) struct instance i = {0};
         open_prepared("lock", &i);
-        const struct instance_server me = {.pid = getpid(), .start_ticks = process_start_ticks(getpid()), .bind = (char *)"127.0.0.1", .port = 1,
+        const struct instance_server me = {.pid = getpid(),
+                                           .start_ticks = process_start_ticks(getpid()),
+                                           .bind = (char *)"127.0.0.1",
+                                           .port = 1,
                                            .version = (char *)"1"};
         assert_int_equal(instance_write_server(&i, &me, NULL, NULL), 0);
         AUTO(instance_server) struct instance_server seen = {0};
@@ -164,7 +167,8 @@ static void a_server_that_has_not_described_itself_is_starting(void **state) {
         AUTO(instance_server) struct instance_server seen = {0};
         assert_int_equal(instance_running(&i, &seen, NULL), 2);
         /* The description of one that died, whose number another process now has. */
-        const struct instance_server dead = {.pid = getpid(), .start_ticks = 1, .bind = (char *)"127.0.0.1", .port = 1, .version = (char *)"1"};
+        const struct instance_server dead = {
+                .pid = getpid(), .start_ticks = 1, .bind = (char *)"127.0.0.1", .port = 1, .version = (char *)"1"};
         assert_int_equal(instance_write_server(&i, &dead, NULL, NULL), 0);
         assert_int_equal(instance_running(&i, &seen, NULL), 2);
 }

@@ -31,22 +31,26 @@ static const struct {
         /* A volume that is wrong cannot be mounted. */
         {"{\"volumes\":[{\"name\":\"v\",\"hostPath\":{}}]," CONTAINER(",\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]") "}",
          "spec.volumes[0].hostPath.path: Required value\nspec.containers[0].volumeMounts[0].name: Not found: \"v\"\n"},
-        {"{\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"c\",\"items\":[{\"key\":\"k\",\"path\":\"../x\"}]},\"nfs\":{}}]," CONTAINER("") "}",
+        {"{\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"c\",\"items\":[{\"key\":\"k\",\"path\":\"../x\"}]},\"nfs\":{}}]," CONTAINER(
+                 "") "}",
          "spec.volumes[0].nfs.server: Required value\nspec.volumes[0].nfs.path: Required value\n"
          "spec.volumes[0].nfs.path: Invalid value: \"\": must be an absolute path\n"
          "spec.volumes[0].configMap: Forbidden: may not specify more than 1 volume type\n"},
-        {"{" CONTAINER(",\"env\":[{\"name\":\"A\",\"value\":\"x\",\"valueFrom\":{\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":\"metadata.labels['a']\"}}}]") "}",
+        {"{" CONTAINER(
+                 ",\"env\":[{\"name\":\"A\",\"value\":\"x\",\"valueFrom\":{\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":\"metadata.labels['a']\"}}}]") "}",
          "spec.containers[0].env[0].valueFrom: Invalid value: \"\": may not be specified when `value` is not empty\n"},
         {"{" CONTAINER(",\"livenessProbe\":{\"tcpSocket\":{\"port\":0},\"successThreshold\":2}") "}",
          "spec.containers[0].livenessProbe.tcpSocket.port: Invalid value: 0: must be between 1 and 65535, inclusive\n"
          "spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1\n"},
-        {"{" CONTAINER(",\"ports\":[{\"containerPort\":1,\"hostPort\":2,\"protocol\":\"TCP\"},{\"containerPort\":3,\"hostPort\":2,\"protocol\":\"TCP\"}]") "}",
+        {"{" CONTAINER(
+                 ",\"ports\":[{\"containerPort\":1,\"hostPort\":2,\"protocol\":\"TCP\"},{\"containerPort\":3,\"hostPort\":2,\"protocol\":\"TCP\"}]") "}",
          "spec.containers[0].ports[1].hostPort: Duplicate value: \"TCP//2\"\n"},
         {"{" CONTAINER(",\"securityContext\":{\"privileged\":true,\"allowPrivilegeEscalation\":false}") "}",
          "spec.containers[0].securityContext: Invalid value: {\"Capabilities\":null,\"Privileged\":true,\"SELinuxOptions\":null,\"WindowsOptions\":null,"
          "\"RunAsUser\":null,\"RunAsGroup\":null,\"RunAsNonRoot\":null,\"ReadOnlyRootFilesystem\":null,\"AllowPrivilegeEscalation\":false,\"ProcMount\":null,"
          "\"SeccompProfile\":null,\"AppArmorProfile\":null}: cannot set `allowPrivilegeEscalation` to false and `privileged` to true\n"},
-        {"{\"hostNetwork\":true,\"securityContext\":{\"sysctls\":[{\"name\":\"net.x\",\"value\":\"1\"},{\"name\":\"net/x\",\"value\":\"1\"}]}," CONTAINER("") "}",
+        {"{\"hostNetwork\":true,\"securityContext\":{\"sysctls\":[{\"name\":\"net.x\",\"value\":\"1\"},{\"name\":\"net/x\",\"value\":\"1\"}]}," CONTAINER(
+                 "") "}",
          "spec.securityContext.sysctls[0].name: Invalid value: \"net.x\": may not be specified when 'hostNetwork' is true\n"
          "spec.securityContext.sysctls[1].name: Invalid value: \"net/x\": may not be specified when 'hostNetwork' is true\n"},
         {"{\"affinity\":{\"podAffinity\":{\"preferredDuringSchedulingIgnoredDuringExecution\":[{\"weight\":101,\"podAffinityTerm\":{\"topologyKey\":\"z\","

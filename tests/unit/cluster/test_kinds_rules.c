@@ -3,9 +3,9 @@
 #include "cluster/kinds/node_rules.h"
 #include "unit/test_json.h"
 
-#define LOWER                                                                                                                                \
-        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an "       \
-        "alphanumeric character (e.g. 'example.com', regex used for validation is "                                                            \
+#define LOWER                                                                                                                              \
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an "   \
+        "alphanumeric character (e.g. 'example.com', regex used for validation is "                                                        \
         "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 
 /* An object and what is wrong with it, one line each: "FIELD: MESSAGE". */
@@ -25,7 +25,8 @@ static void check(const struct example *examples, size_t count) {
         }
 }
 
-#define PV(SPEC) "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"capacity\":{\"storage\":\"1Gi\"}," SPEC "}}"
+#define PV(SPEC)                                                                                                                           \
+        "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"capacity\":{\"storage\":\"1Gi\"}," SPEC "}}"
 
 static void volumes_have_one_complete_source(void **state) {
         static const struct example examples[] = {
@@ -44,10 +45,13 @@ static void volumes_have_one_complete_source(void **state) {
                  "spec.csi.volumeHandle: Required value\n"
                  "spec.csi.nodePublishSecretRef.name: Invalid value: \"B\": " LOWER "\n"
                  "spec.csi.nodePublishSecretRef.namespace: Required value"},
-                {&pv_hooks, PV("\"local\":{\"path\":\"\"}"), "spec.local.path: Required value\nspec.nodeAffinity: Required value: Local volume requires node affinity"},
-                {&pv_hooks, PV("\"iscsi\":{\"targetPortal\":\"a\",\"iqn\":\"iqn.2001-04.com.example:storage\",\"lun\":300,\"chapAuthSession\":true}"),
+                {&pv_hooks, PV("\"local\":{\"path\":\"\"}"),
+                 "spec.local.path: Required value\nspec.nodeAffinity: Required value: Local volume requires node affinity"},
+                {&pv_hooks,
+                 PV("\"iscsi\":{\"targetPortal\":\"a\",\"iqn\":\"iqn.2001-04.com.example:storage\",\"lun\":300,\"chapAuthSession\":true}"),
                  "spec.iscsi.lun: Invalid value: 300: must be between 0 and 255, inclusive\nspec.iscsi.secretRef: Required value"},
-                {&pv_hooks, PV("\"iscsi\":{\"targetPortal\":\"a\",\"iqn\":\"iqn.2001\"}"), "spec.iscsi.iqn: Invalid value: \"iqn.2001\": must be valid format"},
+                {&pv_hooks, PV("\"iscsi\":{\"targetPortal\":\"a\",\"iqn\":\"iqn.2001\"}"),
+                 "spec.iscsi.iqn: Invalid value: \"iqn.2001\": must be valid format"},
                 {&pv_hooks, PV("\"fc\":{\"targetWWNs\":[\"a\"],\"wwids\":[\"b\"],\"lun\":1}"),
                  "spec.fc.targetWWNs: Invalid value: [\"a\"]: targetWWNs and wwids can not be specified simultaneously"},
                 {&pv_hooks, PV("\"flexVolume\":{\"driver\":\"a\",\"options\":{\"x.K8s.io/a\":\"b\",\"a/k8s.io\":\"c\"}}"),
@@ -60,7 +64,8 @@ static void volumes_have_one_complete_source(void **state) {
                  "spec.nodeAffinity.required: Required value: must specify required node constraints\n"
                  "spec.volumeAttributesClassName: Required value: an empty string is disallowed\n"
                  "spec.csi: Required value: has to be specified when using volumeAttributesClassName"},
-                {&pv_hooks, "{\"spec\":{\"accessModes\":[\"ReadWriteOncePod\",\"x\",\"ReadOnlyMany\"],\"capacity\":{\"cpu\":\"-1\"},\"nfs\":{\"server\":\"s\",\"path\":\"/\"}}}",
+                {&pv_hooks,
+                 "{\"spec\":{\"accessModes\":[\"ReadWriteOncePod\",\"x\",\"ReadOnlyMany\"],\"capacity\":{\"cpu\":\"-1\"},\"nfs\":{\"server\":\"s\",\"path\":\"/\"}}}",
                  "spec.accessModes: Unsupported value: \"x\": supported values: \"ReadOnlyMany\", \"ReadWriteMany\", \"ReadWriteOnce\", \"ReadWriteOncePod\"\n"
                  "spec.accessModes: Forbidden: may not use ReadWriteOncePod with other access modes\n"
                  "spec.capacity: Unsupported value: {\"cpu\":\"-1\"}: supported values: \"storage\"\n"
@@ -72,7 +77,9 @@ static void volumes_have_one_complete_source(void **state) {
 
 static void claims_and_classes_are_checked(void **state) {
         static const struct example examples[] = {
-                {&pvc_hooks, "{\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1\"}},\"storageClassName\":\"\"}}", ""},
+                {&pvc_hooks,
+                 "{\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1\"}},\"storageClassName\":\"\"}}",
+                 ""},
                 {&pvc_hooks, "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"0\"}},\"storageClassName\":\"A\",\"volumeMode\":\"\"}}",
                  "spec.accessModes: Required value: at least 1 access mode is required\n"
                  "spec.resources[storage]: Invalid value: \"0\": must be greater than zero\n"
@@ -97,7 +104,8 @@ static void claims_and_classes_are_checked(void **state) {
                  "allowedTopologies[0].matchLabelExpressions[1].values: Required value\n"
                  "allowedTopologies[0].matchLabelExpressions[1].key: Duplicate value: \"k\"\n"
                  "allowedTopologies[2].matchLabelExpressions: Duplicate value: \"\""},
-                {&priorityclass_hooks, "{\"metadata\":{\"name\":\"system-node-critical\"},\"value\":2000001000,\"preemptionPolicy\":\"Never\"}", ""},
+                {&priorityclass_hooks,
+                 "{\"metadata\":{\"name\":\"system-node-critical\"},\"value\":2000001000,\"preemptionPolicy\":\"Never\"}", ""},
                 {&priorityclass_hooks, "{\"metadata\":{\"name\":\"system-x\"},\"preemptionPolicy\":\"x\"}",
                  "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: system-x is not a known "
                  "system priority class\npreemptionPolicy: Unsupported value: \"x\": supported values: \"PreemptLowerPriority\", \"Never\""},
@@ -110,9 +118,11 @@ static void claims_and_classes_are_checked(void **state) {
 
 static void ingresses_lead_somewhere(void **state) {
         static const struct example examples[] = {
-                {&ingress_hooks, INGRESS("\"ingressClassName\":\"x\""), "spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"},
+                {&ingress_hooks, INGRESS("\"ingressClassName\":\"x\""),
+                 "spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"},
                 {&ingress_hooks, INGRESS("\"defaultBackend\":{\"service\":{\"name\":\"s\",\"port\":{\"number\":80}}}"), ""},
-                {&ingress_hooks, INGRESS("\"defaultBackend\":{}"), "spec.defaultBackend: Invalid value: \"\": resource or service backend is required"},
+                {&ingress_hooks, INGRESS("\"defaultBackend\":{}"),
+                 "spec.defaultBackend: Invalid value: \"\": resource or service backend is required"},
                 {&ingress_hooks, INGRESS("\"defaultBackend\":{\"resource\":{\"kind\":\"a/b\"}}"),
                  "spec.defaultBackend.resource.kind: Invalid value: \"a/b\": may not contain '/'\nspec.defaultBackend.resource.name: Required value"},
                 {&ingress_hooks, INGRESS("\"rules\":[{\"host\":\"1.2.3.4\"},{\"host\":\"*.a\"},{\"http\":{}}]"),
@@ -126,7 +136,8 @@ static void ingresses_lead_somewhere(void **state) {
                  "spec.rules[0].http.paths[0].path: Invalid value: \"x/./%2f//.\": must not contain '%2f'\n"
                  "spec.rules[0].http.paths[0].path: Invalid value: \"x/./%2f//.\": cannot end with '/.'\n"
                  "spec.rules[0].http.paths[0].backend: Invalid value: \"\": resource or service backend is required"},
-                {&ingress_hooks, PATHS("{\"pathType\":\"ImplementationSpecific\",\"backend\":{\"service\":{\"name\":\"s\",\"port\":{\"name\":\"a\",\"number\":1}}}},{}"),
+                {&ingress_hooks,
+                 PATHS("{\"pathType\":\"ImplementationSpecific\",\"backend\":{\"service\":{\"name\":\"s\",\"port\":{\"name\":\"a\",\"number\":1}}}},{}"),
                  "spec.rules[0].http.paths[0].backend: Invalid value: \"\": cannot set both port name & port number\n"
                  "spec.rules[0].http.paths[1].pathType: Required value: pathType must be specified"},
         };
@@ -156,7 +167,8 @@ static void policies_name_peers_and_ports(void **state) {
                 {&networkpolicy_hooks, PORT("\"protocol\":\"\",\"port\":80,\"endPort\":79"),
                  "spec.egress[0].ports[0].protocol: Unsupported value: \"\": supported values: \"TCP\", \"UDP\", \"SCTP\"\n"
                  "spec.egress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`"},
-                {&networkpolicy_hooks, PORT("\"endPort\":79"), "spec.egress[0].ports[0].endPort: Invalid value: 79: may not be specified when `port` is not specified"},
+                {&networkpolicy_hooks, PORT("\"endPort\":79"),
+                 "spec.egress[0].ports[0].endPort: Invalid value: 79: may not be specified when `port` is not specified"},
                 {&networkpolicy_hooks, PORT("\"port\":\"1\",\"endPort\":79"),
                  "spec.egress[0].ports[0].endPort: Invalid value: 79: may not be specified when `port` is non-numeric\n"
                  "spec.egress[0].ports[0].port: Invalid value: \"1\": must contain at least one letter (a-z)"},
@@ -166,7 +178,8 @@ static void policies_name_peers_and_ports(void **state) {
         check(examples, ARRAY_LEN(examples));
 }
 
-#define HPA(SPEC) "{\"spec\":{\"maxReplicas\":2,\"scaleTargetRef\":{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"name\":\"d\"}," SPEC "}}"
+#define HPA(SPEC)                                                                                                                          \
+        "{\"spec\":{\"maxReplicas\":2,\"scaleTargetRef\":{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"name\":\"d\"}," SPEC "}}"
 #define METRIC(MEMBERS) HPA("\"metrics\":[{" MEMBERS "}]")
 
 static void autoscalers_are_checked(void **state) {
@@ -179,8 +192,10 @@ static void autoscalers_are_checked(void **state) {
                  "spec.scaleTargetRef.apiVersion: Invalid value: \"a/b/c\": unexpected GroupVersion string: a/b/c\n"
                  "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas"},
                 {&hpa_hooks, "{\"spec\":{\"maxReplicas\":1,\"scaleTargetRef\":{\"kind\":\"ReplicationController\",\"name\":\"r\"}}}", ""},
-                {&hpa_hooks, METRIC("\"type\":\"Object\""), "spec.metrics[0].object: Required value: must populate information for the given metric source"},
-                {&hpa_hooks, METRIC("\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\",\"target\":{\"type\":\"Utilization\",\"averageUtilization\":0,\"averageValue\":\"0\"}}"),
+                {&hpa_hooks, METRIC("\"type\":\"Object\""),
+                 "spec.metrics[0].object: Required value: must populate information for the given metric source"},
+                {&hpa_hooks,
+                 METRIC("\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\",\"target\":{\"type\":\"Utilization\",\"averageUtilization\":0,\"averageValue\":\"0\"}}"),
                  "spec.metrics[0].resource.target.averageValue: Invalid value: \"0\": must be positive\n"
                  "spec.metrics[0].resource.target.averageUtilization: Invalid value: 0: must be greater than 0\n"
                  "spec.metrics[0].resource.target.averageValue: Forbidden: may not set both a target raw value and a target utilization"},
@@ -192,7 +207,8 @@ static void autoscalers_are_checked(void **state) {
                 {&hpa_hooks,
                  METRIC("\"type\":\"ContainerResource\",\"containerResource\":{\"name\":\"pods\",\"container\":\"c\",\"target\":{\"type\":\"Value\",\"averageValue\":\"1\"}}"),
                  "spec.metrics[0].containerResource.name: Invalid value: \"pods\": must be a standard resource for containers"},
-                {&hpa_hooks, HPA("\"behavior\":{\"scaleUp\":{\"stabilizationWindowSeconds\":3601,\"selectPolicy\":\"x\",\"policies\":[{\"type\":\"x\",\"periodSeconds\":1801}]}}"),
+                {&hpa_hooks,
+                 HPA("\"behavior\":{\"scaleUp\":{\"stabilizationWindowSeconds\":3601,\"selectPolicy\":\"x\",\"policies\":[{\"type\":\"x\",\"periodSeconds\":1801}]}}"),
                  "spec.behavior.scaleUp.stabilizationWindowSeconds: Invalid value: 3601: must be less than or equal to 3600\n"
                  "spec.behavior.scaleUp.selectPolicy: Unsupported value: \"x\": supported values: \"Disabled\", \"Max\", \"Min\"\n"
                  "spec.behavior.scaleUp.policies[0].type: Unsupported value: \"x\": supported values: \"Percent\", \"Pods\"\n"

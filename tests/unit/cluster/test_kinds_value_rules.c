@@ -71,7 +71,8 @@ static void canonical_addresses_are_as_go_writes_them(void **state) {
 
 static void networks_have_an_address_and_few_enough_bits(void **state) {
         static const char *const good[] = {"10.0.0.0/8", "10.0.0.1/32", "::/0", "2001:db8::/64", "0.0.0.0/0"};
-        static const char *const wrong[] = {"", "10.0.0.0", "10.0.0.0/33", "10.0.0.0/", "/8", "10.0.0.0/-1", "10.0.0.0/8x", "::/129", "a/8"};
+        static const char *const wrong[] = {"",       "10.0.0.0", "10.0.0.0/33", "10.0.0.0/", "/8", "10.0.0.0/-1", "10.0.0.0/8x",
+                                            "::/129", "a/8"};
         AUTO(invalid) struct invalid none = {0};
         for (size_t i = 0; i < ARRAY_LEN(good); i++)
                 assert_true(value_cidr(good[i], "at", &none));
@@ -90,8 +91,9 @@ static void percentages_are_digits_and_a_percent_sign(void **state) {
                 {"5", NULL},
                 {"\"7%\"", NULL},
                 {"-1", "Invalid value: -1: must be greater than or equal to 0"},
-                {"\"7\"", "Invalid value: \"7\": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for "
-                          "validation is '[0-9]+%')"},
+                {"\"7\"",
+                 "Invalid value: \"7\": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for "
+                 "validation is '[0-9]+%')"},
                 {"\"101%\"", "Invalid value: \"101%\": must not be greater than 100%"},
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -121,18 +123,24 @@ static void names_each_wrong_field_of_a_service(void **state) {
         assert_service_is_wrong_in("\"type\":\"ClusterIP\",\"ports\":[{\"port\":1,\"protocol\":\"TCP\"}]", "");
         assert_service_is_wrong_in("\"type\":\"ClusterIP\"", "spec.ports");
         assert_service_is_wrong_in("\"type\":\"ClusterIP\",\"clusterIP\":\"None\",\"clusterIPs\":[\"None\"]", "");
-        assert_service_is_wrong_in("\"type\":\"NodePort\",\"externalTrafficPolicy\":\"Local\",\"clusterIP\":\"None\",\"clusterIPs\":[\"None\"]", "spec.clusterIPs[0]");
-        assert_service_is_wrong_in("\"type\":\"ClusterIP\",\"ports\":[{\"name\":\"a\",\"port\":1,\"protocol\":\"TCP\"},{\"name\":\"a\",\"port\":1,\"protocol\":\"TCP\"}]",
-                                   "spec.ports[1].name spec.ports[1]");
+        assert_service_is_wrong_in(
+                "\"type\":\"NodePort\",\"externalTrafficPolicy\":\"Local\",\"clusterIP\":\"None\",\"clusterIPs\":[\"None\"]",
+                "spec.clusterIPs[0]");
+        assert_service_is_wrong_in(
+                "\"type\":\"ClusterIP\",\"ports\":[{\"name\":\"a\",\"port\":1,\"protocol\":\"TCP\"},{\"name\":\"a\",\"port\":1,\"protocol\":\"TCP\"}]",
+                "spec.ports[1].name spec.ports[1]");
         assert_service_is_wrong_in("\"type\":\"ExternalName\",\"ipFamilies\":[\"IPv4\"]", "spec.ipFamilies spec.externalName");
-        assert_service_is_wrong_in("\"type\":\"ExternalName\",\"externalName\":\"a.b.\",\"loadBalancerClass\":\"x\",\"healthCheckNodePort\":5",
-                                   "spec.loadBalancerClass spec.healthCheckNodePort");
-        assert_service_is_wrong_in("\"type\":\"LoadBalancer\",\"externalTrafficPolicy\":\"Local\",\"ports\":[{\"port\":1,\"protocol\":\"TCP\"}],"
-                                   "\"loadBalancerSourceRanges\":[\"1.2.3.0/24\",\"x\"],\"healthCheckNodePort\":70000",
-                                   "spec.LoadBalancerSourceRanges[1] spec.healthCheckNodePort");
-        assert_service_is_wrong_in("\"type\":\"ClusterIP\",\"clusterIP\":\"10.0.0.1\",\"clusterIPs\":[\"10.0.0.1\",\"10.0.0.2\"],\"ipFamilies\":[\"IPv6\"],"
-                                   "\"ports\":[{\"port\":1,\"protocol\":\"TCP\"}]",
-                                   "spec.clusterIPs spec.clusterIPs[0]");
+        assert_service_is_wrong_in(
+                "\"type\":\"ExternalName\",\"externalName\":\"a.b.\",\"loadBalancerClass\":\"x\",\"healthCheckNodePort\":5",
+                "spec.loadBalancerClass spec.healthCheckNodePort");
+        assert_service_is_wrong_in(
+                "\"type\":\"LoadBalancer\",\"externalTrafficPolicy\":\"Local\",\"ports\":[{\"port\":1,\"protocol\":\"TCP\"}],"
+                "\"loadBalancerSourceRanges\":[\"1.2.3.0/24\",\"x\"],\"healthCheckNodePort\":70000",
+                "spec.LoadBalancerSourceRanges[1] spec.healthCheckNodePort");
+        assert_service_is_wrong_in(
+                "\"type\":\"ClusterIP\",\"clusterIP\":\"10.0.0.1\",\"clusterIPs\":[\"10.0.0.1\",\"10.0.0.2\"],\"ipFamilies\":[\"IPv6\"],"
+                "\"ports\":[{\"port\":1,\"protocol\":\"TCP\"}]",
+                "spec.clusterIPs spec.clusterIPs[0]");
 }
 
 int main(void) {

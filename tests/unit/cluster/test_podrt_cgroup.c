@@ -38,8 +38,8 @@ static void assert_file(const char *root, const char *path, const char *text) {
 
 /* A group of version 2 with the files of one. */
 static void put_group(const char *root, const char *path, const char *controllers, const char *procs) {
-        AUTO(free) char *c = xasprintf("%s/cgroup.controllers", path), *s = xasprintf("%s/cgroup.subtree_control", path), *p = xasprintf("%s/cgroup.procs", path),
-                        *w = xasprintf("%s/cpu.weight", path);
+        AUTO(free) char *c = xasprintf("%s/cgroup.controllers", path), *s = xasprintf("%s/cgroup.subtree_control", path),
+                        *p = xasprintf("%s/cgroup.procs", path), *w = xasprintf("%s/cpu.weight", path);
         put(root, c, controllers);
         put(root, s, "\n");
         put(root, p, procs);
@@ -125,8 +125,8 @@ static void a_group_with_other_processes_is_left_alone(void **state) {
 
 static void a_group_of_somebody_else_is_not_delegated(void **state) {
         AUTO(cgroup_rights) struct cgroup_rights r = {0};
-        AUTO(free) char *group = fs_join(*state, "session.scope"), *control = fs_join(group, "cgroup.subtree_control"), *procs = fs_join(group, "cgroup.procs"),
-                        *server = fs_join(group, "firesteel-server/cgroup.procs");
+        AUTO(free) char *group = fs_join(*state, "session.scope"), *control = fs_join(group, "cgroup.subtree_control"),
+                        *procs = fs_join(group, "cgroup.procs"), *server = fs_join(group, "firesteel-server/cgroup.procs");
         put_group(*state, ".", "cpu memory pids\n", "");
         put_group(*state, "session.scope", "cpu memory pids\n", "4711\n");
         put(*state, "session.scope/firesteel-server/cgroup.procs", "");

@@ -264,7 +264,8 @@ static void addresses_are_given_in_turn_and_end_some_time(void **state) {
 
 /* ---- DNS ---- */
 
-static const char question[] = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03svc\x02ns\x03svc\x07" "cluster\x05local\x00\x00\x01\x00\x01";
+static const char question[] = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03svc\x02ns\x03svc\x07"
+                               "cluster\x05local\x00\x00\x01\x00\x01";
 
 static void a_question_is_read_and_answered(void **state) {
         struct sv packet = sv_new(question, sizeof question - 1);

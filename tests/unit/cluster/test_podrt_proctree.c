@@ -29,7 +29,8 @@ static pid_t start_two(int clone_flags, int ready_fd) {
         char *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         memset(memory, 1, SIZE);
-        if (memory == MAP_FAILED || stack == MAP_FAILED || clone(wait_for_end, stack + STACK, clone_flags | SIGCHLD, NULL) < 0 || write(ready_fd, "x", 1) != 1)
+        if (memory == MAP_FAILED || stack == MAP_FAILED || clone(wait_for_end, stack + STACK, clone_flags | SIGCHLD, NULL) < 0 ||
+            write(ready_fd, "x", 1) != 1)
                 _exit(1);
         wait_for_end(NULL);
         _exit(0);

@@ -77,7 +77,8 @@ static void start(struct fixture *f, bool is_udp, size_t count, bool is_sticky) 
 }
 
 static int client_new(const struct fixture *f, const char *address, bool is_udp) {
-        struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_in from = {.sin_family = AF_INET},
+                           to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         int fd = socket(AF_INET, is_udp ? SOCK_DGRAM : SOCK_STREAM, 0);
         assert_int_equal(inet_pton(AF_INET, address, &from.sin_addr), 1);
         assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);

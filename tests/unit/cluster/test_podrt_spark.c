@@ -125,9 +125,10 @@ static void what_is_not_certain_goes_to_the_launcher(void **state) {
 static void the_executors_options_are_in_numeric_order(void **state) {
         struct home *h = *state;
         AUTO(sparkcmd) struct sparkcmd c = {0};
-        static const char *const more[] = {"SPARK_JAVA_OPT_10=-Dten",    "SPARK_JAVA_OPT_2=-Dtwo",       "SPARK_DRIVER_URL=spark://d",     "SPARK_EXECUTOR_ID=3",
-                                           "SPARK_EXECUTOR_CORES=1",     "SPARK_APPLICATION_ID=app",     "SPARK_EXECUTOR_POD_IP=10.0.0.4", "SPARK_RESOURCE_PROFILE_ID=0",
-                                           "SPARK_EXECUTOR_POD_NAME=ex", "SPARK_EXECUTOR_MEMORY=512m",   "SPARK_CLASSPATH=/user.jar"};
+        static const char *const more[] = {
+                "SPARK_JAVA_OPT_10=-Dten",    "SPARK_JAVA_OPT_2=-Dtwo",     "SPARK_DRIVER_URL=spark://d",     "SPARK_EXECUTOR_ID=3",
+                "SPARK_EXECUTOR_CORES=1",     "SPARK_APPLICATION_ID=app",   "SPARK_EXECUTOR_POD_IP=10.0.0.4", "SPARK_RESOURCE_PROFILE_ID=0",
+                "SPARK_EXECUTOR_POD_NAME=ex", "SPARK_EXECUTOR_MEMORY=512m", "SPARK_CLASSPATH=/user.jar"};
         for (size_t i = 0; i < ARRAY_LEN(more); i++)
                 strv_add(&h->env, more[i]);
         build(h, &c, "executor", NULL, NULL, NULL);
@@ -187,7 +188,8 @@ static void only_a_java_that_spark_supports_is_taken(void **state) {
         AUTO(free) char *eight = make_java(h, "java-8", "1.8.0_412");
         AUTO(free) char *eleven = make_java(h, "java-11", "11.0.23");
         AUTO(free) char *newer = make_java(h, "java-21", "21.0.7");
-        const char *dirs[] = {h->dir, NULL}, *unfit[] = {eight, "/nonexistent", eleven, NULL}, *fit[] = {eleven, newer, NULL}, *none[] = {NULL};
+        const char *dirs[] = {h->dir, NULL}, *unfit[] = {eight, "/nonexistent", eleven, NULL}, *fit[] = {eleven, newer, NULL},
+                   *none[] = {NULL};
         struct image_store store;
         AUTO(err) struct err err = ERR_INIT;
         AUTO(image) struct image image = {0};
@@ -259,14 +261,19 @@ static void variables_expand_as_in_kubernetes(void **state) {
 
 static void fields_come_from_the_pod_and_the_node(void **state) {
         AUTO(json) yyjson_doc *doc = NULL;
-        static const char text[] = "{\"metadata\":{\"name\":\"p\",\"labels\":{\"b\":\"2\",\"a\":\"x\\\"y\"}},\"spec\":{\"serviceAccountName\":\"sa\"}}";
+        static const char text[] =
+                "{\"metadata\":{\"name\":\"p\",\"labels\":{\"b\":\"2\",\"a\":\"x\\\"y\"}},\"spec\":{\"serviceAccountName\":\"sa\"}}";
         assert_int_equal(json_parse(SV(text), &doc, NULL), 0);
         struct object pod = {.doc = doc, .namespace = "ns", .name = "p", .uid = "u"};
         struct pod_facts facts = {.pod_ip = "10.0.0.5", .host_ip = "10.0.0.1", .node_name = "n"};
         static const struct {
                 const char *path, *wanted;
-        } cases[] = {{"metadata.name", "p"},          {"status.podIP", "10.0.0.5"}, {"metadata.labels['b']", "2"}, {"metadata.labels", "a=\"x\\\"y\"\nb=\"2\""},
-                     {"metadata.annotations['z']", ""}, {"spec.serviceAccountName", "sa"}};
+        } cases[] = {{"metadata.name", "p"},
+                     {"status.podIP", "10.0.0.5"},
+                     {"metadata.labels['b']", "2"},
+                     {"metadata.labels", "a=\"x\\\"y\"\nb=\"2\""},
+                     {"metadata.annotations['z']", ""},
+                     {"spec.serviceAccountName", "sa"}};
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 AUTO(str) struct str out = STR_INIT(0);
                 assert_int_equal(field_value(&pod, &facts, cases[i].path, &out, NULL), 0);

@@ -106,11 +106,13 @@ static void the_refusal_is_worded_as_by_the_real_server(void **state) {
         AUTO(err) struct err err = ERR_INIT;
         struct access a = {.verb = "list", .group = "apps", .resource = "deployments", .ns = "default", .name = ""};
         assert_int_equal(rbac_check(f->s, &u, &a, &err), -EACCES);
-        assert_string_equal(err.message, "deployments.apps is forbidden: User \"" SA "\" cannot list resource \"deployments\" in API group \"apps\" in the namespace \"default\"");
+        assert_string_equal(err.message, "deployments.apps is forbidden: User \"" SA
+                                         "\" cannot list resource \"deployments\" in API group \"apps\" in the namespace \"default\"");
         err_clear(&err);
         a = (struct access){.verb = "get", .group = "", .resource = "nodes", .ns = "", .name = "n"};
         assert_int_equal(rbac_check(f->s, &u, &a, &err), -EACCES);
-        assert_string_equal(err.message, "nodes \"n\" is forbidden: User \"" SA "\" cannot get resource \"nodes\" in API group \"\" at the cluster scope");
+        assert_string_equal(err.message, "nodes \"n\" is forbidden: User \"" SA
+                                         "\" cannot get resource \"nodes\" in API group \"\" at the cluster scope");
         err_clear(&err);
         a = (struct access){.verb = "get", .path = "/metrics"};
         assert_int_equal(rbac_check(f->s, &u, &a, &err), -EACCES);

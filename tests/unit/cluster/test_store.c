@@ -239,7 +239,8 @@ static void a_damaged_database_is_set_aside_and_named(void **state) {
         struct fixture *f = *state;
         AUTO(err) struct err err = ERR_INIT;
         struct store *s = NULL;
-        assert_int_equal(fs_write(f->path, SV("this is no database, and long enough that nobody takes it for an empty one"), 0600, NULL), 0);
+        assert_int_equal(fs_write(f->path, SV("this is no database, and long enough that nobody takes it for an empty one"), 0600, NULL),
+                         0);
         assert_int_equal(store_new(f->loop, f->path, 0, &s, &err), -EUCLEAN);
         assert_non_null(strstr(err.message, "/db.corrupt-"));
         assert_non_null(err.hint);

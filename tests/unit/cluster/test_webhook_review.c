@@ -8,14 +8,39 @@
 #include "cluster/webhook_review.h"
 #include "kobj/meta.h"
 
-static struct resource pods = {.group = (char *)"", .version = (char *)"v1", .plural = (char *)"pods", .kind = (char *)"Pod", .api_version = (char *)"v1", .id = (char *)"pods"};
-static struct resource nodes = {.group = (char *)"", .version = (char *)"v1", .plural = (char *)"nodes", .kind = (char *)"Node", .api_version = (char *)"v1", .id = (char *)"nodes", .flags = KIND_CLUSTER};
-static struct resource old_apps = {.group = (char *)"x.io", .version = (char *)"v1", .plural = (char *)"apps", .kind = (char *)"App", .api_version = (char *)"x.io/v1", .id = (char *)"apps.x.io"};
-static struct resource new_apps = {.group = (char *)"x.io", .version = (char *)"v2", .plural = (char *)"apps", .kind = (char *)"App", .api_version = (char *)"x.io/v2", .id = (char *)"apps.x.io"};
-static struct resource hooks = {.group = (char *)"admissionregistration.k8s.io", .version = (char *)"v1", .plural = (char *)"validatingwebhookconfigurations", .flags = KIND_CLUSTER};
+static struct resource pods = {.group = (char *)"",
+                               .version = (char *)"v1",
+                               .plural = (char *)"pods",
+                               .kind = (char *)"Pod",
+                               .api_version = (char *)"v1",
+                               .id = (char *)"pods"};
+static struct resource nodes = {.group = (char *)"",
+                                .version = (char *)"v1",
+                                .plural = (char *)"nodes",
+                                .kind = (char *)"Node",
+                                .api_version = (char *)"v1",
+                                .id = (char *)"nodes",
+                                .flags = KIND_CLUSTER};
+static struct resource old_apps = {.group = (char *)"x.io",
+                                   .version = (char *)"v1",
+                                   .plural = (char *)"apps",
+                                   .kind = (char *)"App",
+                                   .api_version = (char *)"x.io/v1",
+                                   .id = (char *)"apps.x.io"};
+static struct resource new_apps = {.group = (char *)"x.io",
+                                   .version = (char *)"v2",
+                                   .plural = (char *)"apps",
+                                   .kind = (char *)"App",
+                                   .api_version = (char *)"x.io/v2",
+                                   .id = (char *)"apps.x.io"};
+static struct resource hooks = {.group = (char *)"admissionregistration.k8s.io",
+                                .version = (char *)"v1",
+                                .plural = (char *)"validatingwebhookconfigurations",
+                                .flags = KIND_CLUSTER};
 
-#define RULE(operations, groups, versions, resources, more)                                                                                                    \
-        "{\"rules\":[{\"operations\":[" operations "],\"apiGroups\":[" groups "],\"apiVersions\":[" versions "],\"resources\":[" resources "]}]" more "}"
+#define RULE(operations, groups, versions, resources, more)                                                                                \
+        "{\"rules\":[{\"operations\":[" operations "],\"apiGroups\":[" groups "],\"apiVersions\":[" versions "],\"resources\":[" resources \
+        "]}]" more "}"
 #define ALL_PODS(more) RULE("\"*\"", "\"\"", "\"v1\"", "\"pods\"", more)
 
 /* Is a pod with label a=b, in a namespace with label team=x, shown to this webhook? */
@@ -24,8 +49,14 @@ static const struct resource *asked(const char *webhook, const struct resource *
         assert_int_equal(json_parse(sv_of(webhook), &hook, NULL), 0);
         assert_int_equal(json_parse(SV("{\"metadata\":{\"labels\":{\"a\":\"b\"}}}"), &object, NULL), 0);
         assert_int_equal(json_parse(SV("{\"team\":\"x\"}"), &labels, NULL), 0);
-        struct webhook_subject u = {.res = res, .subresource = subresource, .ns = "n", .name = "o", .what = what, .ns_labels = yyjson_doc_get_root(labels),
-                                    .object = what == ADMIT_DELETE ? NULL : yyjson_doc_get_root(object), .old = what == ADMIT_CREATE ? NULL : yyjson_doc_get_root(object)};
+        struct webhook_subject u = {.res = res,
+                                    .subresource = subresource,
+                                    .ns = "n",
+                                    .name = "o",
+                                    .what = what,
+                                    .ns_labels = yyjson_doc_get_root(labels),
+                                    .object = what == ADMIT_DELETE ? NULL : yyjson_doc_get_root(object),
+                                    .old = what == ADMIT_CREATE ? NULL : yyjson_doc_get_root(object)};
         if (res == &new_apps)
                 u.equivalents[0] = &old_apps;
         return webhook_wants(yyjson_doc_get_root(hook), &u);
@@ -54,12 +85,15 @@ static void subresources_are_named_apart(void **state) {
 
 static void selectors_look_at_object_and_namespace(void **state) {
         (void)state;
-        assert_non_null(asked(ALL_PODS(",\"objectSelector\":{\"matchLabels\":{\"a\":\"b\"}},\"namespaceSelector\":{\"matchLabels\":{\"team\":\"x\"}}"), &pods, NULL, ADMIT_UPDATE));
+        assert_non_null(asked(
+                ALL_PODS(",\"objectSelector\":{\"matchLabels\":{\"a\":\"b\"}},\"namespaceSelector\":{\"matchLabels\":{\"team\":\"x\"}}"),
+                &pods, NULL, ADMIT_UPDATE));
         assert_null(asked(ALL_PODS(",\"objectSelector\":{\"matchLabels\":{\"a\":\"c\"}}"), &pods, NULL, ADMIT_UPDATE));
         assert_null(asked(ALL_PODS(",\"namespaceSelector\":{\"matchLabels\":{\"team\":\"y\"}}"), &pods, NULL, ADMIT_UPDATE));
         assert_non_null(asked(ALL_PODS(",\"objectSelector\":{\"matchLabels\":{\"a\":\"b\"}}"), &pods, NULL, ADMIT_DELETE));
         /* What is in no namespace is not selected by one. */
-        assert_non_null(asked(RULE("\"*\"", "\"\"", "\"v1\"", "\"nodes\"", ",\"namespaceSelector\":{\"matchLabels\":{\"team\":\"y\"}}"), &nodes, NULL, ADMIT_UPDATE));
+        assert_non_null(asked(RULE("\"*\"", "\"\"", "\"v1\"", "\"nodes\"", ",\"namespaceSelector\":{\"matchLabels\":{\"team\":\"y\"}}"),
+                              &nodes, NULL, ADMIT_UPDATE));
 }
 
 static void an_equivalent_version_is_shown_unless_the_policy_is_exact(void **state) {
@@ -80,7 +114,13 @@ static void the_review_shows_the_object_in_the_wanted_version(void **state) {
         (void)state;
         assert_int_equal(json_parse(SV("{\"admissionReviewVersions\":[\"v9\",\"v1beta1\"]}"), &hook, NULL), 0);
         assert_int_equal(json_parse(SV("{\"apiVersion\":\"x.io/v2\",\"kind\":\"App\",\"metadata\":{\"name\":\"o\"}}"), &object, NULL), 0);
-        struct webhook_subject u = {.res = &new_apps, .ns = "n", .name = "o", .what = ADMIT_CREATE, .object = yyjson_doc_get_root(object), .manager = "me", .dry_run = true};
+        struct webhook_subject u = {.res = &new_apps,
+                                    .ns = "n",
+                                    .name = "o",
+                                    .what = ADMIT_CREATE,
+                                    .object = yyjson_doc_get_root(object),
+                                    .manager = "me",
+                                    .dry_run = true};
         webhook_review_write(yyjson_doc_get_root(hook), &u, &old_apps, "the-uid", &text);
         assert_int_equal(json_parse(str_sv(&text), &doc, NULL), 0);
         yyjson_val *root = yyjson_doc_get_root(doc);
@@ -107,7 +147,8 @@ static void answers_are_read_strictly(void **state) {
         refuse("x", true, "not JSON");
         refuse("{}", true, "got /, Kind=");
         refuse("{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\"}", true, "absent");
-        refuse("{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":{\"uid\":\"x\"}}", true, "expected response.uid=\"u\", got \"x\"");
+        refuse("{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":{\"uid\":\"x\"}}", true,
+               "expected response.uid=\"u\", got \"x\"");
         refuse(ANSWER(",\"allowed\":true,\"patch\":\"W10=\""), true, "not response.patchType");
         refuse(ANSWER(",\"allowed\":true,\"patchType\":\"JSONPatch\""), true, "not response.patch");
         refuse(ANSWER(",\"allowed\":true,\"patchType\":\"Merge\",\"patch\":\"W10=\""), true, "of \"Merge\"");
@@ -120,7 +161,10 @@ static void a_refusal_has_the_webhooks_reason_and_a_status_of_an_error(void **st
         AUTO(webhook_answer) struct webhook_answer a = {0}, plain = {0};
         AUTO(err) struct err err = ERR_INIT;
         (void)state;
-        assert_int_equal(webhook_answer_parse(SV(ANSWER(",\"status\":{\"code\":403,\"reason\":\"Forbidden\",\"message\":\"no\"},\"warnings\":[\"w\"]")), "u", true, &a, NULL), 0);
+        assert_int_equal(webhook_answer_parse(
+                                 SV(ANSWER(",\"status\":{\"code\":403,\"reason\":\"Forbidden\",\"message\":\"no\"},\"warnings\":[\"w\"]")),
+                                 "u", true, &a, NULL),
+                         0);
         assert_false(a.allowed);
         assert_int_equal(a.warnings.len, 1);
         webhook_refusal("h.x.y", &a, &err);

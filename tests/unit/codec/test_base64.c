@@ -5,7 +5,13 @@
 #include "unit/test.h"
 
 TEST(the_rfc_vectors_go_both_ways) {
-        static const char *const pairs[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+        static const char *const pairs[][2] = {{"", ""},
+                                               {"f", "Zg=="},
+                                               {"fo", "Zm8="},
+                                               {"foo", "Zm9v"},
+                                               {"foob", "Zm9vYg=="},
+                                               {"fooba", "Zm9vYmE="},
+                                               {"foobar", "Zm9vYmFy"}};
         for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
                 AUTO(str) struct str encoded = STR_INIT(0), decoded = STR_INIT(0);
                 base64_encode(sv_of(pairs[i][0]), &encoded);

@@ -24,7 +24,8 @@ static ssize_t more(void *arg, void *buf, size_t cap, struct err *err) {
 }
 
 /* All text of a stream that arrives in steps; the last code of decompressor_next(). */
-static int decode(enum compress_codec codec, struct sv data, size_t step, uint64_t limit, struct str *ret, bool *ret_truncated, struct err *err) {
+static int decode(enum compress_codec codec, struct sv data, size_t step, uint64_t limit, struct str *ret, bool *ret_truncated,
+                  struct err *err) {
         struct input in = {data, 0, step};
         AUTO(decompressor) struct decompressor *d = decompressor_new(codec, more, &in, limit);
         struct sv piece;

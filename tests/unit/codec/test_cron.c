@@ -66,7 +66,8 @@ static void says_what_is_wrong(void **state) {
                 {"@every 5x", "failed to parse duration @every 5x: time: unknown unit \"x\" in duration \"5x\""},
                 {"-1 * * * *", "failed to parse int from : strconv.Atoi: parsing \"\": invalid syntax"},
                 {"*/-5 * * * *", "negative number (-5) not allowed: -5"},
-                {"99999999999999999999 * * * *", "failed to parse int from 99999999999999999999: strconv.Atoi: parsing \"99999999999999999999\": value out of range"},
+                {"99999999999999999999 * * * *",
+                 "failed to parse int from 99999999999999999999: strconv.Atoi: parsing \"99999999999999999999\": value out of range"},
                 {"1/2/3 * * * *", "too many slashes: 1/2/3"},
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

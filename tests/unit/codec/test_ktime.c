@@ -44,7 +44,8 @@ TEST(ages_read_as_kubectl_prints_them) {
         static const struct {
                 int64_t s;
                 const char *text;
-        } cases[] = {{5, "5s"}, {119, "119s"}, {120, "2m"}, {200, "3m20s"}, {601, "10m"}, {10800, "3h"}, {12000, "3h20m"}, {90000, "25h"}, {187200, "2d4h"}, {700000, "8d"}};
+        } cases[] = {{5, "5s"},     {119, "119s"},    {120, "2m"},    {200, "3m20s"},   {601, "10m"},
+                     {10800, "3h"}, {12000, "3h20m"}, {90000, "25h"}, {187200, "2d4h"}, {700000, "8d"}};
         char text[KTIME_SIZE];
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 duration_human(cases[i].s * 1000, text);

@@ -30,7 +30,8 @@ TEST(paths_and_ipv6_and_opaque_forms_are_understood) {
 }
 
 TEST(bad_ports_brackets_and_blanks_are_refused_with_the_text) {
-        const char *bad[] = {"http://h:0/", "http://h:65536/", "http://h:1x/", "http://[::1/", "http://[::1]x/", "http://h/a b", "http://%zz@h/"};
+        const char *bad[] = {"http://h:0/",    "http://h:65536/", "http://h:1x/", "http://[::1/",
+                             "http://[::1]x/", "http://h/a b",    "http://%zz@h/"};
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 AUTO(err) struct err e = ERR_INIT;
                 struct uri u = {0};
@@ -54,8 +55,8 @@ TEST(escapes_go_both_ways_and_end_with_the_text) {
 }
 
 TEST(query_parameters_are_found_and_added) {
-        AUTO(free) char *x = query_get("watch=true&labelSelector=a%3Db%2Cc&bare", "labelSelector"), *bare = query_get("watch=true&bare", "bare"),
-                        *none = query_get("a=1", "b");
+        AUTO(free) char *x = query_get("watch=true&labelSelector=a%3Db%2Cc&bare", "labelSelector"),
+                        *bare = query_get("watch=true&bare", "bare"), *none = query_get("a=1", "b");
         assert_string_equal(x, "a=b,c");
         assert_string_equal(bare, "");
         assert_null(none);

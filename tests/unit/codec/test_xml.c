@@ -6,10 +6,11 @@
 
 #include "codec/xml.h"
 
-static const char listing[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-                              "<s:ListBucketResult xmlns:s=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name><!-- none -->"
-                              "<Contents><Key>a&amp;b &lt;&#xe4;&#8364;&#x1F600;&gt;</Key><ETag>&quot;abc&quot;</ETag><Size>3</Size></Contents>"
-                              "<Contents><Key><![CDATA[<raw>&]]></Key><Owner a='1' b=\">\"/></Contents></s:ListBucketResult>\n";
+static const char listing[] =
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+        "<s:ListBucketResult xmlns:s=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name><!-- none -->"
+        "<Contents><Key>a&amp;b &lt;&#xe4;&#8364;&#x1F600;&gt;</Key><ETag>&quot;abc&quot;</ETag><Size>3</Size></Contents>"
+        "<Contents><Key><![CDATA[<raw>&]]></Key><Owner a='1' b=\">\"/></Contents></s:ListBucketResult>\n";
 
 static void reads_a_listing(void **state) {
         AUTO(arena) struct arena a = {0};
@@ -32,9 +33,31 @@ static void reads_a_listing(void **state) {
 
 static void rejects_malformed_text(void **state) {
         const char *const texts[] = {
-                "", "text", "<a>", "<a></b>", "<a><b></a></b>", "<a></a><b/>", "<a/>x", "<a b=c/>", "<a b='<'/>", "<a &/>", "<a>&nbsp;</a>", "<a>& </a>",
-                "<a>&#0;</a>", "<a>&#xd800;</a>", "<a>&#x110000;</a>", "<a>&#;</a>", "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", "<1/>", "< a/>", "<a", "<a b='x'c='y'/>",
-                "<!-- x", "<a><![CDATA[x</a>", "<:/>", "<a:/>",
+                "",
+                "text",
+                "<a>",
+                "<a></b>",
+                "<a><b></a></b>",
+                "<a></a><b/>",
+                "<a/>x",
+                "<a b=c/>",
+                "<a b='<'/>",
+                "<a &/>",
+                "<a>&nbsp;</a>",
+                "<a>& </a>",
+                "<a>&#0;</a>",
+                "<a>&#xd800;</a>",
+                "<a>&#x110000;</a>",
+                "<a>&#;</a>",
+                "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>",
+                "<1/>",
+                "< a/>",
+                "<a",
+                "<a b='x'c='y'/>",
+                "<!-- x",
+                "<a><![CDATA[x</a>",
+                "<:/>",
+                "<a:/>",
         };
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
                 AUTO(arena) struct arena a = {0};

@@ -28,7 +28,8 @@ TEST(plain_scalars_mean_what_go_makes_of_them) {
 }
 
 TEST(quoted_scalars_are_text) {
-        assert_yaml("a: 'yes'\nb: \"010\"\nc: |\n  x\n  y\nd: >-\n  p\n  q\n", "{\"a\":\"yes\",\"b\":\"010\",\"c\":\"x\\ny\\n\",\"d\":\"p q\"}");
+        assert_yaml("a: 'yes'\nb: \"010\"\nc: |\n  x\n  y\nd: >-\n  p\n  q\n",
+                    "{\"a\":\"yes\",\"b\":\"010\",\"c\":\"x\\ny\\n\",\"d\":\"p q\"}");
 }
 
 TEST(keys_become_text) { assert_yaml("y: 1\n2: b\n~: c\n", "{\"true\":1,\"2\":\"b\",\"null\":\"c\"}"); }

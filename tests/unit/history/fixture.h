@@ -1,4 +1,5 @@
-/* What the tests of this layer share: a directory of their own for each test, open as a log store, and logs that a real PySpark has written. */
+/* What the tests of this layer share: a directory of their own for each test, open as a log store, and logs that a real PySpark has
+ * written. */
 #ifndef FIRESTEEL_TEST_HISTORY_FIXTURE_H
 #define FIRESTEEL_TEST_HISTORY_FIXTURE_H
 

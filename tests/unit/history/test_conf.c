@@ -29,7 +29,8 @@ TEST(defaults_are_spark_s) {
         assert_int_equal(c.max_disk, INT64_C(10) << 30);
         assert_int_equal(c.retained_applications, 50);
         struct eventlog_options o = history_conf_retention(&c);
-        assert_true(o.retained_tasks == 100000 && o.retained_jobs == 1000 && o.retained_stages == 1000 && o.retained_dead_executors == 100 && o.retained_executions == 1000);
+        assert_true(o.retained_tasks == 100000 && o.retained_jobs == 1000 && o.retained_stages == 1000 &&
+                    o.retained_dead_executors == 100 && o.retained_executions == 1000);
         assert_true(c.fast_in_progress && c.on_demand && c.content_type_options && !c.cleaner && !c.acls && !c.tls && !c.is_api_35);
         assert_int_equal(c.notes.len, 0);
 }
@@ -51,8 +52,9 @@ TEST(values_have_spark_s_units) {
 
 TEST(malformed_values_are_refused_with_their_key) {
         static const char *const bad[][2] = {
-                {"spark.history.fs.update.interval", "soon"}, {"spark.history.ui.port", "x"},           {"spark.history.ui.port", "99999999999"},
-                {"spark.history.fs.cleaner.enabled", "yes"},  {"spark.history.store.maxDiskUsage", "1x"}, {"spark.firesteel.history.apiVersion", "2.4"},
+                {"spark.history.fs.update.interval", "soon"}, {"spark.history.ui.port", "x"},
+                {"spark.history.ui.port", "99999999999"},     {"spark.history.fs.cleaner.enabled", "yes"},
+                {"spark.history.store.maxDiskUsage", "1x"},   {"spark.firesteel.history.apiVersion", "2.4"},
         };
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 AUTO(history_conf) struct history_conf c;
@@ -91,11 +93,13 @@ TEST(history_opts_are_read_as_a_shell_would) {
         AUTO(history_conf) struct history_conf c;
         AUTO(err) struct err err = ERR_INIT;
         history_conf_init(&c);
-        assert_int_equal(history_conf_set_opts(&c, "SPARK_HISTORY_OPTS",
-                                               "-Xmx4g  -Dspark.history.ui.port=1234 -Dspark.history.ui.title='A title' -Dspark.history.ui.acls.enable=\"true\" "
-                                               "-Djava.io.tmpdir=/x -Dspark.history.fs.cleaner.maxAge=1d",
-                                               &err),
-                         0);
+        assert_int_equal(
+                history_conf_set_opts(
+                        &c, "SPARK_HISTORY_OPTS",
+                        "-Xmx4g  -Dspark.history.ui.port=1234 -Dspark.history.ui.title='A title' -Dspark.history.ui.acls.enable=\"true\" "
+                        "-Djava.io.tmpdir=/x -Dspark.history.fs.cleaner.maxAge=1d",
+                        &err),
+                0);
         assert_int_equal(c.port, 1234);
         assert_string_equal(c.title, "A title");
         assert_true(c.acls);
@@ -112,7 +116,10 @@ TEST(a_properties_file_is_named_in_its_errors) {
         AUTO(err) struct err err = ERR_INIT;
         history_conf_init(&c);
         assert_true(fd >= 0);
-        assert_int_equal(fs_write_atomic(path, SV("# c\nspark.history.ui.port  4321\nspark.history.fs.logDirectory=s3a://b/p\nother.key x\n"), 0600, &err), 0);
+        assert_int_equal(fs_write_atomic(path,
+                                         SV("# c\nspark.history.ui.port  4321\nspark.history.fs.logDirectory=s3a://b/p\nother.key x\n"),
+                                         0600, &err),
+                         0);
         assert_int_equal(history_conf_read(&c, path, &err), 0);
         assert_int_equal(c.port, 4321);
         assert_string_equal(c.log_dir, "s3a://b/p");

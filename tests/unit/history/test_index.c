@@ -22,12 +22,14 @@ static void write_log(const char *name, int jobs) {
         AUTO(str) struct str text = STR_INIT(0);
         AUTO(err) struct err err = ERR_INIT;
         AUTO(free) char *path = xasprintf("%s/%s", dir, name);
-        str_append_s(&text, "{\"Event\":\"SparkListenerApplicationStart\",\"App Name\":\"n\",\"App ID\":\"a\",\"Timestamp\":5,\"User\":\"u\"}\n");
+        str_append_s(&text,
+                     "{\"Event\":\"SparkListenerApplicationStart\",\"App Name\":\"n\",\"App ID\":\"a\",\"Timestamp\":5,\"User\":\"u\"}\n");
         for (int i = 0; i < jobs; i++)
-                str_appendf(&text,
-                            "{\"Event\":\"SparkListenerJobStart\",\"Job ID\":%d,\"Submission Time\":10,\"Stage Infos\":[],\"Properties\":{}}\n"
-                            "{\"Event\":\"SparkListenerJobEnd\",\"Job ID\":%d,\"Completion Time\":20,\"Job Result\":{\"Result\":\"JobSucceeded\"}}\n",
-                            i, i);
+                str_appendf(
+                        &text,
+                        "{\"Event\":\"SparkListenerJobStart\",\"Job ID\":%d,\"Submission Time\":10,\"Stage Infos\":[],\"Properties\":{}}\n"
+                        "{\"Event\":\"SparkListenerJobEnd\",\"Job ID\":%d,\"Completion Time\":20,\"Job Result\":{\"Result\":\"JobSucceeded\"}}\n",
+                        i, i);
         assert_int_equal(fs_write_atomic(path, str_sv(&text), 0600, &err), 0);
 }
 
@@ -116,7 +118,8 @@ TEST(a_model_in_use_outlives_its_file_and_its_memory) {
 }
 
 TEST(the_longest_unused_indexes_go_first) {
-        AUTO(free) char *old = history_index_path(indexes, store, "old"), *new = history_index_path(indexes, store, "new"), *left = xasprintf("%s/x.index.123.tmp", indexes);
+        AUTO(free) char *old = history_index_path(indexes, store, "old"), *new = history_index_path(indexes, store, "new"),
+                        *left = xasprintf("%s/x.index.123.tmp", indexes);
         struct stat st;
         AUTO(err) struct err err = ERR_INIT;
         write_log("old", 3);

@@ -30,7 +30,9 @@ TEST(objects_and_arrays_look_as_jackson_s) {
         jackson_member_string(&j, "absent", SV_NULL);
         jackson_end_object(&j);
         jackson_end_array(&j);
-        assert_string_equal(str_cstr(&s), "[ {\n  \"id\" : -7,\n  \"none\" : [ ],\n  \"pairs\" : [ [ \"a\", null ], 0.5 ],\n  \"empty\" : { }\n}, {\n  \"b\" : true\n} ]");
+        assert_string_equal(
+                str_cstr(&s),
+                "[ {\n  \"id\" : -7,\n  \"none\" : [ ],\n  \"pairs\" : [ [ \"a\", null ], 0.5 ],\n  \"empty\" : { }\n}, {\n  \"b\" : true\n} ]");
 }
 
 TEST(texts_are_escaped_and_odd_numbers_are_strings) {

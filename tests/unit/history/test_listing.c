@@ -11,8 +11,9 @@ static void write_file(const char *name, const char *text, int mtime_s) {
 }
 
 #define ENV "{\"Event\":\"SparkListenerEnvironmentUpdate\",\"JVM Information\":{},\"Spark Properties\":{\"spark.ui.view.acls\":\"bob\"}}\n"
-#define START(id, more) \
-        "{\"Event\":\"SparkListenerApplicationStart\",\"App Name\":\"n\",\"App ID\":\"" id "\",\"Timestamp\":1000,\"User\":\"ann\"" more "}\n"
+#define START(id, more)                                                                                                                    \
+        "{\"Event\":\"SparkListenerApplicationStart\",\"App Name\":\"n\",\"App ID\":\"" id "\",\"Timestamp\":1000,\"User\":\"ann\"" more   \
+        "}\n"
 #define END "{\"Event\":\"SparkListenerApplicationEnd\",\"Timestamp\":4000}\n"
 
 static const struct listing_options options = {.fast_in_progress = true, .end_chunk = 1 << 20, .now_ms = 9999};

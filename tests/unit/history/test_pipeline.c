@@ -28,7 +28,8 @@ static struct outcome replay(const char *name, unsigned helpers) {
         struct outcome o = {.image = STR_INIT(0)};
         struct am_sink sink = {append, header, &o.image};
         /* Small limits, so that the order of events decides what is kept. */
-        const struct eventlog_options options = {.retained_tasks = 40, .retained_stages = 12, .retained_jobs = 10, .retained_executions = 4};
+        const struct eventlog_options options = {
+                .retained_tasks = 40, .retained_stages = 12, .retained_jobs = 10, .retained_executions = 4};
         AUTO(event_log) struct event_log log = {0};
         AUTO(err) struct err err = ERR_INIT;
         AUTO(eventlog) struct eventlog *e = eventlog_new(&sink, &options);

@@ -53,7 +53,8 @@ TEST(a_plain_log_goes_on_where_it_ended) { assert_true(grow("local-1795229498210
 TEST(an_lz4_log_goes_on_where_it_ended) { assert_true(grow("local-1795229716723.lz4", "app.lz4.inprogress", "app.lz4") >= 8); }
 TEST(an_lzf_log_goes_on_where_it_ended) { assert_true(grow("local-1795230270125.lzf", "app.lzf.inprogress", "app.lzf") >= 8); }
 TEST(a_snappy_log_goes_on_where_it_ended) {
-        assert_true(grow("eventlog_v2_local-1795229966871/events_1_local-1795229966871.snappy", "app.snappy.inprogress", "app.snappy") >= 8);
+        assert_true(grow("eventlog_v2_local-1795229966871/events_1_local-1795229966871.snappy", "app.snappy.inprogress", "app.snappy") >=
+                    8);
 }
 TEST(a_zstd_log_goes_on_where_it_ended) {
         assert_true(grow("eventlog_v2_local-1795230144077/events_1_local-1795230144077.zstd", "app.zstd.inprogress", "app.zstd") >= 8);
@@ -84,7 +85,8 @@ TEST(a_rolled_log_goes_on_from_part_to_part) {
                 continued += same_image("eventlog_v2_app", &kept);
         }
         assert_true(parts >= 4 && continued >= 10);
-        AUTO(free) char *from = xasprintf("%s/eventlog_v2_app/appstatus_app.inprogress", dir), *to = xasprintf("%s/eventlog_v2_app/appstatus_app", dir);
+        AUTO(free) char *from = xasprintf("%s/eventlog_v2_app/appstatus_app.inprogress", dir),
+                        *to = xasprintf("%s/eventlog_v2_app/appstatus_app", dir);
         assert_int_equal(rename(from, to), 0);
         assert_true(same_image("eventlog_v2_app", &kept));
         replays_done(&kept);

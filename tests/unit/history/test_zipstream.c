@@ -28,7 +28,10 @@ static bool unpack(const struct str *zip, const char *name, struct str *ret) {
                         if (le(p + 10, 2) == 0)
                                 return true; /* a folder */
                         str_reserve(ret, size + 1);
-                        z_stream z = {.next_in = (Bytef *)data, .avail_in = (uInt)packed, .next_out = (Bytef *)ret->data, .avail_out = (uInt)size + 1};
+                        z_stream z = {.next_in = (Bytef *)data,
+                                      .avail_in = (uInt)packed,
+                                      .next_out = (Bytef *)ret->data,
+                                      .avail_out = (uInt)size + 1};
                         assert_int_equal(inflateInit2(&z, -15), Z_OK);
                         assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
                         inflateEnd(&z);

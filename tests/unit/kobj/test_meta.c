@@ -7,10 +7,11 @@
 
 #include "kobj/meta.h"
 
-static const char pod[] = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"n\",\"uid\":\"u\",\"resourceVersion\":\"7\","
-                          "\"generation\":2,\"creationTimestamp\":\"2026-01-02T03:04:05Z\",\"labels\":{\"a\":\"b\"},\"finalizers\":[\"x/y\"],"
-                          "\"ownerReferences\":[{\"uid\":\"o1\"},{\"uid\":\"o2\",\"controller\":true}]},"
-                          "\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}";
+static const char pod[] =
+        "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"n\",\"uid\":\"u\",\"resourceVersion\":\"7\","
+        "\"generation\":2,\"creationTimestamp\":\"2026-01-02T03:04:05Z\",\"labels\":{\"a\":\"b\"},\"finalizers\":[\"x/y\"],"
+        "\"ownerReferences\":[{\"uid\":\"o1\"},{\"uid\":\"o2\",\"controller\":true}]},"
+        "\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}";
 
 static void reads_what_is_there(void **state) {
         (void)state;
@@ -61,8 +62,10 @@ static void edits_metadata(void **state) {
         mmeta_add_owner(m, o, yyjson_doc_get_root(doc), true, true);
         mmeta_add_owner(m, o, yyjson_doc_get_root(doc), true, true);
         AUTO(free) char *text = mjson_write(o, false, NULL);
-        assert_string_equal(text, "{\"metadata\":{\"name\":\"child\",\"labels\":{\"k\":\"v\"},\"finalizers\":[\"f/1\"],\"ownerReferences\":[{\"apiVersion\":\"v1\","
-                                  "\"kind\":\"Pod\",\"name\":\"p\",\"uid\":\"u\",\"controller\":true,\"blockOwnerDeletion\":true}]}}");
+        assert_string_equal(
+                text,
+                "{\"metadata\":{\"name\":\"child\",\"labels\":{\"k\":\"v\"},\"finalizers\":[\"f/1\"],\"ownerReferences\":[{\"apiVersion\":\"v1\","
+                "\"kind\":\"Pod\",\"name\":\"p\",\"uid\":\"u\",\"controller\":true,\"blockOwnerDeletion\":true}]}}");
         mmeta_remove_finalizer(o, "f/1");
         assert_null(mjson_at(o, "/metadata/finalizers"));
 }
@@ -77,7 +80,9 @@ static void a_condition_keeps_its_transition_time_while_its_status_stays(void **
         assert_string_equal(mjson_str_at(o, "/status/conditions/0/lastTransitionTime"), "1970-01-01T00:00:01Z");
         assert_true(mmeta_set_condition(m, o, "Ready", "True", NULL, NULL, 4000));
         AUTO(free) char *text = mjson_write(o, false, NULL);
-        assert_string_equal(text, "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\",\"lastTransitionTime\":\"1970-01-01T00:00:04Z\"}]}}");
+        assert_string_equal(
+                text,
+                "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\",\"lastTransitionTime\":\"1970-01-01T00:00:04Z\"}]}}");
 }
 
 int main(void) {

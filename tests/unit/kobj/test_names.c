@@ -8,7 +8,7 @@
 #include "kobj/invalid.h"
 #include "kobj/names.h"
 
-#define LABEL_TEXT                                                                                                                         \
+#define LABEL_TEXT                                                                                                                           \
         "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric " \
         "character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 #define SUBDOMAIN_TEXT                                                                                                                     \
@@ -16,7 +16,7 @@
         "alphanumeric character (e.g. 'example.com', regex used for validation is "                                                        \
         "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 #define NAME_PART                                                                                                                          \
-        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. "  \
+        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. " \
         "'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 #define X63 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
@@ -72,7 +72,8 @@ static const struct {
         {name_check_env_var, "SPARK_HOME", ""},
         {name_check_env_var, "a=b", "a valid environment variable name must consist only of printable ASCII characters other than '='"},
         {name_check_env_var, "", "environment variable name must be non-empty"},
-        {name_check_env_var, "\xc3\xa9", "a valid environment variable name must consist only of printable ASCII characters other than '='"},
+        {name_check_env_var, "\xc3\xa9",
+         "a valid environment variable name must consist only of printable ASCII characters other than '='"},
         {name_check_port_name, "driver-rpc-port", ""},
         {name_check_port_name, "driver-rpc-ports", "must be no more than 15 characters"},
         {name_check_port_name, "1--",
@@ -122,12 +123,15 @@ static void field_errors_become_a_422_with_causes(void **state) {
         assert_int_equal(err.http_status, 422);
         assert_string_equal(err.reason, "Invalid");
         assert_string_equal(err.message, "Pod \"p\" is invalid: spec.containers: Required value");
-        assert_string_equal(err.details, "{\"name\":\"p\",\"kind\":\"Pod\",\"causes\":[{\"reason\":\"FieldValueRequired\",\"message\":\"Required value\",\"field\":"
-                                         "\"spec.containers\"}]}");
+        assert_string_equal(
+                err.details,
+                "{\"name\":\"p\",\"kind\":\"Pod\",\"causes\":[{\"reason\":\"FieldValueRequired\",\"message\":\"Required value\",\"field\":"
+                "\"spec.containers\"}]}");
         invalid_not_supported(&bad, "spec.restartPolicy", "Sometimes", (const char *const[]){"Always", "Never", NULL});
         assert_int_equal(invalid_err(&bad, "batch", "Job", "", &err), -EINVAL);
-        assert_string_equal(err.message, "Job.batch \"\" is invalid: [spec.containers: Required value, spec.restartPolicy: Unsupported value: "
-                                         "\"Sometimes\": supported values: \"Always\", \"Never\"]");
+        assert_string_equal(err.message,
+                            "Job.batch \"\" is invalid: [spec.containers: Required value, spec.restartPolicy: Unsupported value: "
+                            "\"Sometimes\": supported values: \"Always\", \"Never\"]");
         AUTO(free) char *quoted = invalid_quote("a\"\\\n\x01\xc3\xa9\xff");
         assert_string_equal(quoted, "\"a\\\"\\\\\\n\\x01\xc3\xa9\\xff\"");
 }

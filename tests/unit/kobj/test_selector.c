@@ -2,7 +2,7 @@
 #include "unit/test_json.h"
 
 #define QUALIFIED                                                                                                                          \
-        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. "  \
+        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. " \
         "'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 
 static void says_what_is_wrong_as_the_real_server_does(void **state) {
@@ -21,7 +21,8 @@ static void says_what_is_wrong_as_the_real_server_does(void **state) {
                 {"!", "unable to parse requirement: found '', expected: identifier"},
                 {"a=b c", "found 'c', expected: ',' or 'end of string'"},
                 {"-a=b", "unable to parse requirement: <nil>: Invalid value: \"-a\": " QUALIFIED},
-                {"a>x", "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer"},
+                {"a>x",
+                 "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer"},
                 {"a=-",
                  "unable to parse requirement: values[0][a]: Invalid value: \"-\": a valid label must be an empty string or consist of alphanumeric "
                  "characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
@@ -122,8 +123,9 @@ static void label_selector_objects(void **state) {
 
 static void field_selectors_read_paths(void **state) {
         (void)state;
-        AUTO(json) yyjson_doc *pod = parse("{\"metadata\":{\"name\":\"p\",\"namespace\":\"n\"},\"spec\":{},\"status\":{\"phase\":\"Running\"},\"source\":"
-                                           "{\"component\":\"kubelet\"},\"count\":3}");
+        AUTO(json) yyjson_doc *pod =
+                parse("{\"metadata\":{\"name\":\"p\",\"namespace\":\"n\"},\"spec\":{},\"status\":{\"phase\":\"Running\"},\"source\":"
+                      "{\"component\":\"kubelet\"},\"count\":3}");
         static const struct {
                 const char *selector;
                 bool matches;
@@ -178,9 +180,12 @@ static void field_selectors_refuse_as_the_real_server_does(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(says_what_is_wrong_as_the_real_server_does), cmocka_unit_test(matches_labels_as_each_operator_says),
-                cmocka_unit_test(formats_in_the_order_of_keys),               cmocka_unit_test(label_selector_objects),
-                cmocka_unit_test(field_selectors_read_paths),                 cmocka_unit_test(field_selectors_refuse_as_the_real_server_does),
+                cmocka_unit_test(says_what_is_wrong_as_the_real_server_does),
+                cmocka_unit_test(matches_labels_as_each_operator_says),
+                cmocka_unit_test(formats_in_the_order_of_keys),
+                cmocka_unit_test(label_selector_objects),
+                cmocka_unit_test(field_selectors_read_paths),
+                cmocka_unit_test(field_selectors_refuse_as_the_real_server_does),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,9 +70,12 @@ static inline struct kube_client *fake_client(struct fake_api *api) {
         return c;
 }
 
-static inline void answer(struct http_exchange *x, int status, const char *body) { http_respond(x, status, "application/json", sv_of(body)); }
+static inline void answer(struct http_exchange *x, int status, const char *body) {
+        http_respond(x, status, "application/json", sv_of(body));
+}
 
-#define STATUS(code, reason, message)                                                              \
-        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"message\":\"" message "\",\"reason\":\"" reason "\",\"code\":" #code "}"
+#define STATUS(code, reason, message)                                                                                                      \
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"message\":\"" message "\",\"reason\":\"" reason               \
+        "\",\"code\":" #code "}"
 
 #endif

@@ -3,51 +3,52 @@
 #include "kube/access.h"
 #include "net/tls.h"
 
-static const char config[] = "current-context: dev\n"
-                             "clusters:\n"
-                             "- name: c1\n"
-                             "  cluster: {server: 'https://k8s:6443/', certificate-authority-data: Q0E=, tls-server-name: api, proxy-url: 'http://p:1'}\n"
-                             "- name: c2\n"
-                             "  cluster: {server: 'https://two', insecure-skip-tls-verify: true}\n"
-                             "- name: noserver\n"
-                             "  cluster: {}\n"
-                             "- name: both\n"
-                             "  cluster: {server: 'https://x', insecure-skip-tls-verify: true, certificate-authority-data: Q0E=}\n"
-                             "users:\n"
-                             "- name: token\n"
-                             "  user: {token: abc, as: boss, as-groups: [g1, g2]}\n"
-                             "- name: file\n"
-                             "  user: {tokenFile: t/token}\n"
-                             "- name: exec\n"
-                             "  user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: p, args: [a, b], interactiveMode: Never, env: [{name: X, value: why}]}}\n"
-                             "- name: alpha\n"
-                             "  user: {exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: p}}\n"
-                             "- name: nomode\n"
-                             "  user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: p}}\n"
-                             "- name: gcp\n"
-                             "  user: {auth-provider: {name: gcp}}\n"
-                             "- name: gone\n"
-                             "  user: {client-certificate: gone.crt, client-key: gone.key}\n"
-                             "- name: half\n"
-                             "  user: {client-certificate-data: Q0E=}\n"
-                             "- name: bad64\n"
-                             "  user: {client-certificate-data: '!'}\n"
-                             "contexts:\n"
-                             "- {name: dev, context: {cluster: c1, user: token, namespace: data}}\n"
-                             "- {name: anon, context: {cluster: c2}}\n"
-                             "- {name: file, context: {cluster: c2, user: file}}\n"
-                             "- {name: exec, context: {cluster: c1, user: exec}}\n"
-                             "- {name: alpha, context: {cluster: c1, user: alpha}}\n"
-                             "- {name: nomode, context: {cluster: c1, user: nomode}}\n"
-                             "- {name: gcp, context: {cluster: c1, user: gcp}}\n"
-                             "- {name: gone, context: {cluster: c1, user: gone}}\n"
-                             "- {name: half, context: {cluster: c1, user: half}}\n"
-                             "- {name: bad64, context: {cluster: c1, user: bad64}}\n"
-                             "- {name: nouser, context: {cluster: c1, user: nobody}}\n"
-                             "- {name: nocluster, context: {cluster: nothing, user: token}}\n"
-                             "- {name: empty, context: {}}\n"
-                             "- {name: noserver, context: {cluster: noserver}}\n"
-                             "- {name: both, context: {cluster: both}}\n";
+static const char config[] =
+        "current-context: dev\n"
+        "clusters:\n"
+        "- name: c1\n"
+        "  cluster: {server: 'https://k8s:6443/', certificate-authority-data: Q0E=, tls-server-name: api, proxy-url: 'http://p:1'}\n"
+        "- name: c2\n"
+        "  cluster: {server: 'https://two', insecure-skip-tls-verify: true}\n"
+        "- name: noserver\n"
+        "  cluster: {}\n"
+        "- name: both\n"
+        "  cluster: {server: 'https://x', insecure-skip-tls-verify: true, certificate-authority-data: Q0E=}\n"
+        "users:\n"
+        "- name: token\n"
+        "  user: {token: abc, as: boss, as-groups: [g1, g2]}\n"
+        "- name: file\n"
+        "  user: {tokenFile: t/token}\n"
+        "- name: exec\n"
+        "  user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: p, args: [a, b], interactiveMode: Never, env: [{name: X, value: why}]}}\n"
+        "- name: alpha\n"
+        "  user: {exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: p}}\n"
+        "- name: nomode\n"
+        "  user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: p}}\n"
+        "- name: gcp\n"
+        "  user: {auth-provider: {name: gcp}}\n"
+        "- name: gone\n"
+        "  user: {client-certificate: gone.crt, client-key: gone.key}\n"
+        "- name: half\n"
+        "  user: {client-certificate-data: Q0E=}\n"
+        "- name: bad64\n"
+        "  user: {client-certificate-data: '!'}\n"
+        "contexts:\n"
+        "- {name: dev, context: {cluster: c1, user: token, namespace: data}}\n"
+        "- {name: anon, context: {cluster: c2}}\n"
+        "- {name: file, context: {cluster: c2, user: file}}\n"
+        "- {name: exec, context: {cluster: c1, user: exec}}\n"
+        "- {name: alpha, context: {cluster: c1, user: alpha}}\n"
+        "- {name: nomode, context: {cluster: c1, user: nomode}}\n"
+        "- {name: gcp, context: {cluster: c1, user: gcp}}\n"
+        "- {name: gone, context: {cluster: c1, user: gone}}\n"
+        "- {name: half, context: {cluster: c1, user: half}}\n"
+        "- {name: bad64, context: {cluster: c1, user: bad64}}\n"
+        "- {name: nouser, context: {cluster: c1, user: nobody}}\n"
+        "- {name: nocluster, context: {cluster: nothing, user: token}}\n"
+        "- {name: empty, context: {}}\n"
+        "- {name: noserver, context: {cluster: noserver}}\n"
+        "- {name: both, context: {cluster: both}}\n";
 
 static int load(const struct kube_access_options *o, struct kube_access *ret) {
         AUTO(kubeconfig) struct kubeconfig k = {0};
@@ -138,7 +139,8 @@ static void a_certificate_that_expired_is_named_with_its_date(void **state) {
 }
 
 static void a_pod_uses_its_service_account(void **state) {
-        AUTO(free) char *token = write_file(*state, "token", "t"), *ca = write_file(*state, "ca.crt", "CA"), *ns = write_file(*state, "namespace", "jobs\n");
+        AUTO(free) char *token = write_file(*state, "token", "t"), *ca = write_file(*state, "ca.crt", "CA"),
+                        *ns = write_file(*state, "namespace", "jobs\n");
         setenv("KUBERNETES_SERVICE_HOST", "fd00::1", 1);
         setenv("KUBERNETES_SERVICE_PORT", "443", 1);
         AUTO(kubeconfig) struct kubeconfig none = {0};
@@ -156,7 +158,8 @@ static void nothing_configured_says_what_was_looked_at(void **state) {
         AUTO(kubeconfig) struct kubeconfig k = {0};
         ok(kubeconfig_load(NULL, &k, test_err()));
         AUTO(kube_access) struct kube_access a = {0};
-        assert_int_equal(kube_access_of(&k, &(struct kube_access_options){.service_account_dir = tmp_dir(*state)}, &a, test_err()), KUBE_NO_CLUSTER);
+        assert_int_equal(kube_access_of(&k, &(struct kube_access_options){.service_account_dir = tmp_dir(*state)}, &a, test_err()),
+                         KUBE_NO_CLUSTER);
         assert_non_null(strstr(err_message(&test_err_), path));
         assert_non_null(test_err_.hint);
 }

@@ -100,7 +100,8 @@ static void a_replaced_token_file_is_read_again_after_401(void **state) {
 static void pages(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {
         AUTO(free) char *at = request->query ? query_get(request->query, "continue") : NULL;
         if (!at)
-                answer(x, 200, "{\"kind\":\"PodList\",\"metadata\":{\"continue\":\"x=1\",\"resourceVersion\":\"1\"},\"items\":[{\"a\":1},{\"a\":2}]}");
+                answer(x, 200,
+                       "{\"kind\":\"PodList\",\"metadata\":{\"continue\":\"x=1\",\"resourceVersion\":\"1\"},\"items\":[{\"a\":1},{\"a\":2}]}");
         else if (streq(at, "x=1"))
                 answer(x, 200, "{\"kind\":\"PodList\",\"metadata\":{\"continue\":\"y\",\"resourceVersion\":\"1\"},\"items\":[{\"a\":3}]}");
         else
@@ -153,7 +154,8 @@ static void writes_say_who_wrote(void **state) {
         ok(kube_apply(c, &KUBE_ROLES, "n", object, NULL, test_err()));
         ok(kube_create(c, &KUBE_PODS, "n", object, NULL, test_err()));
         ok(kube_delete(c, &KUBE_PODS, "n", "p", &(struct kube_delete_options){.grace_seconds = 7, .uid = "u"}, NULL, test_err()));
-        ok(kube_delete_collection(c, &KUBE_PODS, "n", &(struct kube_delete_options){.grace_seconds = -1, .label_selector = "a=b"}, test_err()));
+        ok(kube_delete_collection(c, &KUBE_PODS, "n", &(struct kube_delete_options){.grace_seconds = -1, .label_selector = "a=b"},
+                                  test_err()));
         static const char *const wanted[] = {
                 "PATCH /apis/rbac.authorization.k8s.io/v1/namespaces/n/roles/r?fieldManager=firesteel&force=true",
                 "POST /api/v1/namespaces/n/pods?fieldManager=firesteel",
@@ -164,7 +166,8 @@ static void writes_say_who_wrote(void **state) {
                 assert_string_equal(api->requests.items[i], wanted[i]);
         assert_string_equal(api->bodies.items[2], "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":\"Background\","
                                                   "\"gracePeriodSeconds\":7,\"preconditions\":{\"uid\":\"u\"}}");
-        assert_string_equal(api->bodies.items[3], "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":\"Background\"}");
+        assert_string_equal(api->bodies.items[3],
+                            "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":\"Background\"}");
 }
 
 static void large(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {

@@ -12,7 +12,8 @@ static void echo(struct fake_api *api, struct http_exchange *x, const struct htt
 
 /* A plugin that counts its runs and answers `run-N`; it also keeps what it was told. */
 static struct kube_exec *plugin(struct fake_api *api, const char *body) {
-        AUTO(free) char *text = xasprintf("#!/bin/sh\ncd %s\necho x >> runs\nN=$(wc -l < runs)\necho \"$KUBERNETES_EXEC_INFO\" > info\n%s\n", api->dir, body);
+        AUTO(free) char *text = xasprintf(
+                "#!/bin/sh\ncd %s\necho x >> runs\nN=$(wc -l < runs)\necho \"$KUBERNETES_EXEC_INFO\" > info\n%s\n", api->dir, body);
         AUTO(free) char *path = write_file(api->dir, "plugin", text);
         assert_int_equal(chmod(path, 0700), 0);
         struct kube_exec *e = NEW(struct kube_exec);
@@ -63,9 +64,10 @@ static void tells_the_plugin_of_the_cluster_when_asked(void **state) {
         ok(kube_get(c, &KUBE_PODS, "n", "a", NULL, test_err()));
         AUTO(free) char *path = fs_join(api->dir, "info");
         AUTO(free) char *info = read_text(path);
-        AUTO(free) char *wanted = xasprintf("{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"spec\":{\"cluster\":{"
-                                            "\"server\":\"%s\",\"config\":{\"audience\":\"x\"}},\"interactive\":false}}\n",
-                                            api->access.server);
+        AUTO(free) char *wanted =
+                xasprintf("{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"spec\":{\"cluster\":{"
+                          "\"server\":\"%s\",\"config\":{\"audience\":\"x\"}},\"interactive\":false}}\n",
+                          api->access.server);
         assert_string_equal(info, wanted);
 }
 

@@ -58,7 +58,8 @@ static void lists_then_streams(struct fake_api *api, struct http_exchange *x, co
         AUTO(free) char *watch = request->query ? query_get(request->query, "watch") : NULL;
         AUTO(free) char *version = request->query ? query_get(request->query, "resourceVersion") : NULL;
         if (!watch) {
-                answer(x, 200, "{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"10\"},\"items\":[" POD("a", "5") "," POD("b", "6") "]}");
+                answer(x, 200,
+                       "{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"10\"},\"items\":[" POD("a", "5") "," POD("b", "6") "]}");
         } else if (streq(version, "10")) {
                 http_start(x, 200, "application/json");
                 http_write(x, SV(EVENT("ADDED", POD("c", "11")) "{\"type\":\"MODIF"));

@@ -132,8 +132,8 @@ static void random_config(struct str *out) {
                 str_appendf(out, "current-context: \"%s\"\n", pick(4) ? names[pick(5)] : "");
         str_append_s(out, "clusters:\n");
         for (unsigned i = pick(5); i < 5; i++)
-                str_appendf(out, "- name: \"%s\"\n  cluster: {server: 'https://h%u', insecure-skip-tls-verify: %s, tls-server-name: %s}\n", names[i], pick(100),
-                            pick(2) ? "true" : "false", pick(2) ? "x" : "''");
+                str_appendf(out, "- name: \"%s\"\n  cluster: {server: 'https://h%u', insecure-skip-tls-verify: %s, tls-server-name: %s}\n",
+                            names[i], pick(100), pick(2) ? "true" : "false", pick(2) ? "x" : "''");
         str_append_s(out, "users:\n");
         for (unsigned i = pick(5); i < 5; i++)
                 str_appendf(out, "- name: \"%s\"\n  user: {token: t%u, %s}\n", names[i], pick(100),

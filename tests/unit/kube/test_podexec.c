@@ -90,8 +90,9 @@ static void runs_a_command_with_its_input_and_outputs(void **state) {
         assert_string_equal(str_cstr(&s.out), "HELLO");
         assert_string_equal(str_cstr(&s.err), "HELLO");
         assert_string_equal(str_cstr(&resized), "{\"Width\":80,\"Height\":24}");
-        assert_string_equal(api->requests.items[0], "GET /api/v1/namespaces/n/pods/p/exec?command=sh&command=-c&command=echo%20a%26b&container=c&stdin=true"
-                                                    "&stdout=true&stderr=true");
+        assert_string_equal(api->requests.items[0],
+                            "GET /api/v1/namespaces/n/pods/p/exec?command=sh&command=-c&command=echo%20a%26b&container=c&stdin=true"
+                            "&stdout=true&stderr=true");
         str_done(&resized);
         seen_done(&s);
 }
@@ -99,7 +100,8 @@ static void runs_a_command_with_its_input_and_outputs(void **state) {
 static void tells_the_exit_code(void **state) {
         struct fake_api *api = *state;
         api->handler = serve;
-        status = "{\"status\":\"Failure\",\"reason\":\"NonZeroExitCode\",\"details\":{\"causes\":[{\"reason\":\"ExitCode\",\"message\":\"42\"}]}}";
+        status =
+                "{\"status\":\"Failure\",\"reason\":\"NonZeroExitCode\",\"details\":{\"causes\":[{\"reason\":\"ExitCode\",\"message\":\"42\"}]}}";
         struct seen s = {0};
         run(api, &s);
         assert_int_equal(s.exit_code, 42);

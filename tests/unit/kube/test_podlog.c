@@ -51,7 +51,8 @@ static void gives_lines_however_they_are_cut(void **state) {
         struct seen s = {0};
         read_all(api, &(struct podlog_options){.tail_lines = 10, .since_seconds = 60, .previous = true, .container = "c"}, &s);
         assert_string_equal(str_cstr(&s.log), "one|two||last without newline|");
-        assert_string_equal(api->requests.items[0], "GET /api/v1/namespaces/n/pods/p/log?container=c&previous=true&sinceSeconds=60&tailLines=10");
+        assert_string_equal(api->requests.items[0],
+                            "GET /api/v1/namespaces/n/pods/p/log?container=c&previous=true&sinceSeconds=60&tailLines=10");
         str_done(&s.log);
 }
 

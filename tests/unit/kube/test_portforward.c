@@ -39,7 +39,9 @@ static void on_close(void *arg, int code, struct sv reason) {}
 static void serve(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {
         assert_true(ws_offers(request, "SPDY/3.1+portforward.k8s.io"));
         server.ws = ws_accept(x, "SPDY/3.1+portforward.k8s.io", 1024 * 1024);
-        server.spdy = spdy_new(true, &(struct spdy_events){.output = out, .on_stream = on_stream, .on_data = on_data, .on_end = on_end, .on_reset = on_reset});
+        server.spdy = spdy_new(
+                true,
+                &(struct spdy_events){.output = out, .on_stream = on_stream, .on_data = on_data, .on_end = on_end, .on_reset = on_reset});
         ws_set_events(server.ws, &(struct ws_events){.on_message = on_message, .on_close = on_close});
 }
 
@@ -63,7 +65,8 @@ static void on_forward_end(void *arg, const struct err *err) {
 
 static void start(struct fake_api *api, struct client *c, struct kube_client *k) {
         c->loop = api->loop;
-        c->forward = portforward_start(k, &(struct portforward_options){.namespace_ = "n", .pod = "p", .on_ready = on_ready, .on_end = on_forward_end, .arg = c});
+        c->forward = portforward_start(
+                k, &(struct portforward_options){.namespace_ = "n", .pod = "p", .on_ready = on_ready, .on_end = on_forward_end, .arg = c});
         loop_run_until(api->loop, &c->ready);
 }
 

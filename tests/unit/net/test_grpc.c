@@ -80,7 +80,8 @@ static int tear_down(void **state) {
 enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, GOAWAY = 7, END_STREAM = 1, END_HEADERS = 4 };
 
 static void frame(struct fixture *f, int type, int flags, int stream, struct sv payload) {
-        const char head[9] = {(char)(payload.len >> 16), (char)(payload.len >> 8), (char)payload.len, (char)type, (char)flags, 0, 0, 0, (char)stream};
+        const char head[9] = {
+                (char)(payload.len >> 16), (char)(payload.len >> 8), (char)payload.len, (char)type, (char)flags, 0, 0, 0, (char)stream};
         str_append(&f->script, head, sizeof head);
         str_append_sv(&f->script, payload);
 }
@@ -154,7 +155,8 @@ static void reads_an_answer(void **state) {
 static void gives_status_and_decoded_message(void **state) {
         struct fixture *f = *state;
         frame(f, SETTINGS, 0, 0, SV_NULL);
-        headers(f, END_STREAM, ":status", "200", "content-type", "application/grpc", "grpc-status", "5", "grpc-message", "no%20such%3a 100%", NULL);
+        headers(f, END_STREAM, ":status", "200", "content-type", "application/grpc", "grpc-status", "5", "grpc-message",
+                "no%20such%3a 100%", NULL);
         call(f);
         assert_int_equal(f->code, 0);
         assert_int_equal(f->status, 5);

@@ -80,10 +80,14 @@ static int set_up_tls(void **state) {
         assert_int_equal(tls_make_ca("test authority", 10, &ca, &ca_key, NULL), 0);
         f->ca = ca;
         f->ca_key = ca_key;
-        struct tls_cert_request server = {
-                .common_name = "server", .dns_names = (const char *const[]){"localhost", NULL}, .ip_addresses = (const char *const[]){"127.0.0.1", NULL}, .days = 5, .is_server = true};
+        struct tls_cert_request server = {.common_name = "server",
+                                          .dns_names = (const char *const[]){"localhost", NULL},
+                                          .ip_addresses = (const char *const[]){"127.0.0.1", NULL},
+                                          .days = 5,
+                                          .is_server = true};
         assert_int_equal(tls_make_cert(sv_of(ca), sv_of(ca_key), &server, &cert, &key, NULL), 0);
-        struct tls_cert_request client = {.common_name = "alice", .organizations = (const char *const[]){"system:masters", NULL}, .days = 5, .is_client = true};
+        struct tls_cert_request client = {
+                .common_name = "alice", .organizations = (const char *const[]){"system:masters", NULL}, .days = 5, .is_client = true};
         assert_int_equal(tls_make_cert(sv_of(ca), sv_of(ca_key), &client, &user, &user_key, NULL), 0);
         struct tls_server_options so = {.cert_pem = sv_of(cert), .key_pem = sv_of(key), .client_ca_pem = sv_of(ca)};
         assert_int_equal(tls_server_new(&so, &f->server_tls, NULL), 0);
@@ -331,7 +335,8 @@ static void far_connected(void *arg, struct stream *s, const struct err *err) {
         assert_null(err);
         t->far = s;
         stream_write(t->near, SV("HTTP/1.1 200 Connection established\r\n\r\n"));
-        struct stream_events near_ev = {.on_data = near_data, .on_end = either_end, .arg = t}, far_ev = {.on_data = far_data, .on_end = either_end, .arg = t};
+        struct stream_events near_ev = {.on_data = near_data, .on_end = either_end, .arg = t},
+                             far_ev = {.on_data = far_data, .on_end = either_end, .arg = t};
         stream_set_events(t->near, &near_ev);
         stream_set_events(s, &far_ev);
 }
@@ -477,7 +482,8 @@ static void explains_expired_certificates(void **state) {
         struct fixture *f = *state;
         AUTO(free) char *cert = NULL;
         AUTO(free) char *key = NULL;
-        struct tls_cert_request req = {.common_name = "old", .dns_names = (const char *const[]){"localhost", NULL}, .days = 0, .is_server = true};
+        struct tls_cert_request req = {
+                .common_name = "old", .dns_names = (const char *const[]){"localhost", NULL}, .days = 0, .is_server = true};
         req.days = -1;
         assert_int_equal(tls_make_cert(sv_of(f->ca), sv_of(f->ca_key), &req, &cert, &key, NULL), 0);
         int64_t seconds = 0;
@@ -506,7 +512,8 @@ static void strangers_certificates_count_as_none(void **state) {
         AUTO(free) char *cert = NULL;
         AUTO(free) char *key = NULL;
         assert_int_equal(tls_make_ca("another", 10, &other, &other_key, NULL), 0);
-        struct tls_cert_request req = {.common_name = "mallory", .organizations = (const char *const[]){"system:masters", NULL}, .days = 5, .is_client = true};
+        struct tls_cert_request req = {
+                .common_name = "mallory", .organizations = (const char *const[]){"system:masters", NULL}, .days = 5, .is_client = true};
         assert_int_equal(tls_make_cert(sv_of(other), sv_of(other_key), &req, &cert, &key, NULL), 0);
         AUTO(tls_context) struct tls_context *tls = NULL;
         struct tls_client_options o = {.ca_pem = sv_of(f->ca), .cert_pem = sv_of(cert), .key_pem = sv_of(key)};

@@ -157,7 +157,8 @@ static void expect_end(struct fixture *f) {
 
 static void takes_requests_cut_anywhere(void **state) {
         struct fixture *f = *state;
-        const struct sv request = SV("POST /a%20b?x=1&y HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\nTrailer: t\r\n\r\n");
+        const struct sv request = SV(
+                "POST /a%20b?x=1&y HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\nTrailer: t\r\n\r\n");
         for (size_t piece = 1; piece < request.len; piece += piece < 4 ? 1 : 23) {
                 connect_client(f);
                 send_cut(f, request, piece);
@@ -203,7 +204,9 @@ static void bounds_chunked_bodies(void **state) {
 static void answers_pipelined_requests_one_after_the_other(void **state) {
         struct fixture *f = *state;
         connect_client(f);
-        stream_write(f->client, SV("GET /hold HTTP/1.1\r\nHost: h\r\n\r\nGET /second HTTP/1.1\r\nHost: h\r\n\r\nGET /third HTTP/1.1\r\nHost: h\r\n\r\n"));
+        stream_write(
+                f->client,
+                SV("GET /hold HTTP/1.1\r\nHost: h\r\n\r\nGET /second HTTP/1.1\r\nHost: h\r\n\r\nGET /third HTTP/1.1\r\nHost: h\r\n\r\n"));
         wait_done(f);
         turn(f);
         assert_int_equal(f->requests, 1);

@@ -57,17 +57,19 @@ static void signs_the_examples_of_s3(void **state) {
         expect(&s3, s3_time(), "PUT", "/test%24file.text", NULL, "Welcome to Amazon S3.",
                H("Host", host, "Date", "Fri, 24 May 2013 00:00:00 GMT", "x-amz-storage-class", "REDUCED_REDUNDANCY"),
                "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
-        expect(&s3, s3_time(), "GET", "/", "lifecycle", NULL, H("Host", host), "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
-        expect(&s3, s3_time(), "GET", "/", "max-keys=2&prefix=J", NULL, H("Host", host), "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
+        expect(&s3, s3_time(), "GET", "/", "lifecycle", NULL, H("Host", host),
+               "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
+        expect(&s3, s3_time(), "GET", "/", "max-keys=2&prefix=J", NULL, H("Host", host),
+               "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
 }
 
 static void presigns_as_s3_documents(void **state) {
         struct sigv4_request q = {.method = "GET", .path = "/test.txt"};
         AUTO(free) char *query = sigv4_presign(&s3, &q, "examplebucket.s3.amazonaws.com", s3_time(), 86400);
-        assert_string_equal(query,
-                            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request"
-                            "&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host"
-                            "&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
+        assert_string_equal(
+                query, "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request"
+                       "&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host"
+                       "&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
 }
 
 static void signs_chunks_as_s3_documents(void **state) {

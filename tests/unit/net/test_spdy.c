@@ -24,7 +24,8 @@ static void output(void *arg, struct sv bytes) { str_append_sv(&((struct side *)
 static void on_stream(void *arg, struct spdy_stream *s, const struct http_headers *headers) {
         struct side *a = arg;
         const char *type = http_headers_get(headers, "streamtype");
-        str_appendf(&a->log, "open %u %s %s;", spdy_stream_id(s), type ? type : "-", http_headers_get(headers, "port") ? http_headers_get(headers, "port") : "-");
+        str_appendf(&a->log, "open %u %s %s;", spdy_stream_id(s), type ? type : "-",
+                    http_headers_get(headers, "port") ? http_headers_get(headers, "port") : "-");
         a->last = s;
         if (a->reply)
                 spdy_stream_reply(s, NULL);

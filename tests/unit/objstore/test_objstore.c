@@ -152,7 +152,8 @@ static void refuses_what_it_does_not_know(void **state) {
         struct fixture *f = *state;
         AUTO(err) struct err err = ERR_INIT;
         AUTO(objstore_entry) struct objstore_entry e = {0};
-        const char *const urls[] = {"hdfs://a/b", "relative", "s3a://", "s3a:///key", "s3a://bucket", "s3a://bu cket/k", "file://host/x", ""};
+        const char *const urls[] = {"hdfs://a/b",   "relative",        "s3a://",        "s3a:///key",
+                                    "s3a://bucket", "s3a://bu cket/k", "file://host/x", ""};
         for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
                 assert_int_equal(objstore_stat_wait(f->store, urls[i], &e, &err), -EINVAL);
         assert_true(objstore_knows("s3://b/k"));

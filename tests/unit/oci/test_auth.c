@@ -5,9 +5,10 @@
 static void the_best_match_counts(void **state) {
         AUTO(oci_logins) struct oci_logins l = {0};
         /* "dTpw" is u:p, "eDp5Ono=" is x:y:z */
-        ok(oci_logins_parse(SV("{\"auths\":{\"quay.io\":{\"auth\":\"dTpw\"},\"quay.io/team\":{\"auth\":\"eDp5Ono=\"},\"https://index.docker.io/v1/\":{\"username\":\"hub\","
-                               "\"password\":\"secret\"},\"*.example.com\":{\"auth\":\"dTpw\"},\"local:5000\":{\"identitytoken\":\"tok\"},\"empty.io\":{}}}"),
-                            &l, err));
+        ok(oci_logins_parse(
+                SV("{\"auths\":{\"quay.io\":{\"auth\":\"dTpw\"},\"quay.io/team\":{\"auth\":\"eDp5Ono=\"},\"https://index.docker.io/v1/\":{\"username\":\"hub\","
+                   "\"password\":\"secret\"},\"*.example.com\":{\"auth\":\"dTpw\"},\"local:5000\":{\"identitytoken\":\"tok\"},\"empty.io\":{}}}"),
+                &l, err));
         assert_string_equal(oci_logins_find(&l, "quay.io", "other/app")->password, "p");
         assert_string_equal(oci_logins_find(&l, "quay.io", "team/app")->password, "y:z");
         assert_string_equal(oci_logins_find(&l, "quay.io", "teams/app")->password, "p");
@@ -33,7 +34,8 @@ static void secrets_choose_no_programs(void **state) {
 }
 
 static void bad_documents_are_named_without_their_secrets(void **state) {
-        static const char *const bad[] = {"[]", "{\"auths\":{\"r.io\":{\"auth\":\"hunter2!\"}}}", "{\"auths\":{\"r.io\":{\"auth\":\"aHVudGVyMg==\"}}}", "{"};
+        static const char *const bad[] = {"[]", "{\"auths\":{\"r.io\":{\"auth\":\"hunter2!\"}}}",
+                                          "{\"auths\":{\"r.io\":{\"auth\":\"aHVudGVyMg==\"}}}", "{"};
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 AUTO(oci_logins) struct oci_logins l = {0};
                 AUTO(err) struct err why = ERR_INIT;
@@ -60,7 +62,9 @@ static void challenges_are_read(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(the_best_match_counts), cmocka_unit_test(dockercfg_has_no_frame), cmocka_unit_test(secrets_choose_no_programs),
-                                           cmocka_unit_test(bad_documents_are_named_without_their_secrets), cmocka_unit_test(challenges_are_read)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(the_best_match_counts), cmocka_unit_test(dockercfg_has_no_frame),
+                                           cmocka_unit_test(secrets_choose_no_programs),
+                                           cmocka_unit_test(bad_documents_are_named_without_their_secrets),
+                                           cmocka_unit_test(challenges_are_read)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,10 +24,15 @@ static void a_manifest_has_a_configuration_and_layers(void **state) {
 }
 
 static void damaged_manifests_are_refused(void **state) {
-        static const char *const bad[] = {
-                "[]", "{}", "{\"config\":{\"digest\":\"sha256:1\",\"size\":1}}", "{\"config\":{\"digest\":\"" A "\"}}", "{\"config\":{\"digest\":\"" A "\",\"size\":-1}}",
-                "{\"config\":{\"digest\":\"" A "\",\"size\":99999999999}}", "{\"config\":{\"digest\":\"" A "\",\"size\":1},\"layers\":[{}]}",
-                "{\"config\":{\"digest\":\"" A "\",\"size\":1},\"layers\":[{\"digest\":\"sha256:../../../etc/passwd\",\"size\":1}]}"};
+        static const char *const bad[] = {"[]",
+                                          "{}",
+                                          "{\"config\":{\"digest\":\"sha256:1\",\"size\":1}}",
+                                          "{\"config\":{\"digest\":\"" A "\"}}",
+                                          "{\"config\":{\"digest\":\"" A "\",\"size\":-1}}",
+                                          "{\"config\":{\"digest\":\"" A "\",\"size\":99999999999}}",
+                                          "{\"config\":{\"digest\":\"" A "\",\"size\":1},\"layers\":[{}]}",
+                                          "{\"config\":{\"digest\":\"" A
+                                          "\",\"size\":1},\"layers\":[{\"digest\":\"sha256:../../../etc/passwd\",\"size\":1}]}"};
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 struct oci_manifest m = {0};
                 if (oci_manifest_parse(sv_of(bad[i]), &m, NULL) >= 0)
@@ -38,11 +43,12 @@ static void damaged_manifests_are_refused(void **state) {
         assert_int_equal(oci_manifest_kind(SV("{\"layers\":[],\"manifests\":[]}"), "text/html", &kind, NULL), -EINVAL);
 }
 
-#define ENTRY(digest, os, arch, more) "{\"digest\":\"" digest "\",\"size\":1,\"platform\":{\"os\":\"" os "\",\"architecture\":\"" arch "\"" more "}}"
+#define ENTRY(digest, os, arch, more)                                                                                                      \
+        "{\"digest\":\"" digest "\",\"size\":1,\"platform\":{\"os\":\"" os "\",\"architecture\":\"" arch "\"" more "}}"
 
 static void the_platform_is_chosen(void **state) {
-        struct sv text = SV("{\"manifests\":[" ENTRY(A, "unknown", "unknown", "") "," ENTRY(B, "linux", "arm", ",\"variant\":\"v6\"") "," ENTRY(
-                C, "linux", "arm", ",\"variant\":\"v7\"") "]}");
+        struct sv text = SV("{\"manifests\":[" ENTRY(A, "unknown", "unknown", "") "," ENTRY(
+                B, "linux", "arm", ",\"variant\":\"v6\"") "," ENTRY(C, "linux", "arm", ",\"variant\":\"v7\"") "]}");
         AUTO(oci_descriptor) struct oci_descriptor d = {0};
         ok(oci_index_choose(text, (struct oci_platform){"linux", "arm", "v7"}, &d, err));
         assert_string_equal(d.digest, C);
@@ -53,8 +59,9 @@ static void the_platform_is_chosen(void **state) {
 }
 
 static void tags_of_layouts_are_found(void **state) {
-        struct sv text = SV("{\"manifests\":[{\"digest\":\"" A "\",\"size\":1,\"annotations\":{\"org.opencontainers.image.ref.name\":\"one\"}},"
-                            "{\"digest\":\"" B "\",\"size\":1,\"annotations\":{\"org.opencontainers.image.ref.name\":\"quay.io/x:two\"}}]}");
+        struct sv text =
+                SV("{\"manifests\":[{\"digest\":\"" A "\",\"size\":1,\"annotations\":{\"org.opencontainers.image.ref.name\":\"one\"}},"
+                   "{\"digest\":\"" B "\",\"size\":1,\"annotations\":{\"org.opencontainers.image.ref.name\":\"quay.io/x:two\"}}]}");
         AUTO(oci_descriptor) struct oci_descriptor d = {0};
         ok(oci_index_find_tag(text, "two", &d, err));
         assert_string_equal(d.digest, B);
@@ -67,10 +74,11 @@ static void tags_of_layouts_are_found(void **state) {
 
 static void configurations_are_read(void **state) {
         AUTO(oci_config) struct oci_config c = {0};
-        ok(oci_config_parse(SV("{\"os\":\"linux\",\"architecture\":\"amd64\",\"created\":\"1970-01-01T00:00:01Z\",\"config\":{\"Env\":[\"A=1\"],\"Entrypoint\":[\"/e\"],"
-                               "\"Cmd\":[\"c\"],\"WorkingDir\":\"/w\",\"User\":\"app:staff\",\"StopSignal\":\"SIGINT\",\"ExposedPorts\":{\"80/tcp\":{}}},"
-                               "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" A "\"]}}"),
-                            &c, err));
+        ok(oci_config_parse(
+                SV("{\"os\":\"linux\",\"architecture\":\"amd64\",\"created\":\"1970-01-01T00:00:01Z\",\"config\":{\"Env\":[\"A=1\"],\"Entrypoint\":[\"/e\"],"
+                   "\"Cmd\":[\"c\"],\"WorkingDir\":\"/w\",\"User\":\"app:staff\",\"StopSignal\":\"SIGINT\",\"ExposedPorts\":{\"80/tcp\":{}}},"
+                   "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" A "\"]}}"),
+                &c, err));
         assert_string_equal(c.env.items[0], "A=1");
         assert_string_equal(c.entrypoint.items[0], "/e");
         assert_string_equal(c.command.items[0], "c");
@@ -93,8 +101,11 @@ static void signals_have_many_names(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(a_manifest_has_a_configuration_and_layers), cmocka_unit_test(damaged_manifests_are_refused),
-                                           cmocka_unit_test(the_platform_is_chosen),                    cmocka_unit_test(tags_of_layouts_are_found),
-                                           cmocka_unit_test(configurations_are_read),                   cmocka_unit_test(signals_have_many_names)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(a_manifest_has_a_configuration_and_layers),
+                                           cmocka_unit_test(damaged_manifests_are_refused),
+                                           cmocka_unit_test(the_platform_is_chosen),
+                                           cmocka_unit_test(tags_of_layouts_are_found),
+                                           cmocka_unit_test(configurations_are_read),
+                                           cmocka_unit_test(signals_have_many_names)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

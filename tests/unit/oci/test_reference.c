@@ -26,8 +26,10 @@ static void names_become_full(void **state) {
 }
 
 static void rejects_what_is_no_name(void **state) {
-        static const char *const bad[] = {"", ":", "a:", "/a", "a/", "a//b", "A/b", "a b", "a:b c", "-a", "a-", "a___b", "a..b", "a@sha256:12", "a@md5:1", "host:99999/a",
-                                          "ho_st:1/a", "a:.b", "[x]:1/a", "docker-archive:", "a\n", "https://x/y"};
+        static const char *const bad[] = {
+                "",    ":",          "a:",   "/a",          "a/",      "a//b",         "A/b",       "a b",  "a:b c",   "-a",
+                "a-",  "a___b",      "a..b", "a@sha256:12", "a@md5:1", "host:99999/a", "ho_st:1/a", "a:.b", "[x]:1/a", "docker-archive:",
+                "a\n", "https://x/y"};
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 AUTO(err) struct err why = ERR_INIT;
                 struct oci_reference r = {0};

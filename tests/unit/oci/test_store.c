@@ -80,8 +80,8 @@ static void put_image(struct oci_store *s, const char *name, const char *word) {
         put_pieces(s, str_sv(&tar), &layer);
         AUTO(free) char *config_text = xasprintf("{\"config\":{\"Cmd\":[\"%s\"]},\"rootfs\":{\"diff_ids\":[\"%s\"]}}", word, layer.digest);
         put_pieces(s, sv_of(config_text), &config);
-        AUTO(free) char *text = xasprintf("{\"config\":{\"digest\":\"%s\",\"size\":%lld},\"layers\":[{\"digest\":\"%s\",\"size\":%lld}]}", config.digest,
-                                          (long long)config.size, layer.digest, (long long)layer.size);
+        AUTO(free) char *text = xasprintf("{\"config\":{\"digest\":\"%s\",\"size\":%lld},\"layers\":[{\"digest\":\"%s\",\"size\":%lld}]}",
+                                          config.digest, (long long)config.size, layer.digest, (long long)layer.size);
         ok(oci_store_put(s, sv_of(text), manifest, err));
         ok(oci_store_tag(s, name, manifest, manifest, "file", err));
 }

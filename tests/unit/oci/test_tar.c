@@ -86,7 +86,8 @@ static void damage_is_told(void **state) {
 }
 
 static void pax_headers_that_lie_are_refused(void **state) {
-        static const char *const bad[] = {"5 a=b\n", "7 a=b\n", "6 a=b", "99999999999999999999 a=b\n", "x a=b\n", "0 =\n", "12 size=-1\n\n", "14 size=a12\n", "3 \n"};
+        static const char *const bad[] = {"5 a=b\n",        "7 a=b\n",       "6 a=b", "99999999999999999999 a=b\n", "x a=b\n", "0 =\n",
+                                          "12 size=-1\n\n", "14 size=a12\n", "3 \n"};
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 AUTO(str) struct str text = STR_INIT(0);
                 struct memory m;
@@ -101,7 +102,8 @@ static void pax_headers_that_lie_are_refused(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(entries_come_in_order_with_their_data), cmocka_unit_test(long_names_come_from_pax_and_gnu_headers),
-                                           cmocka_unit_test(damage_is_told), cmocka_unit_test(pax_headers_that_lie_are_refused)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(entries_come_in_order_with_their_data),
+                                           cmocka_unit_test(long_names_come_from_pax_and_gnu_headers), cmocka_unit_test(damage_is_told),
+                                           cmocka_unit_test(pax_headers_that_lie_are_refused)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,11 @@ static void files_links_modes_and_times_are_kept(void **state) {
 static int unpack_onto(const struct place *p, struct str *text, const int *lower, size_t count, struct err *err) {
         struct memory m = {.rest = str_sv(text)};
         AUTO(tar) struct tar *t = tar_new(memory_read, &m);
-        const struct unpack_options o = {.mode = UNPACK_OVERLAY, .squash_owners = getuid() != 0, .is_in_user_namespace = getuid() != 0, .lower = lower, .lower_count = count};
+        const struct unpack_options o = {.mode = UNPACK_OVERLAY,
+                                         .squash_owners = getuid() != 0,
+                                         .is_in_user_namespace = getuid() != 0,
+                                         .lower = lower,
+                                         .lower_count = count};
         return unpack_layer(t, p->fd, &o, err);
 }
 
@@ -102,8 +106,10 @@ static void links_of_lower_layers_are_followed(void **state) {
         struct place *p = *state;
         AUTO(str) struct str text = STR_INIT(0);
         struct stat st;
-        AUTO(fd) int bottom = lower_layer(p, "bottom", '5', "usr/bin", NULL, '5', "usr/lib", NULL, '5', "run", NULL, '5', "var", NULL, '0', "usr/bin/old", NULL, 0);
-        AUTO(fd) int top = lower_layer(p, "top", '2', "bin", "usr/bin", '2', "var/run", "/run", '2', "usr/lib64", "../usr/./lib", '2', "lib64", "usr/lib64", 0);
+        AUTO(fd) int bottom = lower_layer(p, "bottom", '5', "usr/bin", NULL, '5', "usr/lib", NULL, '5', "run", NULL, '5', "var", NULL, '0',
+                                          "usr/bin/old", NULL, 0);
+        AUTO(fd) int top = lower_layer(p, "top", '2', "bin", "usr/bin", '2', "var/run", "/run", '2', "usr/lib64", "../usr/./lib", '2',
+                                       "lib64", "usr/lib64", 0);
         const int lower[] = {bottom, top};
         tar_add(&text, '0', "bin/tool", NULL, 0755, SV("tool"));
         tar_add(&text, '0', "bin/.wh.old", NULL, 0644, SV_NULL);
@@ -113,7 +119,8 @@ static void links_of_lower_layers_are_followed(void **state) {
         tar_add(&text, '1', "hard", "bin/tool", 0, SV_NULL);
         tar_end(&text);
         ok(unpack_onto(p, &text, lower, 2, err));
-        AUTO(free) char *tool = text_of(p, "usr/bin/tool"), *pid = text_of(p, "run/app/pid"), *libx = text_of(p, "usr/lib/deep/libx"), *hard = text_of(p, "hard");
+        AUTO(free) char *tool = text_of(p, "usr/bin/tool"), *pid = text_of(p, "run/app/pid"), *libx = text_of(p, "usr/lib/deep/libx"),
+                        *hard = text_of(p, "hard");
         assert_string_equal(tool, "tool");
         assert_string_equal(pid, "1");
         assert_string_equal(libx, "x");
@@ -129,7 +136,8 @@ static void links_of_lower_layers_are_followed(void **state) {
 static void links_that_upper_layers_hide_are_not_followed(void **state) {
         struct place *p = *state;
         AUTO(str) struct str text = STR_INIT(0);
-        AUTO(fd) int bottom = lower_layer(p, "bottom", '2', "gone", "usr", '2', "was", "usr", '2', "d/hidden", "../usr", '5', "usr", NULL, 0);
+        AUTO(fd) int bottom =
+                lower_layer(p, "bottom", '2', "gone", "usr", '2', "was", "usr", '2', "d/hidden", "../usr", '5', "usr", NULL, 0);
         AUTO(fd) int top = lower_layer(p, "top", '0', ".wh.gone", NULL, '5', "was", NULL, '5', "d", NULL, '0', "d/.wh..wh..opq", NULL, 0);
         const int lower[] = {bottom, top};
         tar_add(&text, '0', "gone/a", NULL, 0644, SV("a"));
@@ -180,7 +188,8 @@ static void hostile_links_stay_inside_or_are_refused(void **state) {
                         AUTO(str) struct str text = STR_INIT(0);
                         AUTO(err) struct err why = ERR_INIT;
                         AUTO(free) char *name = xasprintf("lower%zu%d", i, from_below);
-                        AUTO(fd) int below = lower_layer(p, name, '0', "plain", NULL, from_below ? '2' : '5', from_below ? cases[i].link : "unused", cases[i].target, 0);
+                        AUTO(fd) int below = lower_layer(p, name, '0', "plain", NULL, from_below ? '2' : '5',
+                                                         from_below ? cases[i].link : "unused", cases[i].target, 0);
                         if (!from_below)
                                 tar_add(&text, '2', cases[i].link, cases[i].target, 0777, SV_NULL);
                         tar_add(&text, '0', cases[i].file, NULL, 0644, SV("in"));
@@ -337,7 +346,8 @@ static void layers_are_applied_without_overlay(void **state) {
 static void paths_are_cleaned(void **state) {
         static const struct {
                 const char *name, *clean;
-        } cases[] = {{"a/b", "a/b"}, {"./a//b/", "a/b"}, {"/a", "a"}, {".", ""}, {"/", ""}, {"..", NULL}, {"a/..", NULL}, {"a/../b", NULL}, {"...", "..."}, {"a/.b", "a/.b"}};
+        } cases[] = {{"a/b", "a/b"}, {"./a//b/", "a/b"}, {"/a", "a"},      {".", ""},      {"/", ""},
+                     {"..", NULL},   {"a/..", NULL},     {"a/../b", NULL}, {"...", "..."}, {"a/.b", "a/.b"}};
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 AUTO(free) char *clean = unpack_clean_path(cases[i].name);
                 if (!streq_null(clean, cases[i].clean))

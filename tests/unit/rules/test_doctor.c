@@ -50,11 +50,14 @@ static void log_lines_tell_what_happened(void **state) {
         static const struct {
                 const char *role, *line, *id;
         } cases[] = {
-                {"driver", "pods is forbidden: User \"x\" cannot create resource \"pods\" ... Please check \"kubectl auth can-i create", "D001"},
+                {"driver", "pods is forbidden: User \"x\" cannot create resource \"pods\" ... Please check \"kubectl auth can-i create",
+                 "D001"},
                 {"driver", "io.fabric8...: cannot get resource \"pods\" in API group \"\" in the namespace \"x\"", "D002"},
                 {"driver", "KubernetesClientException: Unauthorized", "D005"},
                 {"driver", "python3: can't open file '/opt/spark/nope.py': [Errno 2] No such file or directory", "D132"},
-                {"driver", "org.apache.spark.SparkException: Job aborted due to stage failure: Task 3 in stage 1.0 failed 4 times, most recent", "D118"},
+                {"driver",
+                 "org.apache.spark.SparkException: Job aborted due to stage failure: Task 3 in stage 1.0 failed 4 times, most recent",
+                 "D118"},
         };
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 const char *id = first(&(struct doctor_facts){.role = cases[i].role, .exit_code = 1}, cases[i].line);
@@ -77,7 +80,8 @@ static void a_rule_about_executors_is_not_told_of_a_driver(void **state) {
 static void the_particular_comes_before_the_general(void **state) {
         /* Exit code 1 alone says only that the application failed; the log says why. */
         assert_string_equal(first(&(struct doctor_facts){.role = "driver", .phase = "Failed", .exit_code = 1}, NULL), "D117");
-        assert_string_not_equal(first(&(struct doctor_facts){.role = "driver", .phase = "Failed", .exit_code = 1}, "KubernetesClientException: Unauthorized"),
+        assert_string_not_equal(first(&(struct doctor_facts){.role = "driver", .phase = "Failed", .exit_code = 1},
+                                      "KubernetesClientException: Unauthorized"),
                                 "D117");
 }
 

@@ -21,7 +21,9 @@ static int finish(struct submit_args *a, struct err *err) {
 TEST(takes_both_forms_of_options) {
         AUTO(submit_args) struct submit_args a;
         submit_args_init(&a, SPARK_4_1);
-        assert_int_equal(PARSE(&a, NULL, "--name=x y", "--class", "a.B", "-c", "spark.a=b=c", "--conf=spark.d=", "app.jar", "--name", "z", "-v", ""), 0);
+        assert_int_equal(
+                PARSE(&a, NULL, "--name=x y", "--class", "a.B", "-c", "spark.a=b=c", "--conf=spark.d=", "app.jar", "--name", "z", "-v", ""),
+                0);
         assert_string_equal(a.values[SUBMIT_NAME], "x y");
         assert_string_equal(map_get(&a.properties, "spark.a"), "b=c");
         assert_string_equal(map_get(&a.properties, "spark.d"), "");

@@ -59,13 +59,16 @@ TEST(words_errors_as_each_line_does) {
         assert_int_equal(conf_bool(&old, "spark.kubernetes.local.dirs.tmpfs", &b, &err), -EINVAL);
         assert_string_equal(err_message(&err), "spark.kubernetes.local.dirs.tmpfs should be boolean, but was maybe");
         assert_int_equal(conf_bool(&new, "spark.kubernetes.local.dirs.tmpfs", &b, &err), -EINVAL);
-        assert_string_equal(err_message(&err), "[INVALID_CONF_VALUE.TYPE_MISMATCH] The value 'maybe' in the config \"spark.kubernetes.local.dirs.tmpfs\" is "
-                                               "invalid. It should be a/an 'boolean' value. SQLSTATE: 22022");
+        assert_string_equal(err_message(&err),
+                            "[INVALID_CONF_VALUE.TYPE_MISMATCH] The value 'maybe' in the config \"spark.kubernetes.local.dirs.tmpfs\" is "
+                            "invalid. It should be a/an 'boolean' value. SQLSTATE: 22022");
         const char *text;
         conf_set(&old, "spark.kubernetes.container.image.pullPolicy", "Sometimes");
         assert_int_equal(conf_string(&old, "spark.kubernetes.container.image.pullPolicy", &text, &err), -EINVAL);
-        assert_string_equal(err_message(&err), "The value of spark.kubernetes.container.image.pullPolicy should be one of Always, Never, IfNotPresent, but was "
-                                               "Sometimes");
+        assert_string_equal(
+                err_message(&err),
+                "The value of spark.kubernetes.container.image.pullPolicy should be one of Always, Never, IfNotPresent, but was "
+                "Sometimes");
 }
 
 TEST(checks_ranges) {
@@ -140,7 +143,8 @@ TEST(prints_doubles_as_java_does) {
         static const struct {
                 double value;
                 const char *text;
-        } cases[] = {{0.1, "0.1"}, {1, "1.0"}, {1e-4, "1.0E-4"}, {12345678.9, "1.23456789E7"}, {0.001, "0.001"}, {1e7, "1.0E7"}, {9999999, "9999999.0"}, {0, "0.0"}};
+        } cases[] = {{0.1, "0.1"},     {1, "1.0"},     {1e-4, "1.0E-4"},       {12345678.9, "1.23456789E7"},
+                     {0.001, "0.001"}, {1e7, "1.0E7"}, {9999999, "9999999.0"}, {0, "0.0"}};
         char text[32];
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 java_format_double(cases[i].value, text);
@@ -164,11 +168,18 @@ TEST(reads_numbers_as_java_does) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(reads_sizes_in_the_units_of_the_key), cmocka_unit_test(refuses_sizes_that_are_none), cmocka_unit_test(reads_times),
-                cmocka_unit_test(words_errors_as_each_line_does),      cmocka_unit_test(checks_ranges),               cmocka_unit_test(substitutes_references),
-                cmocka_unit_test(refuses_circular_references),         cmocka_unit_test(bounds_what_references_grow_to),
-                cmocka_unit_test(falls_back_to_older_names_and_other_keys), cmocka_unit_test(splits_lists_as_spark_does),
-                cmocka_unit_test(prints_doubles_as_java_does),         cmocka_unit_test(reads_numbers_as_java_does),
+                cmocka_unit_test(reads_sizes_in_the_units_of_the_key),
+                cmocka_unit_test(refuses_sizes_that_are_none),
+                cmocka_unit_test(reads_times),
+                cmocka_unit_test(words_errors_as_each_line_does),
+                cmocka_unit_test(checks_ranges),
+                cmocka_unit_test(substitutes_references),
+                cmocka_unit_test(refuses_circular_references),
+                cmocka_unit_test(bounds_what_references_grow_to),
+                cmocka_unit_test(falls_back_to_older_names_and_other_keys),
+                cmocka_unit_test(splits_lists_as_spark_does),
+                cmocka_unit_test(prints_doubles_as_java_does),
+                cmocka_unit_test(reads_numbers_as_java_does),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

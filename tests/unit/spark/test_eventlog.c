@@ -53,23 +53,28 @@ static void replay(struct replay *r, const char *text, size_t step, const struct
         "{\"Stage ID\":" #id ",\"Stage Attempt ID\":0,\"Stage Name\":\"s" #id "\",\"Number of Tasks\":" #tasks                            \
         ",\"RDD Info\":[],\"Parent IDs\":[],\"Details\":\"\",\"Submission Time\":10,\"Completion Time\":99,\"Accumulables\":[]}"
 #define START "{\"Event\":\"SparkListenerApplicationStart\",\"App Name\":\"n\",\"App ID\":\"a\",\"Timestamp\":5,\"User\":\"u\"}\n"
-#define JOB(id, stages) "{\"Event\":\"SparkListenerJobStart\",\"Job ID\":" #id ",\"Submission Time\":10,\"Stage Infos\":[" stages "],\"Properties\":{}}\n"
+#define JOB(id, stages)                                                                                                                    \
+        "{\"Event\":\"SparkListenerJobStart\",\"Job ID\":" #id ",\"Submission Time\":10,\"Stage Infos\":[" stages "],\"Properties\":{}}\n"
 #define SUBMIT(info) "{\"Event\":\"SparkListenerStageSubmitted\",\"Stage Info\":" info ",\"Properties\":{}}\n"
 #define COMPLETE(info) "{\"Event\":\"SparkListenerStageCompleted\",\"Stage Info\":" info "}\n"
-#define TASK_INFO(id, finish, killed)                                                                                                     \
-        "{\"Task ID\":" #id ",\"Index\":" #id ",\"Attempt\":0,\"Launch Time\":20,\"Executor ID\":\"1\",\"Host\":\"h\",\"Locality\":\"ANY\","  \
-        "\"Speculative\":false,\"Getting Result Time\":0,\"Finish Time\":" #finish ",\"Failed\":false,\"Killed\":" killed ",\"Accumulables\":[]}"
-#define TASK_START(id) "{\"Event\":\"SparkListenerTaskStart\",\"Stage ID\":1,\"Stage Attempt ID\":0,\"Task Info\":" TASK_INFO(id, 0, "false") "}\n"
-#define TASK_END(id, reason, killed)                                                                                                      \
-        "{\"Event\":\"SparkListenerTaskEnd\",\"Stage ID\":1,\"Stage Attempt ID\":0,\"Task Type\":\"ResultTask\",\"Task End Reason\":" reason     \
-        ",\"Task Info\":" TASK_INFO(id, 50, killed) ",\"Task Metrics\":{\"Executor Run Time\":17,\"Result Size\":3,"                       \
-        "\"Input Metrics\":{\"Bytes Read\":1000,\"Records Read\":7}}}\n"
+#define TASK_INFO(id, finish, killed)                                                                                                      \
+        "{\"Task ID\":" #id ",\"Index\":" #id                                                                                              \
+        ",\"Attempt\":0,\"Launch Time\":20,\"Executor ID\":\"1\",\"Host\":\"h\",\"Locality\":\"ANY\","                                     \
+        "\"Speculative\":false,\"Getting Result Time\":0,\"Finish Time\":" #finish ",\"Failed\":false,\"Killed\":" killed                  \
+        ",\"Accumulables\":[]}"
+#define TASK_START(id)                                                                                                                     \
+        "{\"Event\":\"SparkListenerTaskStart\",\"Stage ID\":1,\"Stage Attempt ID\":0,\"Task Info\":" TASK_INFO(id, 0, "false") "}\n"
+#define TASK_END(id, reason, killed)                                                                                                         \
+        "{\"Event\":\"SparkListenerTaskEnd\",\"Stage ID\":1,\"Stage Attempt ID\":0,\"Task Type\":\"ResultTask\",\"Task End Reason\":" reason \
+        ",\"Task Info\":" TASK_INFO(id, 50, killed) ",\"Task Metrics\":{\"Executor Run Time\":17,\"Result Size\":3,"                         \
+                                                    "\"Input Metrics\":{\"Bytes Read\":1000,\"Records Read\":7}}}\n"
 #define SUCCESS "{\"Reason\":\"Success\"}"
 #define KILLED "{\"Reason\":\"TaskKilled\",\"Kill Reason\":\"not wanted\"}"
 
-static const char one_job[] = START JOB(0, STAGE(1, 3)) SUBMIT(STAGE(1, 3)) TASK_START(1) TASK_START(2) TASK_START(3) TASK_END(1, SUCCESS, "false")
-        TASK_END(2, KILLED, "true") COMPLETE(STAGE(1, 3)) "{\"Event\":\"SparkListenerJobEnd\",\"Job ID\":0,\"Completion Time\":100,\"Job Result\":{\"Result\":\"JobSucceeded\"}}\n"
-        TASK_END(3, SUCCESS, "false");
+static const char one_job[] = START JOB(0, STAGE(1, 3)) SUBMIT(STAGE(1, 3)) TASK_START(1) TASK_START(2) TASK_START(3) TASK_END(
+        1, SUCCESS, "false") TASK_END(2, KILLED, "true")
+        COMPLETE(STAGE(1, 3)) "{\"Event\":\"SparkListenerJobEnd\",\"Job ID\":0,\"Completion Time\":100,\"Job Result\":{\"Result\":\"JobSucceeded\"}}\n" TASK_END(
+                3, SUCCESS, "false");
 
 struct seen {
         int count;
@@ -115,10 +120,10 @@ TEST(a_job_s_life_is_added_up_however_the_text_arrives) {
 
 TEST(spaced_and_reordered_events_say_the_same) {
         /* The same task end, as no Spark writes it: the slow reader must find what the fast one finds. */
-        static const char spaced[] = START JOB(0, STAGE(1, 1)) SUBMIT(STAGE(1, 1)) TASK_START(1)
-                "{ \"Task Metrics\" : {\"Result Size\":3,\"Executor Run Time\": 1.7e1 }, \"Event\":\"SparkListenerTaskEnd\", \"Task Info\":"
-                "{\"Host\":\"\\u0068\",\"Task ID\":1,\"Executor ID\":\"1\",\"Finish Time\":50,\"Launch Time\":20,\"Index\":1,\"Locality\":\"ANY\"},"
-                "\"Unknown\":[{\"a\":\"]}\"}], \"Task End Reason\":{\"Reason\":\"Success\"},\"Stage ID\":1}\n";
+        static const char spaced[] = START JOB(0, STAGE(1, 1)) SUBMIT(STAGE(1, 1)) TASK_START(
+                1) "{ \"Task Metrics\" : {\"Result Size\":3,\"Executor Run Time\": 1.7e1 }, \"Event\":\"SparkListenerTaskEnd\", \"Task Info\":"
+                   "{\"Host\":\"\\u0068\",\"Task ID\":1,\"Executor ID\":\"1\",\"Finish Time\":50,\"Launch Time\":20,\"Index\":1,\"Locality\":\"ANY\"},"
+                   "\"Unknown\":[{\"a\":\"]}\"}], \"Task End Reason\":{\"Reason\":\"Success\"},\"Stage ID\":1}\n";
         struct replay r;
         replay(&r, spaced, 4096, NULL);
         struct seen seen = {0};
@@ -131,8 +136,10 @@ TEST(spaced_and_reordered_events_say_the_same) {
 }
 
 TEST(the_time_of_a_resubmitted_task_counts_once_but_twice_in_35) {
-        static const char lost[] = START "{\"Event\":\"SparkListenerExecutorAdded\",\"Timestamp\":6,\"Executor ID\":\"1\",\"Executor Info\":{\"Host\":\"h\",\"Total Cores\":1,\"Log Urls\":{}}}\n"
-                JOB(0, STAGE(1, 3)) SUBMIT(STAGE(1, 3)) TASK_START(1) TASK_END(1, SUCCESS, "false") TASK_END(1, "{\"Reason\":\"Resubmitted\"}", "false");
+        static const char lost[] = START
+                "{\"Event\":\"SparkListenerExecutorAdded\",\"Timestamp\":6,\"Executor ID\":\"1\",\"Executor Info\":{\"Host\":\"h\",\"Total Cores\":1,\"Log Urls\":{}}}\n" JOB(
+                        0, STAGE(1, 3)) SUBMIT(STAGE(1, 3)) TASK_START(1) TASK_END(1, SUCCESS, "false")
+                        TASK_END(1, "{\"Reason\":\"Resubmitted\"}", "false");
         for (int as_35 = 0; as_35 <= 1; as_35++) {
                 struct replay r;
                 struct eventlog_options o = {.as_35 = as_35};
@@ -163,9 +170,15 @@ TEST(of_too_many_tasks_those_that_ended_first_go) {
         AUTO(str) struct str text = STR_INIT(0);
         str_append_s(&text, START JOB(0, STAGE(1, 100)) SUBMIT(STAGE(1, 100)));
         for (int i = 0; i < 60; i++) {
-                str_appendf(&text, "{\"Event\":\"SparkListenerTaskStart\",\"Stage ID\":1,\"Stage Attempt ID\":0,\"Task Info\":{\"Task ID\":%d,\"Index\":%d,\"Launch Time\":%d}}\n", i, i, i);
-                str_appendf(&text, "{\"Event\":\"SparkListenerTaskEnd\",\"Stage ID\":1,\"Stage Attempt ID\":0,\"Task End Reason\":{\"Reason\":\"Success\"},"
-                                   "\"Task Info\":{\"Task ID\":%d,\"Index\":%d,\"Launch Time\":%d,\"Finish Time\":%d}}\n", i, i, i, i + 5);
+                str_appendf(
+                        &text,
+                        "{\"Event\":\"SparkListenerTaskStart\",\"Stage ID\":1,\"Stage Attempt ID\":0,\"Task Info\":{\"Task ID\":%d,\"Index\":%d,\"Launch Time\":%d}}\n",
+                        i, i, i);
+                str_appendf(
+                        &text,
+                        "{\"Event\":\"SparkListenerTaskEnd\",\"Stage ID\":1,\"Stage Attempt ID\":0,\"Task End Reason\":{\"Reason\":\"Success\"},"
+                        "\"Task Info\":{\"Task ID\":%d,\"Index\":%d,\"Launch Time\":%d,\"Finish Time\":%d}}\n",
+                        i, i, i, i + 5);
         }
         struct replay r;
         replay(&r, str_cstr(&text), 4096, &(struct eventlog_options){.retained_tasks = 20});

@@ -17,7 +17,8 @@ static void put32(struct str *s, uint32_t n) {
 /* A local header and its data; deflated ones leave their sizes to a descriptor, as `jar` does. */
 static void add_entry(struct str *s, const char *name, struct sv text, bool deflated) {
         unsigned char packed[4096];
-        z_stream z = {.next_in = (unsigned char *)text.data, .avail_in = (unsigned)text.len, .next_out = packed, .avail_out = sizeof(packed)};
+        z_stream z = {
+                .next_in = (unsigned char *)text.data, .avail_in = (unsigned)text.len, .next_out = packed, .avail_out = sizeof(packed)};
         assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
         assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
         struct sv data = deflated ? sv_new((char *)packed, z.total_out) : text;
@@ -42,7 +43,8 @@ static void add_entry(struct str *s, const char *name, struct sv text, bool defl
         }
 }
 
-#define MANIFEST SV("Manifest-Version: 1.0\r\nMain-Class: org.example.a.rather.long.package.na\r\n me.Main\r\nX: y\r\n\r\nName: a\r\nMain-Class: no\r\n")
+#define MANIFEST                                                                                                                           \
+        SV("Manifest-Version: 1.0\r\nMain-Class: org.example.a.rather.long.package.na\r\n me.Main\r\nX: y\r\n\r\nName: a\r\nMain-Class: no\r\n")
 
 TEST(reads_stored_and_deflated_manifests) {
         for (int deflated = 0; deflated < 2; deflated++) {

@@ -90,9 +90,12 @@ TEST(doubles_are_read_as_java_reads_them) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(doubles_are_written_as_java_writes_them),  cmocka_unit_test(fixed_decimals_round_half_up_on_the_shortest_form),
-                cmocka_unit_test(sizes_change_unit_at_twice_the_unit),      cmocka_unit_test(durations_are_spark_s),
-                cmocka_unit_test(numbers_are_grouped_by_threes),            cmocka_unit_test(doubles_are_read_as_java_reads_them),
+                cmocka_unit_test(doubles_are_written_as_java_writes_them),
+                cmocka_unit_test(fixed_decimals_round_half_up_on_the_shortest_form),
+                cmocka_unit_test(sizes_change_unit_at_twice_the_unit),
+                cmocka_unit_test(durations_are_spark_s),
+                cmocka_unit_test(numbers_are_grouped_by_threes),
+                cmocka_unit_test(doubles_are_read_as_java_reads_them),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

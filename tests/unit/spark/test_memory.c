@@ -21,7 +21,8 @@ TEST(adds_what_spark_adds) {
         assert_int_equal(TOTAL("4.1", true, "spark.driver.memory", "4g", "spark.kubernetes.memoryOverheadFactor", "0.2"), 4915);
         assert_int_equal(TOTAL("4.1", false, "spark.driver.memory", "10g"), 14336);
         assert_int_equal(TOTAL("3.5", true, "spark.driver.memory", "2048", "spark.driver.memoryOverhead", "512"), 2560);
-        assert_int_equal(TOTAL("3.5", true, "spark.driver.memory", "10g", "spark.driver.memoryOverheadFactor", "0.15", "spark.kubernetes.memoryOverheadFactor", "0.3"),
+        assert_int_equal(TOTAL("3.5", true, "spark.driver.memory", "10g", "spark.driver.memoryOverheadFactor", "0.15",
+                               "spark.kubernetes.memoryOverheadFactor", "0.3"),
                          11776);
 }
 

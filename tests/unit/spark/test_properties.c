@@ -73,9 +73,14 @@ TEST(heads_with_comment_and_date) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(reads_the_three_separators), cmocka_unit_test(joins_continued_lines), cmocka_unit_test(skips_comments_and_empty_lines),
-                cmocka_unit_test(undoes_escapes), cmocka_unit_test(refuses_half_an_escape_and_names_the_line),
-                cmocka_unit_test(lets_the_last_of_equal_keys_win), cmocka_unit_test(writes_as_java_does), cmocka_unit_test(reads_back_what_it_writes),
+                cmocka_unit_test(reads_the_three_separators),
+                cmocka_unit_test(joins_continued_lines),
+                cmocka_unit_test(skips_comments_and_empty_lines),
+                cmocka_unit_test(undoes_escapes),
+                cmocka_unit_test(refuses_half_an_escape_and_names_the_line),
+                cmocka_unit_test(lets_the_last_of_equal_keys_win),
+                cmocka_unit_test(writes_as_java_does),
+                cmocka_unit_test(reads_back_what_it_writes),
                 cmocka_unit_test(heads_with_comment_and_date),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

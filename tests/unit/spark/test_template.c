@@ -16,22 +16,29 @@ static void check(const char *yaml, const char *want) {
 }
 
 TEST(makes_text_of_scalars_where_the_model_has_text) {
-        check("metadata: {labels: {a: 1, b: true, c: yes, d: 1.0, e: \"x\"}}", "{\"metadata\":{\"labels\":{\"a\":\"1\",\"b\":\"true\",\"c\":\"yes\",\"d\":\"1.0\",\"e\":\"x\"}}}");
+        check("metadata: {labels: {a: 1, b: true, c: yes, d: 1.0, e: \"x\"}}",
+              "{\"metadata\":{\"labels\":{\"a\":\"1\",\"b\":\"true\",\"c\":\"yes\",\"d\":\"1.0\",\"e\":\"x\"}}}");
         check("spec: {containers: [{env: [{name: A, value: 5}], command: [a, 1]}]}",
               "{\"spec\":{\"containers\":[{\"env\":[{\"name\":\"A\",\"value\":\"5\"}],\"command\":[\"a\",\"1\"]}]}}");
 }
 
 TEST(makes_numbers_and_booleans_of_text) {
-        check("spec: {terminationGracePeriodSeconds: \"30\", hostNetwork: \"true\"}", "{\"spec\":{\"terminationGracePeriodSeconds\":30,\"hostNetwork\":true}}");
+        check("spec: {terminationGracePeriodSeconds: \"30\", hostNetwork: \"true\"}",
+              "{\"spec\":{\"terminationGracePeriodSeconds\":30,\"hostNetwork\":true}}");
 }
 
 TEST(drops_empty_collections_of_known_fields) {
-        check("spec: {tolerations: [], nodeSelector: {}, emptyDirs: [], securityContext: {}}", "{\"spec\":{\"emptyDirs\":[],\"securityContext\":{}}}");
+        check("spec: {tolerations: [], nodeSelector: {}, emptyDirs: [], securityContext: {}}",
+              "{\"spec\":{\"emptyDirs\":[],\"securityContext\":{}}}");
 }
 
-TEST(keeps_unknown_fields_as_they_are) { check("spec: {notAField: 3, other: {x: [1]}}", "{\"spec\":{\"notAField\":3,\"other\":{\"x\":[1]}}}"); }
+TEST(keeps_unknown_fields_as_they_are) {
+        check("spec: {notAField: 3, other: {x: [1]}}", "{\"spec\":{\"notAField\":3,\"other\":{\"x\":[1]}}}");
+}
 
-TEST(follows_aliases) { check("metadata: {labels: &l {a: b}, annotations: *l}", "{\"metadata\":{\"labels\":{\"a\":\"b\"},\"annotations\":{\"a\":\"b\"}}}"); }
+TEST(follows_aliases) {
+        check("metadata: {labels: &l {a: b}, annotations: *l}", "{\"metadata\":{\"labels\":{\"a\":\"b\"},\"annotations\":{\"a\":\"b\"}}}");
+}
 
 static void check_error(const char *yaml, const char *part) {
         AUTO(free) char *got = parse(yaml);
@@ -52,8 +59,8 @@ TEST(bounds_aliases_and_depth) {
         AUTO(str) struct str bomb = STR_INIT(0), deep = STR_INIT(0);
         str_append_s(&bomb, "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for (int i = 1; i < 9; i++)
-                str_appendf(&bomb, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1,
-                            i - 1, i - 1);
+                str_appendf(&bomb, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1, i - 1, i - 1,
+                            i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
         check_error(str_cstr(&bomb), "too many nodes");
         str_append_s(&deep, "a: ");
         for (int i = 0; i < TEMPLATE_MAX_DEPTH + 5; i++)

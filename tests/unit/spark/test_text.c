@@ -34,8 +34,9 @@ TEST(counts_utf16_units) {
 }
 
 TEST(takes_the_short_name_of_a_principal) {
-        static const char *const rows[][2] = {{"bob", "bob"}, {"bob@R", "bob"}, {"bob/h", "bob"}, {"bob/h@R", "bob"}, {"", ""},        {"/h", "/h"},
-                                              {"a/", "a/"},   {"a/b/c", "a/b/c"}, {"a@", NULL}, {"@R", NULL},      {"a@b@c", NULL}, {"a@b/c", NULL}};
+        static const char *const rows[][2] = {{"bob", "bob"}, {"bob@R", "bob"}, {"bob/h", "bob"}, {"bob/h@R", "bob"},
+                                              {"", ""},       {"/h", "/h"},     {"a/", "a/"},     {"a/b/c", "a/b/c"},
+                                              {"a@", NULL},   {"@R", NULL},     {"a@b@c", NULL},  {"a@b/c", NULL}};
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 AUTO(free) char *got = hadoop_short_name(rows[i][0]);
                 assert_true(got ? rows[i][1] && streq(got, rows[i][1]) : !rows[i][1]);
@@ -43,7 +44,8 @@ TEST(takes_the_short_name_of_a_principal) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(makes_prefixes_of_names), cmocka_unit_test(makes_labels_of_names), cmocka_unit_test(substitutes_ids), cmocka_unit_test(takes_the_short_name_of_a_principal),
+        const struct CMUnitTest tests[] = {cmocka_unit_test(makes_prefixes_of_names), cmocka_unit_test(makes_labels_of_names),
+                                           cmocka_unit_test(substitutes_ids), cmocka_unit_test(takes_the_short_name_of_a_principal),
                                            cmocka_unit_test(counts_utf16_units)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,8 +48,11 @@ TEST(reads_jar_names) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(knows_releases_of_its_lines), cmocka_unit_test(takes_a_line_for_its_newest_release),
-                cmocka_unit_test(refuses_other_lines_and_names_its_own), cmocka_unit_test(reads_image_tags), cmocka_unit_test(reads_jar_names),
+                cmocka_unit_test(knows_releases_of_its_lines),
+                cmocka_unit_test(takes_a_line_for_its_newest_release),
+                cmocka_unit_test(refuses_other_lines_and_names_its_own),
+                cmocka_unit_test(reads_image_tags),
+                cmocka_unit_test(reads_jar_names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,9 +16,9 @@ static int parse(const char *version, const char *const *pairs, struct volumes *
 TEST(reads_each_type) {
         AUTO(volumes) struct volumes v = {0};
         AUTO(spark_conf) struct spark_conf c;
-        assert_int_equal(PARSE("4.1", &v, &c, NULL, P "hostPath.h.mount.path", "/h", P "hostPath.h.options.path", "/p", P "hostPath.h.mount.readOnly", "true",
-                               P "emptyDir.e.mount.path", "/e", P "emptyDir.e.options.medium", "Memory", P "nfs.n.mount.path", "/n", P "nfs.n.options.path", "/x",
-                               P "nfs.n.options.server", "s"),
+        assert_int_equal(PARSE("4.1", &v, &c, NULL, P "hostPath.h.mount.path", "/h", P "hostPath.h.options.path", "/p",
+                               P "hostPath.h.mount.readOnly", "true", P "emptyDir.e.mount.path", "/e", P "emptyDir.e.options.medium",
+                               "Memory", P "nfs.n.mount.path", "/n", P "nfs.n.options.path", "/x", P "nfs.n.options.server", "s"),
                          0);
         assert_int_equal(v.list.len, 3);
         assert_int_equal(v.list.items[0].type, VOLUME_HOST_PATH);
@@ -53,8 +53,8 @@ TEST(checks_sizes_in_4_1_only) {
 }
 
 TEST(allows_one_kind_of_sub_path) {
-        ERROR("4.1", "mutually exclusive", P "hostPath.h.mount.path", "/h", P "hostPath.h.options.path", "/p", P "hostPath.h.mount.subPath", "a",
-              P "hostPath.h.mount.subPathExpr", "b");
+        ERROR("4.1", "mutually exclusive", P "hostPath.h.mount.path", "/h", P "hostPath.h.options.path", "/p", P "hostPath.h.mount.subPath",
+              "a", P "hostPath.h.mount.subPathExpr", "b");
 }
 
 int main(void) {

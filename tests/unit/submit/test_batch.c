@@ -26,9 +26,12 @@ static void on_result(void *arg, const struct batch_result *r) {
                 close(t->pipe);
         }
 }
-static void on_warning(void *arg, size_t line, const char *text) { str_appendf(&((struct told *)arg)->text, "%zu warning: %s\n", line, text); }
+static void on_warning(void *arg, size_t line, const char *text) {
+        str_appendf(&((struct told *)arg)->text, "%zu warning: %s\n", line, text);
+}
 
-/* Creates and deletes all it is asked to, but pods of an application whose name begins with "forbidden", and at once but for names that begin with "slow". */
+/* Creates and deletes all it is asked to, but pods of an application whose name begins with "forbidden", and at once but for names that
+ * begin with "slow". */
 struct late {
         struct http_exchange *exchange;
         struct timer *timer;
@@ -55,7 +58,8 @@ static void create_all(struct fake_api *api, struct http_exchange *x, const stru
 static const struct batch_options plain = {0};
 
 /* Runs `lines`, one application a line, against the test's server. */
-static int run_fd(struct fake_api *api, int fd, const struct batch_options *more, struct told *t, struct batch_counts *counts, struct err *err) {
+static int run_fd(struct fake_api *api, int fd, const struct batch_options *more, struct told *t, struct batch_counts *counts,
+                  struct err *err) {
         AUTO(strv) struct strv common = {0};
         AUTO(free) char *master = xasprintf("k8s://%s", api->access.server);
         const char *const words[] = {"--master", master, "--conf", "spark.kubernetes.container.image=apache/spark:4.1.4"};
@@ -123,8 +127,10 @@ static void one_bad_line_does_not_stop_the_others(void **state) {
 }
 
 static void what_is_wrong_is_said_of_its_line(void **state) {
-        run(state, "--deploy-mode client local:///a.py\n", &plain, "1 failed: a batch submits in cluster mode only; a driver in client mode is started by itself\n");
-        run(state, "\n--status x\n", &plain, "2 failed: a batch only submits: --kill, --status, --help and --version have no place in it\n");
+        run(state, "--deploy-mode client local:///a.py\n", &plain,
+            "1 failed: a batch submits in cluster mode only; a driver in client mode is started by itself\n");
+        run(state, "\n--status x\n", &plain,
+            "2 failed: a batch only submits: --kill, --status, --help and --version have no place in it\n");
         run(state, "-c spark.kubernetes.driver.lable.x=1 " JOB("a") "\n", &plain,
             "1 warning: spark.kubernetes.driver.lable.x is not a key that Spark knows; did you mean spark.kubernetes.driver.label.x?\n1 ok a in default\n");
 }
@@ -152,7 +158,8 @@ static void results_come_in_the_order_of_the_lines(void **state) {
 
 static void one_at_a_time_when_asked(void **state) {
         struct fake_api *api = *state;
-        run(state, JOB("slow-1") "\n" JOB("slow-2") "\n", &(struct batch_options){.in_flight = 1}, "1 ok slow-1 in default\n2 ok slow-2 in default\n");
+        run(state, JOB("slow-1") "\n" JOB("slow-2") "\n", &(struct batch_options){.in_flight = 1},
+            "1 ok slow-1 in default\n2 ok slow-2 in default\n");
         /* The second one's first request comes after the last of the first. */
         size_t pods = 0, last_first = 0, first_second = 0;
         for (size_t i = 0; i < api->bodies.len; i++) {
@@ -177,7 +184,8 @@ static void a_first_failure_may_end_it(void **state) {
 static void options_of_the_batch_hold_for_every_line(void **state) {
         run(state, JOB("a") "\n-c spark.kubernetes.namespace=m " JOB("b") "\n", &(struct batch_options){.job = {.namespace_ = "n"}},
             "1 ok a in n\n2 failed: --namespace n and spark.kubernetes.namespace=m contradict each other\n");
-        run(state, "-c spark.mine=1 " JOB("a") "\n", &(struct batch_options){.job = {.strict = true}}, "1 failed: spark.mine is not a key that Spark knows\n");
+        run(state, "-c spark.mine=1 " JOB("a") "\n", &(struct batch_options){.job = {.strict = true}},
+            "1 failed: spark.mine is not a key that Spark knows\n");
 }
 
 static void clusters_have_a_maximum(void **state) {

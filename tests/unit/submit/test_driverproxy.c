@@ -17,8 +17,13 @@ struct refusals {
 
 static void serve(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {
         const struct refusals *no = api->arg;
-        bool is_slice = strstr(request->path, "/endpointslices") != NULL, is_get = streq(request->method, "GET"), is_delete = streq(request->method, "DELETE");
-        int status = is_delete ? (is_slice ? no->delete_slice : no->delete_service) : is_get ? no->get : is_slice ? no->slice : strstr(request->path, "/services") ? no->service : 0;
+        bool is_slice = strstr(request->path, "/endpointslices") != NULL, is_get = streq(request->method, "GET"),
+             is_delete = streq(request->method, "DELETE");
+        int status = is_delete                            ? (is_slice ? no->delete_slice : no->delete_service)
+                     : is_get                             ? no->get
+                     : is_slice                           ? no->slice
+                     : strstr(request->path, "/services") ? no->service
+                                                          : 0;
         if (status == 409)
                 answer(x, 409, STATUS(409, "AlreadyExists", "services \\\"d\\\" already exists"));
         else if (status == 404)
@@ -31,7 +36,8 @@ static void serve(struct fake_api *api, struct http_exchange *x, const struct ht
                 answer(x, is_get || is_delete ? 200 : 201, no->labels ? no->labels : SERVICE(LABELLED));
 }
 
-static const struct driver_proxy proxy = {.namespace_ = "jobs", .name = "d", .address = "10.1.2.3", .driver_port = 7078, .block_port = 7079, .ui_port = 4040};
+static const struct driver_proxy proxy = {
+        .namespace_ = "jobs", .name = "d", .address = "10.1.2.3", .driver_port = 7078, .block_port = 7079, .ui_port = 4040};
 
 static int create(struct fake_api *api, const struct driver_proxy *p, const struct refusals *no, struct err *err) {
         api->handler = serve;
@@ -206,8 +212,11 @@ static void renewing_writes_the_time_and_nothing_else(void **state) {
 static void serve_text(struct fake_api *api, struct http_exchange *x, const struct http_request *request) { answer(x, 200, api->arg); }
 
 static void add(struct str *list, const char *name, const char *machine, const char *process, const char *renewed) {
-        str_appendf(list, "%s{\"metadata\":{\"namespace\":\"jobs\",\"name\":\"%s\",\"annotations\":{\"firesteel.dev/machine\":\"%s\",\"firesteel.dev/process\":\"%s\","
-                          "\"firesteel.dev/renewed\":\"%s\"}}}", list->len > 0 && str_ends(str_cstr(list), "}") ? "," : "", name, machine, process, renewed);
+        str_appendf(
+                list,
+                "%s{\"metadata\":{\"namespace\":\"jobs\",\"name\":\"%s\",\"annotations\":{\"firesteel.dev/machine\":\"%s\",\"firesteel.dev/process\":\"%s\","
+                "\"firesteel.dev/renewed\":\"%s\"}}}",
+                list->len > 0 && str_ends(str_cstr(list), "}") ? "," : "", name, machine, process, renewed);
 }
 
 static void only_what_a_crash_left_behind_is_an_orphan(void **state) {

@@ -25,7 +25,9 @@ static int finish(struct submit_job *job, const struct submit_job_options *o, co
                 r = submit_args_parse(&job->args, n, (char *const *)args, err);
         return r < 0 ? r : submit_job_finish(job, o, err);
 }
-static int finish_plain(struct submit_job *job, const char *const *args, struct err *err) { return finish(job, &(struct submit_job_options){0}, args, err); }
+static int finish_plain(struct submit_job *job, const char *const *args, struct err *err) {
+        return finish(job, &(struct submit_job_options){0}, args, err);
+}
 
 static const char kubeconfig[] = "apiVersion: v1\n"
                                  "kind: Config\n"
@@ -107,7 +109,10 @@ static void contradictions_are_refused(void **state) {
 
 static void misspelt_keys_are_warned_about(void **state) {
         AUTO(submit_job) struct submit_job job;
-        ok(finish_plain(&job, ARGS(MASTER, IMAGE, "--conf", "spark.kubernetes.namespce=x", "--conf", "spark.kubernetes.driver.lable.a=b", "--conf", "spark.mine=1", APP), test_err()));
+        ok(finish_plain(&job,
+                        ARGS(MASTER, IMAGE, "--conf", "spark.kubernetes.namespce=x", "--conf", "spark.kubernetes.driver.lable.a=b",
+                             "--conf", "spark.mine=1", APP),
+                        test_err()));
         assert_int_equal(job.warnings.len, 2);
         AUTO(free) char *all = strv_join(&job.warnings, "\n");
         assert_non_null(strstr(all, "spark.kubernetes.namespce is not a key that Spark knows; did you mean spark.kubernetes.namespace?"));
@@ -117,11 +122,14 @@ static void misspelt_keys_are_warned_about(void **state) {
 static void strictly_every_unknown_key_is_refused(void **state) {
         AUTO(submit_job) struct submit_job job, of_41;
         AUTO(err) struct err err = ERR_INIT;
-        assert_int_equal(finish(&job, &(struct submit_job_options){.strict = true}, ARGS(MASTER, IMAGE, "--conf", "spark.executor.memry=1g", APP), &err), -EINVAL);
+        assert_int_equal(finish(&job, &(struct submit_job_options){.strict = true},
+                                ARGS(MASTER, IMAGE, "--conf", "spark.executor.memry=1g", APP), &err),
+                         -EINVAL);
         assert_non_null(strstr(err_message(&err), "did you mean spark.executor.memory?"));
         err_clear(&err);
         const struct submit_job_options o = {.strict = true, .spark_version = "3.5.1"};
-        assert_int_equal(finish(&of_41, &o, ARGS(MASTER, IMAGE, "--conf", "spark.kubernetes.executor.useDriverPodIP=true", APP), &err), -EINVAL);
+        assert_int_equal(finish(&of_41, &o, ARGS(MASTER, IMAGE, "--conf", "spark.kubernetes.executor.useDriverPodIP=true", APP), &err),
+                         -EINVAL);
         assert_string_equal(err_message(&err), "spark.kubernetes.executor.useDriverPodIP is not a key of Spark 3.5.1");
 }
 
@@ -223,10 +231,12 @@ static void compare_keys(const char *const *a, const char *const *b, bool expect
 
 static void jobs_for_one_place_have_one_key(void **state) {
 #define KEY(what) "--conf", what
-        compare_keys(ARGS(MASTER, IMAGE, APP), ARGS(MASTER, IMAGE, KEY("spark.app.name=x"), KEY("spark.kubernetes.namespace=n"), APP), true);
+        compare_keys(ARGS(MASTER, IMAGE, APP), ARGS(MASTER, IMAGE, KEY("spark.app.name=x"), KEY("spark.kubernetes.namespace=n"), APP),
+                     true);
         compare_keys(ARGS(MASTER, IMAGE, APP), ARGS("--master", "k8s://https://other", IMAGE, APP), false);
         compare_keys(ARGS(MASTER, IMAGE, APP), ARGS(MASTER, IMAGE, KEY("spark.kubernetes.context=c"), APP), false);
-        compare_keys(ARGS(MASTER, IMAGE, APP), ARGS(MASTER, IMAGE, KEY("spark.kubernetes.authenticate.submission.oauthToken=t"), APP), false);
+        compare_keys(ARGS(MASTER, IMAGE, APP), ARGS(MASTER, IMAGE, KEY("spark.kubernetes.authenticate.submission.oauthToken=t"), APP),
+                     false);
         compare_keys(ARGS(MASTER, IMAGE, APP), ARGS(MASTER, IMAGE, KEY("spark.kubernetes.trust.certificates=true"), APP), false);
         /* Where the kubeconfig decides, its namespace is part of what it says. */
         compare_keys(ARGS(IMAGE, APP), ARGS(IMAGE, KEY("spark.kubernetes.namespace=n"), APP), false);
@@ -256,9 +266,11 @@ static void a_job_becomes_objects(void **state) {
 static void a_job_reads_the_files_it_names(void **state) {
         AUTO(submit_job) struct submit_job good, broken;
         AUTO(err) struct err err = ERR_INIT;
-        AUTO(free) char *template = write_file(*state, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {labels: {team: x}}\nspec: {containers: []}\n");
+        AUTO(free) char *template =
+                write_file(*state, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {labels: {team: x}}\nspec: {containers: []}\n");
         AUTO(free) char *bad = write_file(*state, "bad.yaml", "apiVersion: v1\nkind: [Pod\n");
-        AUTO(free) char *conf = xasprintf("spark.kubernetes.driver.podTemplateFile=%s", template), *bad_conf = xasprintf("spark.kubernetes.driver.podTemplateFile=%s", bad);
+        AUTO(free) char *conf = xasprintf("spark.kubernetes.driver.podTemplateFile=%s", template),
+                        *bad_conf = xasprintf("spark.kubernetes.driver.podTemplateFile=%s", bad);
         ok(build(&good, ARGS(MASTER, IMAGE, KEY(conf), APP), test_err()));
         assert_string_equal(mjson_str_at(good.s->pod, "/metadata/labels/team"), "x");
         assert_true(build(&broken, ARGS(MASTER, IMAGE, KEY(bad_conf), APP), &err) < 0);

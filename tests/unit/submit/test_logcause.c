@@ -25,9 +25,13 @@ static void recorded_is(const char *name, const char *expected) {
         }
 }
 
-static void an_error_of_python_is_named_whatever_times_out_afterwards(void **state) { recorded_is("shutdown-timeout", "ValueError: the file has 3 columns, 4 are wanted"); }
+static void an_error_of_python_is_named_whatever_times_out_afterwards(void **state) {
+        recorded_is("shutdown-timeout", "ValueError: the file has 3 columns, 4 are wanted");
+}
 
-static void an_error_of_a_worker_is_the_workers(void **state) { recorded_is("worker", "ZeroDivisionError: integer division or modulo by zero"); }
+static void an_error_of_a_worker_is_the_workers(void **state) {
+        recorded_is("worker", "ZeroDivisionError: integer division or modulo by zero");
+}
 
 static void an_error_of_sql_is_told_as_pyspark_tells_it(void **state) {
         recorded_is("sql", "pyspark.errors.exceptions.captured.NumberFormatException: [CAST_INVALID_INPUT] The value 'abc'");
@@ -50,10 +54,13 @@ static void a_traceback_may_come_after_the_shutdown_and_between_its_lines(void *
 }
 
 static void an_exception_of_the_main_thread_is_followed_to_its_cause(void **state) {
-        cause_is("INFO a\nException in thread \"main\" org.x.A: b\n\tat x.Exception(y)\nCaused by: java.B: c\n\tat z\nCaused by: java.C: d\n\tat q\n"
-                 "26/11/23 08:32:34 INFO ShutdownHookManager: done",
-                 "Caused by: java.C: d");
-        cause_is("26/11/23 08:32:34 ERROR Executor: Exception in task 0.0\njava.X: y\nCaused by: java.Y: z\nException in thread \"main\" org.x.A: b\n\tat q", "Exception in thread \"main\" org.x.A: b");
+        cause_is(
+                "INFO a\nException in thread \"main\" org.x.A: b\n\tat x.Exception(y)\nCaused by: java.B: c\n\tat z\nCaused by: java.C: d\n\tat q\n"
+                "26/11/23 08:32:34 INFO ShutdownHookManager: done",
+                "Caused by: java.C: d");
+        cause_is(
+                "26/11/23 08:32:34 ERROR Executor: Exception in task 0.0\njava.X: y\nCaused by: java.Y: z\nException in thread \"main\" org.x.A: b\n\tat q",
+                "Exception in thread \"main\" org.x.A: b");
         /* That Python failed is no news. */
         cause_is("Traceback (most recent call last):\n  File \"x.py\", line 1\nValueError: bad value\n"
                  "Exception in thread \"main\" org.apache.spark.SparkUserAppException: User application exited with 1\n\tat q",
@@ -61,24 +68,30 @@ static void an_exception_of_the_main_thread_is_followed_to_its_cause(void **stat
 }
 
 static void what_python_only_mentions_is_not_what_ended_it(void **state) {
-        cause_is("Traceback (most recent call last):\n  File \"x.py\", line 1\nValueError: bad value\n"
-                 "Exception ignored in atexit callback: <function f>\nTraceback (most recent call last):\n  File \"y.py\", line 2\nConnectionError: gone\n"
-                 "Exception in thread Thread-4 (run):\nTraceback (most recent call last):\n  File \"y.py\", line 2\nOSError: closed",
-                 "ValueError: bad value");
+        cause_is(
+                "Traceback (most recent call last):\n  File \"x.py\", line 1\nValueError: bad value\n"
+                "Exception ignored in atexit callback: <function f>\nTraceback (most recent call last):\n  File \"y.py\", line 2\nConnectionError: gone\n"
+                "Exception in thread Thread-4 (run):\nTraceback (most recent call last):\n  File \"y.py\", line 2\nOSError: closed",
+                "ValueError: bad value");
 }
 
 static void what_was_logged_is_taken_when_nothing_else_is_there(void **state) {
-        cause_is("26/11/23 08:32:30 ERROR TaskSetManager: Task 0 failed\njava.lang.RuntimeException: a\n\tat b\nCaused by: java.io.IOException: no space\n\tat c\n"
-                 "26/11/23 08:32:34 INFO SparkContext: Invoking stop() from shutdown hook\n"
-                 "26/11/23 08:32:44 WARN ShutdownHookManager: ShutdownHook '' timeout, java.util.concurrent.TimeoutException\njava.util.concurrent.TimeoutException\n\tat d",
-                 "Caused by: java.io.IOException: no space");
-        cause_is("26/11/23 08:32:44 WARN ShutdownHookManager: ShutdownHook '' timeout, java.util.concurrent.TimeoutException\njava.util.concurrent.TimeoutException\n\tat d",
-                 "java.util.concurrent.TimeoutException");
-        cause_is("python3: can't open file '/app/none.py': [Errno 2] No such file or directory\n26/11/23 08:32:44 INFO ShutdownHookManager: Shutdown hook called",
-                 "python3: can't open file '/app/none.py': [Errno 2] No such file or directory");
+        cause_is(
+                "26/11/23 08:32:30 ERROR TaskSetManager: Task 0 failed\njava.lang.RuntimeException: a\n\tat b\nCaused by: java.io.IOException: no space\n\tat c\n"
+                "26/11/23 08:32:34 INFO SparkContext: Invoking stop() from shutdown hook\n"
+                "26/11/23 08:32:44 WARN ShutdownHookManager: ShutdownHook '' timeout, java.util.concurrent.TimeoutException\njava.util.concurrent.TimeoutException\n\tat d",
+                "Caused by: java.io.IOException: no space");
+        cause_is(
+                "26/11/23 08:32:44 WARN ShutdownHookManager: ShutdownHook '' timeout, java.util.concurrent.TimeoutException\njava.util.concurrent.TimeoutException\n\tat d",
+                "java.util.concurrent.TimeoutException");
+        cause_is(
+                "python3: can't open file '/app/none.py': [Errno 2] No such file or directory\n26/11/23 08:32:44 INFO ShutdownHookManager: Shutdown hook called",
+                "python3: can't open file '/app/none.py': [Errno 2] No such file or directory");
         cause_is("  File \"/app/a.py\", line 1\n    def (\n        ^\nSyntaxError: invalid syntax", "SyntaxError: invalid syntax");
         /* The beginning of the traceback is too far back. */
-        cause_is("  File \"/app/a.py\", line 1\npy4j.protocol.Py4JJavaError: An error occurred while calling o1.f.\n: org.x.A: b\n\tat c\nCaused by: org.x.B: d\n\tat e", "Caused by: org.x.B: d");
+        cause_is(
+                "  File \"/app/a.py\", line 1\npy4j.protocol.Py4JJavaError: An error occurred while calling o1.f.\n: org.x.A: b\n\tat c\nCaused by: org.x.B: d\n\tat e",
+                "Caused by: org.x.B: d");
 }
 
 static void no_error_no_cause(void **state) {
@@ -88,9 +101,10 @@ static void no_error_no_cause(void **state) {
 }
 
 static void calls_into_the_jvm_name_what_it_said(void **state) {
-        cause_is("Traceback (most recent call last):\n  File \"a.py\", line 1\npy4j.protocol.Py4JJavaError: An error occurred while calling o1.load.\n"
-                 ": java.io.FileNotFoundException: No such file: s3a://b/x\n\tat c\n\tat d\n",
-                 "java.io.FileNotFoundException: No such file: s3a://b/x");
+        cause_is(
+                "Traceback (most recent call last):\n  File \"a.py\", line 1\npy4j.protocol.Py4JJavaError: An error occurred while calling o1.load.\n"
+                ": java.io.FileNotFoundException: No such file: s3a://b/x\n\tat c\n\tat d\n",
+                "java.io.FileNotFoundException: No such file: s3a://b/x");
 }
 
 static void long_lines_are_cut(void **state) {

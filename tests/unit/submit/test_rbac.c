@@ -10,9 +10,12 @@ static char *text_of(const struct rbac_options *o) {
 
 static void a_driver_gets_what_it_asks_for_and_no_more(void **state) {
         AUTO(free) char *text = text_of(&(struct rbac_options){.namespace_ = "jobs", .service_account = "spark"});
-        assert_non_null(strstr(text, "{\"apiGroups\":[\"\"],\"resources\":[\"pods\"],\"verbs\":[\"create\",\"delete\",\"deletecollection\",\"get\",\"list\",\"patch\",\"watch\"]}"));
+        assert_non_null(strstr(
+                text,
+                "{\"apiGroups\":[\"\"],\"resources\":[\"pods\"],\"verbs\":[\"create\",\"delete\",\"deletecollection\",\"get\",\"list\",\"patch\",\"watch\"]}"));
         assert_non_null(strstr(text, "\"subjects\":[{\"kind\":\"ServiceAccount\",\"name\":\"spark\",\"namespace\":\"jobs\"}]"));
-        assert_non_null(strstr(text, "\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"Role\",\"name\":\"spark-driver\"}"));
+        assert_non_null(
+                strstr(text, "\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"Role\",\"name\":\"spark-driver\"}"));
         assert_null(strstr(text, "\"*\""));
         assert_null(strstr(text, "secrets"));
         assert_null(strstr(text, "statefulsets"));
@@ -20,8 +23,12 @@ static void a_driver_gets_what_it_asks_for_and_no_more(void **state) {
 }
 
 static void options_add_and_leave_out(void **state) {
-        AUTO(free) char *text = text_of(&(struct rbac_options){
-                .namespace_ = "jobs", .service_account = "spark", .create_namespace = true, .stateful_sets = true, .no_pvcs = true, .submitter = "group:data"});
+        AUTO(free) char *text = text_of(&(struct rbac_options){.namespace_ = "jobs",
+                                                               .service_account = "spark",
+                                                               .create_namespace = true,
+                                                               .stateful_sets = true,
+                                                               .no_pvcs = true,
+                                                               .submitter = "group:data"});
         assert_non_null(strstr(text, "\"kind\":\"Namespace\",\"metadata\":{\"name\":\"jobs\"}"));
         assert_non_null(strstr(text, "statefulsets"));
         assert_non_null(strstr(text, "{\"kind\":\"Group\",\"apiGroup\":\"rbac.authorization.k8s.io\",\"name\":\"data\"}"));
@@ -36,8 +43,10 @@ static void client_mode_is_the_submitters(void **state) {
         o.client_mode = true;
         AUTO(free) char *text = text_of(&o);
         assert_non_null(strstr(text, "{\"apiGroups\":[\"discovery.k8s.io\"],\"resources\":[\"endpointslices\"],\"verbs\":[\"create\"]}"));
-        assert_non_null(strstr(text, "\"name\":\"spark-client\",\"namespace\":\"jobs\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"Role\",\"name\":\"spark-client\"},"
-                                     "\"subjects\":[{\"kind\":\"User\""));
+        assert_non_null(strstr(
+                text,
+                "\"name\":\"spark-client\",\"namespace\":\"jobs\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"Role\",\"name\":\"spark-client\"},"
+                "\"subjects\":[{\"kind\":\"User\""));
 }
 
 static void names_that_cannot_be_are_refused(void **state) {

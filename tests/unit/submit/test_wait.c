@@ -3,14 +3,18 @@
 #include "submit/wait.h"
 
 /* A driver pod that goes through its phases as events of one watch; list and log answer to match. */
-#define POD(phase, version, more)                                                                  \
-        "{\"kind\":\"Pod\",\"metadata\":{\"namespace\":\"n\",\"name\":\"d\",\"uid\":\"u\",\"resourceVersion\":\"" version "\",\"labels\":{" \
+#define POD(phase, version, more)                                                                                                          \
+        "{\"kind\":\"Pod\",\"metadata\":{\"namespace\":\"n\",\"name\":\"d\",\"uid\":\"u\",\"resourceVersion\":\"" version                  \
+        "\",\"labels\":{"                                                                                                                  \
         "\"spark-app-selector\":\"spark-1\",\"spark-role\":\"driver\"}},\"status\":{\"phase\":\"" phase "\"" more "}}"
-#define STARTED ",\"containerStatuses\":[{\"name\":\"spark-kubernetes-driver\",\"state\":{\"running\":{\"startedAt\":\"2024-01-01T00:00:00Z\"}}}]"
-#define ENDED(code, reason)                                                                        \
-        ",\"containerStatuses\":[{\"name\":\"spark-kubernetes-driver\",\"state\":{\"terminated\":{\"exitCode\":" #code ",\"reason\":\"" reason "\"," \
+#define STARTED                                                                                                                            \
+        ",\"containerStatuses\":[{\"name\":\"spark-kubernetes-driver\",\"state\":{\"running\":{\"startedAt\":\"2024-01-01T00:00:00Z\"}}}]"
+#define ENDED(code, reason)                                                                                                                \
+        ",\"containerStatuses\":[{\"name\":\"spark-kubernetes-driver\",\"state\":{\"terminated\":{\"exitCode\":" #code                     \
+        ",\"reason\":\"" reason "\","                                                                                                      \
         "\"startedAt\":\"2024-01-01T00:00:00Z\"}}}]"
-#define EXECUTOR "{\"metadata\":{\"namespace\":\"n\",\"name\":\"e\",\"resourceVersion\":\"4\",\"labels\":{\"spark-role\":\"executor\"}},\"status\":{\"phase\":\"Running\"}}"
+#define EXECUTOR                                                                                                                           \
+        "{\"metadata\":{\"namespace\":\"n\",\"name\":\"e\",\"resourceVersion\":\"4\",\"labels\":{\"spark-role\":\"executor\"}},\"status\":{\"phase\":\"Running\"}}"
 #define EVENT(type, object) "{\"type\":\"" type "\",\"object\":" object "}\n"
 
 struct run {
@@ -40,8 +44,9 @@ static const char *final_event;
 
 static void life(struct fake_api *api, struct http_exchange *x, const struct http_request *request) {
         if (str_ends(request->path, "/log")) {
-                http_respond(x, 200, "text/plain",
-                             SV("2024-01-01T00:00:01.000000001Z INFO DAGScheduler: Got job 0 (x)\n2024-01-01T00:00:02.000000001Z last words\n"));
+                http_respond(
+                        x, 200, "text/plain",
+                        SV("2024-01-01T00:00:01.000000001Z INFO DAGScheduler: Got job 0 (x)\n2024-01-01T00:00:02.000000001Z last words\n"));
         } else if (str_ends(request->path, "/pods/d")) {
                 answer(x, 200, api->arg);
         } else if (strstr(request->query, "watch=true")) {
@@ -136,7 +141,8 @@ static void spark_style_says_what_spark_says(void **state) {
         assert_true(str_starts(str_cstr(&r.said), "State changed, new state: |State changed, new state: |"));
         assert_true(str_ends(str_cstr(&r.said), "Application status for spark-1 (phase: Succeeded)|Container final statuses:|"
                                                 "Application pi with application ID spark-1 and submission ID n:d finished|"));
-        assert_string_equal(api->requests.items[0], "GET /api/v1/namespaces/n/pods?allowWatchBookmarks=true&fieldSelector=metadata.name%3Dd&watch=true");
+        assert_string_equal(api->requests.items[0],
+                            "GET /api/v1/namespaces/n/pods?allowWatchBookmarks=true&fieldSelector=metadata.name%3Dd&watch=true");
         str_done(&r.said);
 }
 
