@@ -239,7 +239,7 @@ int appmodel_tasks(const struct appmodel *m, const struct am_stage *stage, int (
         for (uint32_t i = 0; i < stage->tasks.count && stage->tasks.first + i < m->num_segments; i++) {
                 t.place.segment = stage->tasks.first + i;
                 const struct am_segment *s = &m->segments[t.place.segment];
-                struct unpack u;
+                struct unpack u = {0};
                 int r = open_segment(m, s, &u, err);
                 if (r < 0)
                         return r;
@@ -272,7 +272,7 @@ int appmodel_stage_executors(const struct appmodel *m, const struct am_stage *st
         struct am_stage_executor e;
         for (uint32_t i = 0; i < stage->executors.count && stage->executors.first + i < m->num_segments; i++) {
                 const struct am_segment *s = &m->segments[stage->executors.first + i];
-                struct unpack u;
+                struct unpack u = {0};
                 int r = open_segment(m, s, &u, err);
                 if (r < 0)
                         return r;
