@@ -319,7 +319,7 @@ static int serve_groups(struct request *q, struct err *err) {
                 size_t i, n;
                 mjson_set_str(doc, root, "kind", "APIGroup");
                 mjson_set_str(doc, root, "apiVersion", "v1");
-                yyjson_mut_obj_foreach (o, i, n, key, value)
+                yyjson_mut_obj_foreach(o, i, n, key, value)
                         mjson_set(doc, root, yyjson_mut_get_str(key), yyjson_mut_val_mut_copy(doc, value));
                 answer_json(q, 200, root, 0);
                 return 0;

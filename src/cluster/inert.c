@@ -7,6 +7,11 @@ static bool has_pod_security(yyjson_val *namespace) {
         return yyjson_obj_get(labels, "pod-security.kubernetes.io/enforce") != NULL;
 }
 
+static bool shares_processes(yyjson_val *pod) {
+        yyjson_val *spec = yyjson_obj_get(pod, "spec");
+        return json_get_bool(spec, "shareProcessNamespace", false) || json_get_bool(spec, "hostPID", false);
+}
+
 static bool has_conditions(yyjson_val *configuration) {
         EACH(webhook, i, json_at(configuration, "/webhooks")) {
                 if (yyjson_arr_size(yyjson_obj_get(webhook, "matchConditions")))
@@ -35,6 +40,7 @@ static const struct {
         {"mutatingwebhookconfigurations.admissionregistration.k8s.io", has_conditions, no_conditions},
         {"namespaces", has_pod_security, "this server does not enforce Pod Security standards: the label has no effect"},
         {"networkpolicies.networking.k8s.io", NULL, "this server does not enforce NetworkPolicy: all pods can reach each other"},
+        {"pods", shares_processes, "this server gives each container a process namespace of its own: shareProcessNamespace and hostPID have no effect"},
         {"validatingadmissionpolicies.admissionregistration.k8s.io", NULL,
          "this server evaluates no admission policies (CEL): the policy is stored and has no effect"},
         {"validatingadmissionpolicybindings.admissionregistration.k8s.io", NULL,

@@ -359,7 +359,7 @@ static void add_equality(struct selector *s, const char *key, const char *value)
 void selector_from_map(yyjson_val *map, struct selector *ret) {
         size_t i, max;
         yyjson_val *key, *value;
-        yyjson_obj_foreach (map, i, max, key, value)
+        yyjson_obj_foreach(map, i, max, key, value)
                 add_equality(ret, yyjson_get_str(key), yyjson_is_str(value) ? yyjson_get_str(value) : "");
 }
 

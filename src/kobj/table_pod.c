@@ -38,7 +38,7 @@ static void count_containers(struct summary *s, yyjson_val *pod) {
         size_t i, max;
         yyjson_val *c;
         s->total = (int64_t)yyjson_arr_size(json_at(pod, "/spec/containers"));
-        yyjson_arr_foreach (json_at(pod, "/spec/initContainers"), i, max, c)
+        yyjson_arr_foreach(json_at(pod, "/spec/initContainers"), i, max, c)
                 s->total += streq_null(json_get_str(c, "restartPolicy"), "Always");
 }
 

@@ -456,7 +456,7 @@ static int load_docker(const struct oci_store *store, const struct source *s, co
                     (name && (r = add_name(store, name, manifest, manifest, ret, err)) < 0))
                         return r;
                 if (!name)
-                        yyjson_arr_foreach (names, j, tags, tag)
+                        yyjson_arr_foreach(names, j, tags, tag)
                                 if ((r = add_name(store, yyjson_get_str(tag) ? yyjson_get_str(tag) : "", manifest, manifest, ret, err)) < 0)
                                         return r;
         }

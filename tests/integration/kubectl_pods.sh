@@ -109,6 +109,37 @@ for _ in 1 2 3; do
 done
 kill $forward
 
+# --- by way of the API server, to a pod and to a service's named port: the server there is told the name that the client used
+echo='from http.server import *
+class Echo(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        hosts = self.headers.get_all("Host")
+        self.wfile.write(f"{self.path} at {hosts}".encode())
+HTTPServer(("", 8001), Echo).serve_forever()'
+k run echo --image=python --restart=Never --labels=app=echo -- python3 -c "$echo" >/dev/null
+k apply -f - <<'Y' >/dev/null
+apiVersion: v1
+kind: Service
+metadata: {name: echo}
+spec: {selector: {app: echo}, ports: [{name: ui, port: 80, targetPort: 8001}]}
+Y
+address=$(k config view --minify -o jsonpath='{.clusters[0].cluster.server}')
+eventually 30 k get --raw /api/v1/namespaces/default/pods/echo:8001/proxy/
+expect 0 k get --raw '/api/v1/namespaces/default/pods/echo:8001/proxy/a/b?c=d'
+[ "$out" = "/a/b?c=d at ['${address#https://}']" ] || fail "the pod was asked for $out"
+expect 0 k get --raw /api/v1/namespaces/default/services/echo:ui/proxy/jobs/
+[ "$out" = "/jobs/ at ['${address#https://}']" ] || fail "the service was asked for $out"
+expect 0 k delete pod/echo service/echo --now
+
+# --- a look into a running pod: an ephemeral container sees the processes of the one it is for, ends, and the pod goes on
+expect 0 k debug web --image=busybox --profile=general --container=look --target=web -- sh -c "tr '\\0' ' ' </proc/1/cmdline; echo seen"
+eventually 30 sh -c "kubectl --kubeconfig '$("$f" local kubeconfig)' logs web -c look >'$TEST_TMP/look'; grep -q seen '$TEST_TMP/look'"
+grep -q '^python3 -m http.server 8000 seen$' "$TEST_TMP/look" || fail "the target's processes: $(cat "$TEST_TMP/look")"
+looked() { [ "$(k get pod web -o jsonpath='{.status.ephemeralContainerStatuses[*].state.terminated.exitCode} {.status.phase} {.status.containerStatuses[0].ready}')" = '0 Running true' ]; }
+eventually 30 looked
+
 # --- a service by its name, and a deployment behind it
 k create deployment hello --image=python --replicas=2 -- python3 -m http.server 8000 >/dev/null
 k expose deployment hello --port=80 --target-port=8000 >/dev/null
@@ -147,6 +178,7 @@ expect 0 k wait --for=condition=Ready pod/web --timeout=180s
 [ "$(k get pod web -o jsonpath='{.status.containerStatuses[0].restartCount}')" = 0 ] || fail "the pod was restarted"
 expect 0 k exec web -- echo alive
 says alive
+looked || fail "the ephemeral container: $(k get pod web -o jsonpath='{.status.ephemeralContainerStatuses}')"
 
 # --- down ends pods; after the next up they are there as Failed
 expect 0 "$f" local down

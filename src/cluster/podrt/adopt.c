@@ -58,8 +58,10 @@ static int last_attempt(const struct container *c) {
 }
 
 static void adopt_status(struct container *c) {
-        static const char *const lists[] = {"/status/containerStatuses", "/status/initContainerStatuses"};
-        yyjson_val *s, *list = object_at(c->pod->object, lists[c->is_init]);
+        const char *statuses = c->is_init        ? "/status/initContainerStatuses"
+                               : c->is_ephemeral ? "/status/ephemeralContainerStatuses"
+                                                 : "/status/containerStatuses";
+        yyjson_val *s, *list = object_at(c->pod->object, statuses);
         size_t i, max;
         yyjson_arr_foreach(list, i, max, s) {
                 if (!streq_null(json_get_str(s, "name"), c->name))

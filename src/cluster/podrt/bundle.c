@@ -70,6 +70,7 @@ void bundle_done(struct bundle *b) {
         free(b->rootfs);
         free(b->cwd);
         free(b->namespace_dir);
+        free(b->pid_namespace);
         free(b->cgroups_path);
         strv_done(&b->args);
         strv_done(&b->env);
@@ -210,6 +211,8 @@ static void put_namespaces(yyjson_mut_doc *d, yyjson_mut_val *lin, const struct 
                 if (spaces[i].file && b->namespace_dir) {
                         AUTO(free) char *path = xasprintf("%s/%s", b->namespace_dir, spaces[i].file);
                         mjson_set_str(d, n, "path", path);
+                } else if (b->pid_namespace && streq(spaces[i].type, "pid")) {
+                        mjson_set_str(d, n, "path", b->pid_namespace);
                 }
         }
         if (b->has_cgroup_namespace)

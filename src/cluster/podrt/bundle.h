@@ -27,6 +27,7 @@ struct bundle {
         struct strv drop_caps;   /* the same */
         VEC(struct bundle_mount) mounts;
         char *namespace_dir;     /* holds net, ipc and uts (podnet.h); NULL = new ones */
+        char *pid_namespace;     /* file of the one to join; NULL = a new one */
         bool shares_host_network; /* the instance's own network namespace instead of the pod's */
         bool is_in_user_namespace;
         bool has_cgroups, has_cgroup_namespace;

@@ -62,6 +62,7 @@ struct container {
         struct pod *pod;
         char *name;
         bool is_init, is_sidecar;
+        bool is_ephemeral; /* added to the running pod (kubectl debug): runs once, and the pod does not depend on it */
         enum container_state state;
         const char *waiting_reason; /* static */
         char *waiting_message;
@@ -92,6 +93,8 @@ struct container {
         int64_t usage_at_us, usage_cpu_us, usage_cpu_nano, usage_memory, usage_window_ms;
 };
 
+static inline bool container_is_main(const struct container *c) { return !c->is_init && !c->is_ephemeral; }
+
 struct pod {
         struct kubelet *kubelet;
         struct object *object; /* the newest seen; owned reference */
@@ -104,7 +107,7 @@ struct pod {
         struct volume_plan *volumes; /* NULL until they were set up */
         bool volumes_ready;
         bool volumes_stale; /* what they show changed while a worker wrote it */
-        VEC(struct container *) containers; /* init containers first, in order */
+        VEC(struct container *) containers; /* init containers first, in order; ephemeral ones last */
         bool is_refused;     /* pods cannot run here, and this one has been told so */
         bool is_busy;        /* a worker prepares sandbox or volumes */
         bool is_gone;        /* deleted from the API: nothing is reported any more */

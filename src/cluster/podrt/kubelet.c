@@ -43,7 +43,10 @@ void container_event(struct container *c, const char *type, const char *reason, 
         va_start(ap, fmt);
         AUTO(free) char *message = xvasprintf(fmt, ap);
         va_end(ap);
-        AUTO(free) char *field = xasprintf("spec.%s{%s}", c->is_init ? "initContainers" : "containers", c->name);
+        AUTO(free) char *field = xasprintf("spec.%s{%s}", c->is_init        ? "initContainers"
+                                        : c->is_ephemeral ? "ephemeralContainers"
+                                                          : "containers",
+                                        c->name);
         api_event_at(c->pod->kubelet->api, c->pod->object, field, type, reason, "%s", message);
 }
 
@@ -103,16 +106,23 @@ static void pod_free(void *arg) {
         free(p);
 }
 
-static void add_containers(struct pod *p, const char *pointer, bool is_init) {
+/* Those that are not known yet: ephemeral ones come while the pod runs. */
+static void add_containers(struct pod *p, const char *list_name) {
+        AUTO(free) char *pointer = fs_join("/spec", list_name);
         yyjson_val *spec, *list = object_at(p->object, pointer);
+        bool is_init = streq(list_name, "initContainers");
         size_t i, max;
         yyjson_arr_foreach(list, i, max, spec) {
+                const char *name = json_get_str(spec, "name") ? json_get_str(spec, "name") : "";
+                if (pod_container(p, name))
+                        continue;
                 struct container *c = NEW(struct container);
                 const char *policy = json_get_str(spec, "restartPolicy");
                 *c = (struct container){.pod = p,
-                                        .name = xstrdup(json_get_str(spec, "name") ? json_get_str(spec, "name") : ""),
+                                        .name = xstrdup(name),
                                         .is_init = is_init,
                                         .is_sidecar = is_init && policy && streq(policy, "Always"),
+                                        .is_ephemeral = streq(list_name, "ephemeralContainers"),
                                         .watch_fd = -1};
                 container_wait(c, "ContainerCreating", NULL);
                 *vec_push(&p->containers) = c;
@@ -133,12 +143,13 @@ static struct pod *pod_new(struct kubelet *k, struct object *o) {
                           .uses_host_network = object_bool(o, "/spec/hostNetwork", false)};
         sha256_hex(sv_of(o->uid), hex);
         snprintf(p->link, sizeof p->link, "fs%.10s", hex);
-        add_containers(p, "/spec/initContainers", true);
-        add_containers(p, "/spec/containers", false);
+        add_containers(p, "initContainers");
+        add_containers(p, "containers");
         bool has_init = p->containers.len && p->containers.items[0]->is_init;
-        vec_foreach (c, &p->containers)
+        vec_foreach(c, &p->containers)
                 if (has_init && !((*c)->is_init && c == p->containers.items))
                         (*c)->waiting_reason = "PodInitializing";
+        add_containers(p, "ephemeralContainers");
         return p;
 }
 
@@ -150,7 +161,7 @@ static bool all_ended(const struct pod *p) {
 }
 
 static bool main_containers_ended(const struct pod *p) {
-        vec_foreach(c, &p->containers) if (!(*c)->is_init && ((*c)->state == CONTAINER_RUNNING || (*c)->is_starting)) return false;
+        vec_foreach(c, &p->containers) if (container_is_main(*c) && ((*c)->state == CONTAINER_RUNNING || (*c)->is_starting)) return false;
         return true;
 }
 
@@ -247,8 +258,8 @@ static const char *restart_policy(const struct pod *p) {
 }
 
 static bool should_restart(const struct container *c) {
-        if (c->is_sidecar)
-                return true;
+        if (c->is_sidecar || c->is_ephemeral)
+                return c->is_sidecar;
         const char *policy = restart_policy(c->pod);
         if (c->is_init)
                 return c->now.exit_code != 0 && !streq(policy, "Never");
@@ -303,7 +314,7 @@ static void want_running(struct container *c) {
 /* True when all init containers have done their part. */
 static bool sync_init(struct pod *p) {
         bool mains_ran = false;
-        vec_foreach(c, &p->containers) mains_ran |= !(*c)->is_init && ((*c)->state != CONTAINER_WAITING || (*c)->last.is_set);
+        vec_foreach(c, &p->containers) mains_ran |= container_is_main(*c) && ((*c)->state != CONTAINER_WAITING || (*c)->last.is_set);
         vec_foreach(cp, &p->containers) {
                 struct container *c = *cp;
                 if (!c->is_init)
@@ -323,9 +334,11 @@ static bool sync_init(struct pod *p) {
 }
 
 static void init_finished(struct pod *p) {
-        vec_foreach(c, &p->containers) if (!(*c)->is_init && (*c)->state == CONTAINER_WAITING && (*c)->waiting_reason &&
-                                           streq((*c)->waiting_reason, "PodInitializing"))(*c)
-            ->waiting_reason = "ContainerCreating";
+        vec_foreach(cp, &p->containers) {
+                struct container *c = *cp;
+                if (container_is_main(c) && c->state == CONTAINER_WAITING && streq_null(c->waiting_reason, "PodInitializing"))
+                        c->waiting_reason = "ContainerCreating";
+        }
 }
 
 /* Nothing will run any more: all main containers ended and none is to be started again. */
@@ -336,7 +349,7 @@ static bool has_run_to_its_end(const struct pod *p) {
                 if (c->is_init && !c->is_sidecar && c->state == CONTAINER_TERMINATED && c->now.exit_code != 0 && never)
                         return true;
         }
-        vec_foreach(cp, &p->containers) if (!(*cp)->is_init && ((*cp)->state != CONTAINER_TERMINATED || should_restart(*cp))) return false;
+        vec_foreach(cp, &p->containers) if (container_is_main(*cp) && ((*cp)->state != CONTAINER_TERMINATED || should_restart(*cp))) return false;
         return true;
 }
 
@@ -352,9 +365,10 @@ static void sync_running(struct pod *p) {
                 pod_report(p);
                 return;
         }
+        vec_foreach(c, &p->containers) if ((*c)->is_ephemeral) want_running(*c);
         if (sync_init(p)) {
                 init_finished(p);
-                vec_foreach(c, &p->containers) if (!(*c)->is_init) want_running(*c);
+                vec_foreach(c, &p->containers) if (container_is_main(*c)) want_running(*c);
         }
         if (has_run_to_its_end(p)) {
                 begin_end(p, object_int(p->object, "/spec/terminationGracePeriodSeconds", DEFAULT_GRACE_S), NULL, NULL);
@@ -448,6 +462,7 @@ static void on_pod(void *arg, const struct api_event *e) {
         } else if (!p->object || e->object->revision > p->object->revision) {
                 object_unref(p->object);
                 p->object = object_ref(e->object);
+                add_containers(p, "ephemeralContainers");
         }
         if (!p->is_finished || pod_is_deleting(p))
                 pod_sync(p);
@@ -481,7 +496,7 @@ void kubelet_lease_images(struct kubelet *k) {
         AUTO(strv) struct strv used = {0};
         map_foreach(e, &k->pods) {
                 struct pod *p = e->value;
-                vec_foreach (c, &p->containers)
+                vec_foreach(c, &p->containers)
                         if ((*c)->image_manifest && !strv_has(&used, (*c)->image_manifest))
                                 strv_add(&used, (*c)->image_manifest);
         }

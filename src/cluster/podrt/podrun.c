@@ -424,6 +424,18 @@ static char *make_id(const struct container *c) {
         return xstrdup(hex);
 }
 
+/* An ephemeral container may see the processes of another one. */
+static int join_target(const struct container *c, yyjson_val *spec, struct bundle *b, struct err *err) {
+        const char *name = c->is_ephemeral ? json_get_str(spec, "targetContainerName") : NULL;
+        const struct container *target = name ? pod_container(c->pod, name) : NULL;
+        if (!name || !name[0])
+                return 0;
+        if (!target || target->state != CONTAINER_RUNNING)
+                return err_set(err, -EAGAIN, "unable to find target container \"%s\"", name);
+        b->pid_namespace = xasprintf("/proc/%d/ns/pid", (int)target->process.pid);
+        return 0;
+}
+
 static int fill_job(struct container *c, yyjson_val *spec, const struct image *image, struct start_job *j, struct err *err) {
         struct kubelet *k = c->pod->kubelet;
         struct bundle *b = &j->bundle;
@@ -439,6 +451,8 @@ static int fill_job(struct container *c, yyjson_val *spec, const struct image *i
                 return r;
         add_event_logs(c, image, b);
         b->namespace_dir = fs_join(c->pod->dir, "ns");
+        if ((r = join_target(c, spec, b, err)) < 0)
+                return r;
         b->shares_host_network = c->pod->uses_host_network;
         b->is_in_user_namespace = k->o.holder->has_user_namespace;
         j->has_stdin = json_get_bool(spec, "stdin", false);

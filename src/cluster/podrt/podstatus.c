@@ -26,6 +26,8 @@ const char *pod_phase(const struct pod *p) {
         const char *policy = restart_policy(p);
         vec_foreach(cp, &p->containers) {
                 struct container *c = *cp;
+                if (c->is_ephemeral)
+                        continue;
                 if (c->is_init) {
                         if (c->is_sidecar)
                                 pending_init += !c->is_started && !p->is_ending && !p->is_finished;
@@ -155,7 +157,7 @@ static void put_container(yyjson_mut_doc *d, yyjson_mut_val *list, const struct 
         yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, list);
         mjson_set_str(d, o, "name", c->name);
         put_state(d, o, c);
-        mjson_set_bool(d, o, "ready", counts_as_ready(c));
+        mjson_set_bool(d, o, "ready", !c->is_ephemeral && counts_as_ready(c));
         mjson_set_int(d, o, "restartCount", c->restarts);
         mjson_set_str(d, o, "image", json_get_str(spec, "image") ? json_get_str(spec, "image") : "");
         mjson_set_str(d, o, "imageID", c->image_id ? c->image_id : "");
@@ -163,7 +165,8 @@ static void put_container(yyjson_mut_doc *d, yyjson_mut_val *list, const struct 
                 AUTO(free) char *id = xasprintf("crun://%s", c->id);
                 mjson_set_str(d, o, "containerID", id);
         }
-        mjson_set_bool(d, o, "started", c->state == CONTAINER_RUNNING && c->is_started);
+        if (!c->is_ephemeral)
+                mjson_set_bool(d, o, "started", c->state == CONTAINER_RUNNING && c->is_started);
         put_mounts(d, o, spec);
 }
 
@@ -206,7 +209,7 @@ static char *names_message(const struct pod *p, bool init, const char *what) {
         AUTO(str) struct str names = STR_INIT(0);
         vec_foreach(cp, &p->containers) {
                 const struct container *c = *cp;
-                bool lacking = init ? c->is_init && !init_is_done(c) : (!c->is_init || c->is_sidecar) && !counts_as_ready(c);
+                bool lacking = init ? c->is_init && !init_is_done(c) : (container_is_main(c) || c->is_sidecar) && !counts_as_ready(c);
                 if (lacking)
                         str_appendf(&names, "%s%s", names.len ? " " : "", c->name);
         }
@@ -259,14 +262,18 @@ static void put_conditions(const struct pod *p, struct conditions *c, const char
 /* ---- the whole ---- */
 
 static void put_containers(const struct pod *p, yyjson_mut_doc *d, yyjson_mut_val *status) {
-        bool has_init = false;
-        vec_foreach(cp, &p->containers) has_init |= (*cp)->is_init;
-        if (has_init) {
-                yyjson_mut_val *list = mjson_arr(d, status, "initContainerStatuses");
-                vec_foreach(cp, &p->containers) if ((*cp)->is_init) put_container(d, list, *cp);
+        bool has_init = false, has_ephemeral = false;
+        vec_foreach(cp, &p->containers) {
+                has_init |= (*cp)->is_init;
+                has_ephemeral |= (*cp)->is_ephemeral;
         }
-        yyjson_mut_val *list = mjson_arr(d, status, "containerStatuses");
-        vec_foreach(cp, &p->containers) if (!(*cp)->is_init) put_container(d, list, *cp);
+        yyjson_mut_val *init = has_init ? mjson_arr(d, status, "initContainerStatuses") : NULL;
+        yyjson_mut_val *mains = mjson_arr(d, status, "containerStatuses");
+        yyjson_mut_val *ephemeral = has_ephemeral ? mjson_arr(d, status, "ephemeralContainerStatuses") : NULL;
+        vec_foreach(cp, &p->containers) {
+                const struct container *c = *cp;
+                put_container(d, c->is_init ? init : c->is_ephemeral ? ephemeral : mains, c);
+        }
 }
 
 static void put_address(yyjson_mut_doc *d, yyjson_mut_val *status, const char *one, const char *many, const char *address) {

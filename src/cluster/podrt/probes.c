@@ -120,7 +120,7 @@ int probe_port(const struct container *c, yyjson_val *port) {
         size_t i, max;
         if (yyjson_is_int(port))
                 return (int)yyjson_get_int(port);
-        yyjson_arr_foreach (ports, i, max, p)
+        yyjson_arr_foreach(ports, i, max, p)
                 if (streq_null(json_get_str(p, "name"), yyjson_get_str(port)))
                         return (int)json_get_int(p, "containerPort", 0);
         int64_t number = 0;

@@ -158,7 +158,7 @@ static void want_port(struct services *s, struct map *wanted, const struct svc *
         const struct svc_port *port = &svc->ports.items[n];
         struct targets t = {0};
         char node[IPV4_SIZE];
-        vec_foreach (e, &svc->endpoints)
+        vec_foreach(e, &svc->endpoints)
                 if (n < e->ports.len && e->ports.items[n] > 0)
                         *vec_push(&t.list) = (struct relay_target){e->ip, e->ports.items[n]};
         want(s, wanted, svc, port, svc->ip, port->number, &t);

@@ -28,7 +28,7 @@ void svctable_done(struct svctable *t) {
 static bool is_ready(const struct object *pod) {
         yyjson_val *c, *list = object_at(pod, "/status/conditions");
         size_t i, max;
-        yyjson_arr_foreach (list, i, max, c)
+        yyjson_arr_foreach(list, i, max, c)
                 if (streq_null(json_get_str(c, "type"), "Ready"))
                         return streq_null(json_get_str(c, "status"), "True");
         return false;
@@ -183,7 +183,7 @@ static void add_aliases(struct str *out, yyjson_val *aliases) {
                 if (!ip)
                         continue;
                 str_append_s(out, ip);
-                yyjson_arr_foreach (yyjson_obj_get(a, "hostnames"), n, count, name)
+                yyjson_arr_foreach(yyjson_obj_get(a, "hostnames"), n, count, name)
                         str_appendf(out, "\t%s", yyjson_get_str(name) ? yyjson_get_str(name) : "");
                 str_append_c(out, '\n');
         }

@@ -149,7 +149,7 @@ static void dialed(void *arg, struct stream *s, const struct err *err) {
 
 static void write_request(struct request *q, struct proxy *p) {
         static const char *const dropped[] = {
-                "Host", "Connection", "Authorization", "Content-Length", "Transfer-Encoding", "Accept-Encoding", "Expect"};
+                "Connection", "Authorization", "Content-Length", "Transfer-Encoding", "Accept-Encoding", "Expect"};
         str_appendf(&p->request, "%s ", q->http->method);
         for (size_t i = q->rest_at; i < q->parts.len; i++)
                 str_appendf(&p->request, "/%s", q->parts.items[i]);
@@ -157,7 +157,7 @@ static void write_request(struct request *q, struct proxy *p) {
                 str_append_c(&p->request, '/');
         if (q->http->query)
                 str_appendf(&p->request, "?%s", q->http->query);
-        str_appendf(&p->request, " HTTP/1.0\r\nHost: %s\r\nContent-Length: %zu\r\n", q->name, q->http->body.len);
+        str_appendf(&p->request, " HTTP/1.0\r\nContent-Length: %zu\r\n", q->http->body.len);
         vec_foreach(h, &q->http->headers.list) {
                 bool skip = false;
                 for (size_t i = 0; i < ARRAY_LEN(dropped); i++)

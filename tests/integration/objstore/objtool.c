@@ -21,7 +21,7 @@ static int do_list(struct objstore *s, char **argv, bool is_recursive, struct er
                 int r = objstore_list_wait(s, &q, &page, err);
                 if (r < 0)
                         return r;
-                vec_foreach (e, &page.entries)
+                vec_foreach(e, &page.entries)
                         printf("%s %lld %s %d\n", e->url, (long long)e->size, e->etag ? e->etag : "-", e->mtime_ms > 0);
                 pages++;
                 free(token);
