@@ -138,6 +138,12 @@ for i in 0 1 2 3 4 5 6 7; do
         expect 0 k wait --for=condition=Ready pod/quick$i --timeout=180s
         eventually 20 shows_last quick$i
 done
+# A key that is taken away takes its file along, also when nothing else changes.
+k patch cm quick0 -p '{"data":{"w":"5"}}' >/dev/null
+eventually 20 k exec quick0 -- cat /c/w
+k patch cm quick0 -p '{"data":{"w":null}}' >/dev/null
+eventually 20 k exec quick0 -- test ! -e /c/w
+expect 0 k exec quick0 -- cat /c/v
 for i in 0 1 2 3 4 5 6 7; do k delete --wait=false pod/quick$i cm/quick$i >/dev/null; done
 
 # --- a claim, parts of volumes, the pod's own facts

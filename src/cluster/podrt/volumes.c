@@ -289,6 +289,19 @@ static int write_files(const struct volume_plan *plan, const struct volume *v, c
         return 0;
 }
 
+static size_t count_files(const char *path) {
+        DIR *dir = opendir(path);
+        size_t count = 0;
+        for (struct dirent *e; dir && (e = readdir(dir));) {
+                AUTO(free) char *below = e->d_type == DT_DIR ? fs_join(path, e->d_name) : NULL;
+                if (!streq(e->d_name, ".") && !streq(e->d_name, ".."))
+                        count += below ? count_files(below) : 1;
+        }
+        if (dir)
+                closedir(dir);
+        return count;
+}
+
 static bool is_same(const struct volume *v) {
         vec_foreach(f, &v->files) {
                 AUTO(free) char *path = xasprintf("%s/..data/%s", v->path, f->path);
@@ -297,7 +310,7 @@ static bool is_same(const struct volume *v) {
                         return false;
         }
         AUTO(free) char *data = fs_join(v->path, "..data");
-        return fs_exists(data);
+        return fs_exists(data) && count_files(data) <= v->files.len; /* more: a key is gone */
 }
 
 /* The first component of every path is a link into ..data. */
