@@ -33,12 +33,13 @@ Y
         eventually 20 grep -q ready "$TEST_TMP/$1.log"
 }
 
-# What looks like an executor is a process named java with the class among its arguments. It goes by itself when it is told: nobody ends it.
+# What looks like an executor is a process named java with the class among its arguments. It goes by itself when it is told: nobody ends it,
+# and nobody takes the programs that it starts for it.
 pod executor <<'S'
 cat >/tmp/main <<'M'
 trap 'echo told; sleep 0.5; echo left; exit 0' PWR
 echo ready
-while :; do sleep 0.1; done
+while :; do sleep 0.001; done
 M
 (exec -a /any/bin/java bash /tmp/main org.apache.spark.executor.CoarseGrainedExecutorBackend) &
 trap 'echo ended' TERM
