@@ -15,6 +15,7 @@ struct controllers;
 
 struct controllers_options {
         const char *volumes_dir; /* where volumes of claims are made, one directory each; NULL: claims stay Pending */
+        int64_t event_ttl_ms;    /* how long events are kept; 0: an hour */
         const char *only;        /* one controller's name, for tests; NULL = all */
 };
 

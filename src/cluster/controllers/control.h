@@ -27,7 +27,7 @@ struct controller {
 };
 
 extern const struct controller controller_cronjob, controller_daemonset, controller_deployment, controller_disruption, controller_endpoints,
-        controller_garbage, controller_job, controller_namespace, controller_podgc, controller_quota, controller_replicaset,
+        controller_eventttl, controller_garbage, controller_job, controller_namespace, controller_podgc, controller_quota, controller_replicaset,
         controller_replication, controller_statefulset, controller_volumes;
 
 struct queue;

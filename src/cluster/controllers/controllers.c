@@ -5,8 +5,8 @@
 /* Adding one: a file, an extern in control.h, a row here. */
 static const struct controller *const rows[] = {
         &controller_cronjob,    &controller_daemonset,   &controller_deployment,  &controller_disruption, &controller_endpoints,
-        &controller_garbage,    &controller_job,         &controller_namespace,   &controller_podgc,      &controller_quota,
-        &controller_replicaset, &controller_replication, &controller_statefulset, &controller_volumes,
+        &controller_eventttl,   &controller_garbage,     &controller_job,        &controller_namespace,  &controller_podgc,
+        &controller_quota,      &controller_replicaset,  &controller_replication, &controller_statefulset, &controller_volumes,
 };
 
 struct controllers {
@@ -18,7 +18,7 @@ struct controllers {
 struct controllers *controllers_new(struct apiserver *server, const struct controllers_options *o) {
         struct controllers *c = NEW(struct controllers);
         c->volumes_dir = xstrdup_null(o->volumes_dir);
-        c->options = (struct controllers_options){.volumes_dir = c->volumes_dir};
+        c->options = (struct controllers_options){.volumes_dir = c->volumes_dir, .event_ttl_ms = o->event_ttl_ms};
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 if (o->only && !streq(o->only, rows[i]->name))
                         continue;

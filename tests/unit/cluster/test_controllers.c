@@ -594,6 +594,25 @@ static void cron_jobs_make_jobs_when_it_is_time(void **state) {
         assert_true(has_event(w, "SuccessfulCreate", "Created job c-"));
 }
 
+static bool event_is_gone(struct world *w, const char *name) { return !api_peek(w->api, "events", "default", name); }
+
+static void events_are_forgotten_when_they_are_not_told_again(void **state) {
+        struct world *w = *state;
+        make_and_forget(w, "events",
+                        "{\"metadata\":{\"name\":\"told-again\"},\"lastTimestamp\":\"2999-01-01T00:00:00Z\",\"reason\":\"R\",\"type\":\"Normal\","
+                        "\"involvedObject\":{\"namespace\":\"default\"}}");
+        make_and_forget(w, "events",
+                        "{\"metadata\":{\"name\":\"series\"},\"series\":{\"count\":2,\"lastObservedTime\":\"2999-01-01T00:00:00.000000Z\"},"
+                        "\"reason\":\"R\",\"type\":\"Normal\",\"involvedObject\":{\"namespace\":\"default\"}}");
+        make_and_forget(w, "events",
+                        "{\"metadata\":{\"name\":\"once\"},\"reason\":\"R\",\"type\":\"Normal\",\"involvedObject\":{\"namespace\":\"default\"}}");
+        const struct controllers_options forgetful = {.only = "eventttl", .event_ttl_ms = 1};
+        AUTO(controllers) struct controllers *c = controllers_new(w->server, &forgetful);
+        AWAIT(w, event_is_gone, "once");
+        assert_false(event_is_gone(w, "told-again"));
+        assert_false(event_is_gone(w, "series"));
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
         const struct CMUnitTest tests[] = {
@@ -615,6 +634,7 @@ int main(void) {
                 T(budgets_count_the_healthy_pods_at_any_moment),
                 T(daemon_sets_put_a_pod_on_each_node),
                 T(cron_jobs_make_jobs_when_it_is_time),
+                T(events_are_forgotten_when_they_are_not_told_again),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

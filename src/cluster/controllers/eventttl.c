@@ -1,0 +1,60 @@
+/* Events are forgotten an hour after they were last told (kube-apiserver, --event-ttl): a cluster that runs for weeks does not grow by them. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "cluster/controllers/control.h"
+#include "codec/ktime.h"
+
+enum { TTL_MS = 3600 * 1000, LOOKS = 60 /* in that time */ };
+
+struct eventttl {
+        struct control *c;
+        struct timer *timer;
+        int64_t ttl_ms;
+};
+
+static int64_t later(int64_t ms, const char *text) {
+        int64_t us;
+        return text && ktime_parse(sv_of(text), &us) && us / 1000 > ms ? us / 1000 : ms;
+}
+
+static int64_t last_told_ms(const struct object *o) {
+        int64_t ms = later(o->created_ms, object_str(o, "/lastTimestamp"));
+        ms = later(ms, object_str(o, "/eventTime"));
+        return later(ms, object_str(o, "/series/lastObservedTime"));
+}
+
+static void look(void *arg) {
+        struct eventttl *s = arg;
+        AUTO(object_list) struct object_list events = {0};
+        int64_t forgotten_ms = clock_now_ms() - s->ttl_ms;
+        if (api_list(s->c->api, "events", NULL, NULL, NULL, &events, NULL) < 0)
+                return;
+        vec_foreach(e, &events) {
+                const struct object *o = *e;
+                struct api_delete_options options = API_DELETE_DEFAULT;
+                AUTO(err) struct err err = ERR_INIT;
+                if (o->created_ms > forgotten_ms || last_told_ms(o) > forgotten_ms)
+                        continue;
+                options.uid = o->uid;
+                if (api_delete(s->c->api, "events", o->namespace, o->name, &options, &err) < 0 && err.http_status != 404)
+                        log_debug("forgetting event %s/%s: %s", o->namespace, o->name, err_message(&err));
+        }
+}
+
+static void *start(struct control *c) {
+        struct eventttl *s = NEW(struct eventttl);
+        int64_t ttl_ms = c->options->event_ttl_ms > 0 ? c->options->event_ttl_ms : TTL_MS;
+        int64_t every_ms = ttl_ms < LOOKS ? 1 : ttl_ms / LOOKS;
+        *s = (struct eventttl){.c = c, .ttl_ms = ttl_ms};
+        s->timer = timer_new(api_loop(c->api), every_ms, every_ms, look, s);
+        return s;
+}
+
+static void stop(void *state) {
+        struct eventttl *s = state;
+        timer_free(s->timer);
+        free(s);
+}
+
+const struct controller controller_eventttl = {"eventttl", "event-ttl-controller", start, stop};
