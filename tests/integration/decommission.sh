@@ -47,7 +47,7 @@ wait $!
 S
 expect 0 k delete pod executor --timeout=180s
 wait $follower || true
-[ "$(cat "$TEST_TMP/executor.log")" = $'ready\ntold\nleft' ] || fail "the executor's log: $(cat "$TEST_TMP/executor.log")"
+[[ $(cat "$TEST_TMP/executor.log") == $'ready\ntold\nleft'* ]] || fail "the executor's log: $(cat "$TEST_TMP/executor.log")"
 
 # Nothing to tell: the hook says so, and the container is ended as any other.
 pod none <<'S'
