@@ -187,7 +187,8 @@ uint64_t storelog_revision(const struct storelog *log) { return log->revision; }
 int storelog_read(struct storelog *log, const char *collection, int (*row)(void *arg, struct sv json, uint64_t revision, struct err *err),
                   void *arg, struct err *err) {
         sqlite3_stmt *st;
-        int code = SQLITE_DONE, r = prepare(log, "SELECT json, revision FROM objects WHERE collection = ? ORDER BY namespace, name", &st, err);
+        int code = SQLITE_DONE;
+        int r = prepare(log, "SELECT json, revision FROM objects WHERE collection = ? ORDER BY namespace, name", &st, err);
         if (r < 0)
                 return r;
         sqlite3_bind_text(st, 1, collection, -1, SQLITE_STATIC);

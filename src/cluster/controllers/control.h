@@ -27,8 +27,8 @@ struct controller {
 };
 
 extern const struct controller controller_cronjob, controller_daemonset, controller_deployment, controller_disruption, controller_endpoints,
-        controller_eventttl, controller_garbage, controller_job, controller_namespace, controller_podgc, controller_quota, controller_replicaset,
-        controller_replication, controller_statefulset, controller_volumes;
+        controller_eventttl, controller_garbage, controller_job, controller_namespace, controller_podgc, controller_quota,
+        controller_replicaset, controller_replication, controller_statefulset, controller_volumes;
 
 struct queue;
 typedef int queue_fn(void *arg, const char *ns, const char *name, struct err *err);

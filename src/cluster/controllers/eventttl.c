@@ -1,4 +1,5 @@
-/* Events are forgotten an hour after they were last told (kube-apiserver, --event-ttl): a cluster that runs for weeks does not grow by them. */
+/* Events are forgotten an hour after they were last told (kube-apiserver, --event-ttl): a cluster that runs for weeks does not grow by
+ * them. */
 #include <stdlib.h>
 
 #include "base/log.h"

@@ -61,6 +61,7 @@ enum probe_kind { PROBE_STARTUP, PROBE_LIVENESS, PROBE_READINESS, PROBES };
 struct container {
         struct pod *pod;
         char *name;
+        const char *list; /* of the spec that it stands in: initContainers, containers, ephemeralContainers; static */
         bool is_init, is_sidecar;
         bool is_ephemeral; /* added to the running pod (kubectl debug): runs once, and the pod does not depend on it */
         enum container_state state;

@@ -43,10 +43,7 @@ void container_event(struct container *c, const char *type, const char *reason, 
         va_start(ap, fmt);
         AUTO(free) char *message = xvasprintf(fmt, ap);
         va_end(ap);
-        AUTO(free) char *field = xasprintf("spec.%s{%s}", c->is_init        ? "initContainers"
-                                        : c->is_ephemeral ? "ephemeralContainers"
-                                                          : "containers",
-                                        c->name);
+        AUTO(free) char *field = xasprintf("spec.%s{%s}", c->list, c->name);
         api_event_at(c->pod->kubelet->api, c->pod->object, field, type, reason, "%s", message);
 }
 
@@ -108,8 +105,7 @@ static void pod_free(void *arg) {
 
 /* Those that are not known yet: ephemeral ones come while the pod runs. */
 static void add_containers(struct pod *p, const char *list_name) {
-        AUTO(free) char *pointer = fs_join("/spec", list_name);
-        yyjson_val *spec, *list = object_at(p->object, pointer);
+        yyjson_val *spec, *list = yyjson_obj_get(object_at(p->object, "/spec"), list_name);
         bool is_init = streq(list_name, "initContainers");
         size_t i, max;
         yyjson_arr_foreach(list, i, max, spec) {
@@ -120,6 +116,7 @@ static void add_containers(struct pod *p, const char *list_name) {
                 const char *policy = json_get_str(spec, "restartPolicy");
                 *c = (struct container){.pod = p,
                                         .name = xstrdup(name),
+                                        .list = list_name,
                                         .is_init = is_init,
                                         .is_sidecar = is_init && policy && streq(policy, "Always"),
                                         .is_ephemeral = streq(list_name, "ephemeralContainers"),
@@ -349,7 +346,9 @@ static bool has_run_to_its_end(const struct pod *p) {
                 if (c->is_init && !c->is_sidecar && c->state == CONTAINER_TERMINATED && c->now.exit_code != 0 && never)
                         return true;
         }
-        vec_foreach(cp, &p->containers) if (container_is_main(*cp) && ((*cp)->state != CONTAINER_TERMINATED || should_restart(*cp))) return false;
+        vec_foreach(cp, &p->containers)
+                if (container_is_main(*cp) && ((*cp)->state != CONTAINER_TERMINATED || should_restart(*cp)))
+                        return false;
         return true;
 }
 
