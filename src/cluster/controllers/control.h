@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "cluster/api.h"
 #include "cluster/controllers.h"
+#include "codec/ktime.h"
 #include "kobj/meta.h"
 
 struct control {
@@ -59,6 +60,14 @@ yyjson_mut_doc *pod_from_template(yyjson_val *template, yyjson_val *owner, const
 MUST_USE int pod_create(struct control *c, const struct object *owner, yyjson_mut_doc *pod, struct object **ret, struct err *err);
 /* Deletes it, with the event SuccessfulDelete; 404 is success. */
 MUST_USE int pod_delete(struct control *c, const struct object *owner, const struct object *pod, struct err *err);
+
+/* ---- reading ---- */
+
+/* Milliseconds since 1970 of a member that holds a time; 0 when it is absent (NULL) or none. */
+static inline int64_t time_of(const char *text) {
+        int64_t us;
+        return text && ktime_parse(sv_of(text), &us) ? us / 1000 : 0;
+}
 
 /* ---- writing ---- */
 

@@ -28,10 +28,7 @@ static bool is_over(const struct object *job) {
         return meta_condition_is(object_root(job), "Complete", "True") || meta_condition_is(object_root(job), "Failed", "True");
 }
 
-static int64_t seconds_of(const char *text) {
-        int64_t us;
-        return text && ktime_parse(sv_of(text), &us) ? us / 1000000 : 0;
-}
+static int64_t seconds_of(const char *text) { return time_of(text) / 1000; }
 
 /* ---- history ---- */
 

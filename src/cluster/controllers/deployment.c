@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "cluster/controllers/control.h"
-#include "codec/ktime.h"
 
 #define REVISION "deployment.kubernetes.io/revision"
 #define HASH_LABEL "pod-template-hash"
@@ -277,9 +276,8 @@ static void set_count(yyjson_mut_doc *doc, yyjson_mut_val *status, const char *k
 }
 
 static int64_t seconds_since(yyjson_val *condition, const char *key, int64_t now_ms) {
-        int64_t us;
-        const char *text = json_get_str(condition, key);
-        return text && ktime_parse(sv_of(text), &us) ? (now_ms - us / 1000) / 1000 : 0;
+        int64_t ms = time_of(json_get_str(condition, key));
+        return ms ? (now_ms - ms) / 1000 : 0;
 }
 
 static void set_progress(struct round *r, yyjson_mut_doc *doc, yyjson_mut_val *root, int64_t now, int64_t *ret_wait_ms) {

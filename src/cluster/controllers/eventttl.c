@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "cluster/controllers/control.h"
-#include "codec/ktime.h"
 
 enum { TTL_MS = 3600 * 1000, LOOKS = 60 /* in that time */ };
 
@@ -14,15 +13,9 @@ struct eventttl {
         int64_t ttl_ms;
 };
 
-static int64_t later(int64_t ms, const char *text) {
-        int64_t us;
-        return text && ktime_parse(sv_of(text), &us) && us / 1000 > ms ? us / 1000 : ms;
-}
-
-static int64_t last_told_ms(const struct object *o) {
-        int64_t ms = later(o->created_ms, object_str(o, "/lastTimestamp"));
-        ms = later(ms, object_str(o, "/eventTime"));
-        return later(ms, object_str(o, "/series/lastObservedTime"));
+static bool is_told_since(const struct object *o, int64_t ms) {
+        return o->created_ms > ms || time_of(object_str(o, "/lastTimestamp")) > ms || time_of(object_str(o, "/eventTime")) > ms ||
+               time_of(object_str(o, "/series/lastObservedTime")) > ms;
 }
 
 static void look(void *arg) {
@@ -35,7 +28,7 @@ static void look(void *arg) {
                 const struct object *o = *e;
                 struct api_delete_options options = API_DELETE_DEFAULT;
                 AUTO(err) struct err err = ERR_INIT;
-                if (o->created_ms > forgotten_ms || last_told_ms(o) > forgotten_ms)
+                if (is_told_since(o, forgotten_ms))
                         continue;
                 options.uid = o->uid;
                 if (api_delete(s->c->api, "events", o->namespace, o->name, &options, &err) < 0 && err.http_status != 404)

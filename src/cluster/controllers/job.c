@@ -32,11 +32,6 @@ static bool is_over(const struct object *job) {
 static bool has_succeeded(const struct object *pod) { return streq_null(json_str_at(object_root(pod), "/status/phase"), "Succeeded"); }
 static bool has_failed(const struct round *r, const struct object *pod) { return job_pod_failed(r->spec, object_root(pod)); }
 
-static int64_t time_of(const char *text) {
-        int64_t us;
-        return text && ktime_parse(sv_of(text), &us) ? us / 1000 : 0;
-}
-
 /* ---- looking ---- */
 
 static void read_uids(struct strv *ret, yyjson_val *list) {

@@ -1,16 +1,11 @@
 #include "cluster/controllers/job_policy.h"
 
 #include "base/str.h"
+#include "cluster/controllers/control.h"
 #include "cluster/edit.h"
-#include "codec/ktime.h"
 #include "kobj/meta.h"
 
 enum { FIRST_PAUSE_MS = 10000, LAST_PAUSE_MS = 600000 };
-
-static int64_t time_of(const char *text) {
-        int64_t us;
-        return text && ktime_parse(sv_of(text), &us) ? us / 1000 : 0;
-}
 
 /* ---- podFailurePolicy ---- */
 

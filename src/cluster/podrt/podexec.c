@@ -16,7 +16,7 @@
 #include "cluster/podrt/kubelet-internal.h"
 #include "cluster/podrt/shim_input.h"
 
-enum { CHUNK = 32 * 1024, DRAIN_MS = 500, PIPES_MAX = 2 * (1 << 20) /* two of the largest that users may have */, CONNECT_S = 5 };
+enum { CHUNK = 32 * 1024, DRAIN_MS = 500, CONNECT_S = 5 };
 
 /* One of the command's output pipes. */
 struct output {
@@ -117,7 +117,7 @@ static bool has_more(const struct output *o) {
  * must not lose them. More than the pipes hold is not the command's. */
 static void on_drained(void *arg) {
         struct pod_exec *e = arg;
-        if (e->paused || (e->late < PIPES_MAX && (has_more(&e->out) || has_more(&e->err)))) {
+        if (e->paused || (e->late < SHIM_PIPES_MAX && (has_more(&e->out) || has_more(&e->err)))) {
                 timer_again(e->drain, DRAIN_MS, 0);
                 return;
         }

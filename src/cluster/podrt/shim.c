@@ -21,15 +21,7 @@
 #include "cluster/podrt/shim_input.h"
 #include "codec/json.h"
 
-enum {
-        SYNC_FD = 3,
-        POLL_MEMORY_MS = 250,
-        DRAIN_MS = 2000,
-        CHUNK = 8192,
-        PIPES_MAX = 2 * (1 << 20) /* two of the largest that users may have */,
-        RECORD_MAX = 65536,
-        START_MS = 60000
-};
+enum { SYNC_FD = 3, POLL_MEMORY_MS = 250, DRAIN_MS = 2000, CHUNK = 8192, RECORD_MAX = 65536, START_MS = 60000 };
 
 /* ---- records ---- */
 
@@ -403,7 +395,7 @@ static void serve(struct shim *s) {
                         deadline = clock_mono_ms() + DRAIN_MS;
                 if (over && s->out_fd < 0 && s->err_fd < 0)
                         return;
-                if (over && clock_mono_ms() >= deadline && (late++ >= PIPES_MAX / CHUNK || !has_output(s)))
+                if (over && clock_mono_ms() >= deadline && (late++ >= SHIM_PIPES_MAX / CHUNK || !has_output(s)))
                         return;
                 struct pollfd p[4 + SHIM_INPUT_FDS] = {{.fd = s->out_fd, .events = POLLIN},
                                                        {.fd = s->err_fd, .events = POLLIN},

@@ -15,6 +15,10 @@
 
 #include "cluster/podrt/reexec.h"
 
+/* What the standard output and error of a process that has ended can still hold: two of the largest pipes that users may have. What comes
+ * beyond that is somebody else's. */
+enum { SHIM_PIPES_MAX = 2 * (1 << 20) };
+
 struct shim_spec {
         const char *program;      /* what to re-execute; NULL = /proc/self/exe */
         const char *dir;          /* the container's directory = the bundle */
