@@ -133,6 +133,9 @@ expect 0 k get --raw /api/v1/namespaces/default/services/echo:ui/proxy/jobs/
 [ "$out" = "/jobs/ at ['${address#https://}']" ] || fail "the service was asked for $out"
 expect 0 k delete pod/echo service/echo --now
 
+expect 1 k debug web --image=busybox --profile=general --container=look --target=nobody -- true
+says 'spec.ephemeralContainers[0].targetContainerName: Not found: "nobody"'
+
 # --- a look into a running pod: an ephemeral container sees the processes of the one it is for, ends, and the pod goes on
 expect 0 k debug web --image=busybox --profile=general --container=look --target=web -- sh -c "tr '\\0' ' ' </proc/1/cmdline; echo seen"
 eventually 30 sh -c "kubectl --kubeconfig '$("$f" local kubeconfig)' logs web -c look >'$TEST_TMP/look'; grep -q seen '$TEST_TMP/look'"

@@ -73,7 +73,7 @@ static int pod_prepare_update(struct draft *d, struct err *err) {
 static void pod_validate(const struct draft *d, yyjson_val *object, struct invalid *bad) {
         yyjson_val *spec = yyjson_obj_get(object, "spec");
         const char *node = json_get_str(spec, "nodeName");
-        if (!d->subresource)
+        if (!d->subresource || streq(d->subresource, "ephemeralcontainers"))
                 podspec_validate(spec, "spec", bad);
         if (d->old)
                 return;
@@ -86,6 +86,8 @@ static void pod_validate(const struct draft *d, yyjson_val *object, struct inval
 static void pod_validate_update(const struct draft *d, yyjson_val *object, yyjson_val *old, struct invalid *bad) {
         if (!d->subresource)
                 pod_check_changes(yyjson_obj_get(object, "spec"), yyjson_obj_get(old, "spec"), bad);
+        else if (streq(d->subresource, "ephemeralcontainers"))
+                pod_check_ephemeral(yyjson_obj_get(object, "spec"), yyjson_obj_get(old, "spec"), bad);
         else if (streq(d->subresource, "status"))
                 pod_check_status(object, old, bad);
 }

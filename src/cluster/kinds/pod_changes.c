@@ -259,6 +259,18 @@ static void check_ended(yyjson_val *spec, yyjson_val *status, yyjson_val *old_st
         }
 }
 
+void pod_check_ephemeral(yyjson_val *spec, yyjson_val *old_spec, struct invalid *bad) {
+        yyjson_val *list = yyjson_obj_get(spec, "ephemeralContainers");
+        EACH(old, i, yyjson_obj_get(old_spec, "ephemeralContainers")) {
+                const char *name = rule_str(old, "name");
+                yyjson_val *now = by_name(list, name);
+                if (!now)
+                        invalid_forbidden(bad, "spec.ephemeralContainers", "existing ephemeral containers \"%s\" may not be removed\n", name);
+                else if (!json_equal(now, old))
+                        invalid_forbidden(bad, "spec.ephemeralContainers", "existing ephemeral containers \"%s\" may not be changed\n", name);
+        }
+}
+
 void pod_check_status(yyjson_val *pod, yyjson_val *old, struct invalid *bad) {
         yyjson_val *spec = yyjson_obj_get(pod, "spec"), *status = yyjson_obj_get(pod, "status"),
                    *old_status = yyjson_obj_get(old, "status");

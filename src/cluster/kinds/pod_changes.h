@@ -7,6 +7,8 @@
 /* Of its spec, which has passed podspec_validate(): images, deadlines that come nearer, more tolerations, fewer gates; while gates hold it
  * back, where it may run. */
 void pod_check_changes(yyjson_val *spec, yyjson_val *old_spec, struct invalid *bad);
+/* Of its ephemeral containers: they may be added, and stay as they are. */
+void pod_check_ephemeral(yyjson_val *spec, yyjson_val *old_spec, struct invalid *bad);
 /* Of its status. */
 void pod_check_status(yyjson_val *pod, yyjson_val *old, struct invalid *bad);
 

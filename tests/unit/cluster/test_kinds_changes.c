@@ -56,6 +56,22 @@ static void pods_change_in_few_places(void **state) {
         check_all(changes, ARRAY_LEN(changes), pod_check_changes);
 }
 
+#define EPHEMERAL(name, image) "{\"name\":\"" name "\",\"image\":\"" image "\"}"
+
+static void ephemeral_containers_are_only_added(void **state) {
+        static const struct change changes[] = {
+                {"{}", "{\"ephemeralContainers\":[" EPHEMERAL("a", "i") "]}", ""},
+                {"{\"ephemeralContainers\":[" EPHEMERAL("a", "i") "]}",
+                 "{\"ephemeralContainers\":[" EPHEMERAL("b", "i") "," EPHEMERAL("a", "i") "]}", ""},
+                {"{\"ephemeralContainers\":[" EPHEMERAL("a", "i") "]}", "{}",
+                 "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"a\" may not be removed\n"},
+                {"{\"ephemeralContainers\":[" EPHEMERAL("a", "i") "]}", "{\"ephemeralContainers\":[" EPHEMERAL("a", "j") "]}",
+                 "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"a\" may not be changed\n"},
+        };
+        (void)state;
+        check_all(changes, ARRAY_LEN(changes), pod_check_ephemeral);
+}
+
 static void gated_pods_may_be_narrowed(void **state) {
         static const struct change changes[] = {
                 {"{" GATED "," CONTAINER "}", "{" CONTAINER "}", ""},
@@ -162,7 +178,8 @@ static void jobs_keep_what_they_run(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(pods_change_in_few_places), cmocka_unit_test(gated_pods_may_be_narrowed), cmocka_unit_test(statuses_of_pods_are_checked),
+                cmocka_unit_test(pods_change_in_few_places), cmocka_unit_test(ephemeral_containers_are_only_added),
+                cmocka_unit_test(gated_pods_may_be_narrowed), cmocka_unit_test(statuses_of_pods_are_checked),
                 cmocka_unit_test(counts_in_statuses_add_up), cmocka_unit_test(jobs_keep_what_they_run),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
